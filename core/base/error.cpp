@@ -1,0 +1,62 @@
+#include "core/base/error.h"
+
+#include <utility>
+
+namespace rankwright {
+
+std::string_view errorKindName(ErrorKind kind)
+{
+    switch (kind) {
+    case ErrorKind::InvalidArgument:
+        return "invalidArgument";
+    case ErrorKind::NotFound:
+        return "notFound";
+    case ErrorKind::Io:
+        return "io";
+    case ErrorKind::Corrupt:
+        return "corrupt";
+    case ErrorKind::Unsupported:
+        return "unsupported";
+    case ErrorKind::Mismatch:
+        return "mismatch";
+    case ErrorKind::NonFinite:
+        return "nonFinite";
+    case ErrorKind::Numeric:
+        return "numeric";
+    case ErrorKind::Memory:
+        return "memory";
+    case ErrorKind::Cancelled:
+        return "cancelled";
+    case ErrorKind::Internal:
+        return "internal";
+    }
+    return "internal";
+}
+
+namespace {
+
+std::string oneLine(const std::string& message, const ErrorContext& context)
+{
+    std::string line;
+    if (!context.file.empty())
+        line += context.file.string() + ": ";
+    if (!context.tensor.empty())
+        line += "tensor " + context.tensor + ": ";
+    line += message;
+    for (char& c : line) {
+        if (c == '\n' || c == '\r')
+            c = ' ';
+    }
+    return line;
+}
+
+} // namespace
+
+Error::Error(ErrorKind kind, const std::string& message, ErrorContext context)
+    : std::runtime_error(oneLine(message, context))
+    , m_kind(kind)
+    , m_context(std::move(context))
+{
+}
+
+} // namespace rankwright

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace rankwright {
+
+/// Whole content of a file. Throws Error(NotFound or Io).
+std::string readFile(const std::filesystem::path& path);
+
+/// A file that appears under its name only when it is whole: written beside it, synced, renamed.
+class AtomicFile
+{
+public:
+    /// Creates the temporary file next to `path`. Throws Error(Io).
+    explicit AtomicFile(const std::filesystem::path& path);
+    /// Without commit() the temporary file is removed and `path` stays as it was.
+    ~AtomicFile();
+    AtomicFile(const AtomicFile&) = delete;
+    AtomicFile& operator=(const AtomicFile&) = delete;
+
+    /// Throws Error(Io), e.g. on a full disk.
+    void write(std::span<const std::byte> bytes);
+    void write(std::string_view text);
+    /// fsync, rename over `path`, fsync of the folder. Throws Error(Io).
+    void commit();
+
+private:
+    std::filesystem::path m_path;
+    std::filesystem::path m_temporary;
+    int m_descriptor = -1;
+};
+
+/// AtomicFile in one call.
+void writeFileAtomically(const std::filesystem::path& path, std::string_view content);
+
+/// A folder that appears under its name only when it is whole. Files are written into `temporary()`.
+class AtomicFolder
+{
+public:
+    /// Creates the temporary folder next to `path`. Throws Error(InvalidArgument) if `path` exists and is not an empty
+    /// folder, Error(Io) if the parent cannot be written.
+    explicit AtomicFolder(const std::filesystem::path& path);
+    ~AtomicFolder();
+    AtomicFolder(const AtomicFolder&) = delete;
+    AtomicFolder& operator=(const AtomicFolder&) = delete;
+
+    const std::filesystem::path& temporary() const { return m_temporary; }
+    /// Syncs every file, then renames the folder to its name. Throws Error(Io).
+    void commit();
+
+private:
+    std::filesystem::path m_path;
+    std::filesystem::path m_temporary;
+    bool m_committed = false;
+};
+
+/// Creates a folder and its parents. Throws Error(Io) naming it.
+void createFolders(const std::filesystem::path& path);
+
+} // namespace rankwright

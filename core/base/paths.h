@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+
+namespace rankwright {
+
+/// XDG_DATA_HOME/rankwright, by default ~/.local/share/rankwright: the store and the runs.
+std::filesystem::path dataHome();
+/// XDG_CACHE_HOME/rankwright, by default ~/.cache/rankwright: what can be computed again.
+std::filesystem::path cacheHome();
+/// The folder of the project's resources (demo model, Python files of exports): RANKWRIGHT_RESOURCES if set, else found
+/// from the running program (source tree or installation). Throws Error(NotFound).
+std::filesystem::path resourcesFolder();
+
+} // namespace rankwright

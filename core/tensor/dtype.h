@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace rankwright {
+
+/// Element types of tensors in files. The Q types are GGUF blocks of 32 elements.
+enum class DType { F64, F32, F16, BF16, I64, I32, I16, I8, U8, Bool, Q8_0, Q4_0, Q4_1 };
+
+/// "F32", "BF16", "Q4_1", ...
+std::string_view dtypeName(DType dtype);
+
+/// Elements per block: 32 for the Q types, else 1.
+std::size_t elementsPerBlock(DType dtype);
+/// Bytes per block: Q8_0 34, Q4_0 18, Q4_1 20, else the element size.
+std::size_t bytesPerBlock(DType dtype);
+/// Bytes of `elements` elements. Throws Error(Corrupt) if they do not fill blocks or overflow.
+std::size_t bytesFor(DType dtype, std::size_t elements);
+/// True for types that hold weights (floating point or quantised).
+bool isFloating(DType dtype);
+
+/// Converts `values.size()` elements of little-endian data to float32; F64 rounds. Q types are dequantised as in
+/// GGUF (Q4_0: d (q - 8); Q4_1: d q + m; Q8_0: d q; d, m in F16).
+/// Throws Error(Unsupported) for integer types, Error(Corrupt) if the sizes disagree.
+void convertToFloat(DType dtype, std::span<const std::byte> data, std::span<float> values);
+
+/// Converts float32 to F32, F16 or BF16 (round to nearest even; NaN stays NaN). Throws Error(Unsupported) otherwise.
+void convertFromFloat(std::span<const float> values, DType dtype, std::span<std::byte> data);
+
+float halfToFloat(std::uint16_t half);
+std::uint16_t floatToHalf(float value);
+
+} // namespace rankwright

@@ -1,0 +1,95 @@
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/base/parallel.h"
+
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <atomic>
+#include <vector>
+
+using namespace rankwright;
+
+class TestBase : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void bytesAreReadAndRefused()
+    {
+        QCOMPARE(parseBytes("1GiB"), std::size_t{1} << 30U);
+        QCOMPARE(parseBytes("1.5 MiB"), std::size_t{1536} * 1024);
+        QCOMPARE(parseBytes("2GB"), std::size_t{2000000000});
+        QVERIFY_EXCEPTION_THROWN(parseBytes("lots"), Error);
+        QVERIFY_EXCEPTION_THROWN(parseBytes("-1GiB"), Error);
+        QVERIFY_EXCEPTION_THROWN(parseBytes("1XiB"), Error);
+    }
+
+    void jsonRefusesDuplicatesDepthAndRubbish()
+    {
+        QCOMPARE(parseJson(R"({"a": [1, {"b": 2}]})", "f")["a"][1]["b"].get<int>(), 2);
+        QVERIFY_EXCEPTION_THROWN(parseJson(R"({"a": 1, "a": 2})", "f"), Error);
+        QVERIFY_EXCEPTION_THROWN(parseJson(R"({"a": 1} x)", "f"), Error);
+        QVERIFY_EXCEPTION_THROWN(parseJson("{\"a\": \"\xff\"}", "f"), Error);
+        QVERIFY_EXCEPTION_THROWN(parseJson(std::string(100000, '['), "f"), Error);
+    }
+
+    void atomicFileLeavesTheOldOneUntilCommit()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.filePath(QStringLiteral("x.txt")).toStdString();
+        writeFileAtomically(path, "old");
+        {
+            AtomicFile file(path);
+            file.write("half");
+        }
+        QCOMPARE(readFile(path), std::string("old"));
+        QCOMPARE(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}), 1);
+    }
+
+    void atomicFolderAppearsWholeOrNotAtAll()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = std::filesystem::path(folder.path().toStdString()) / "out";
+        {
+            const AtomicFolder abandoned(path);
+            writeFileAtomically(abandoned.temporary() / "a", "1");
+        }
+        QVERIFY(!std::filesystem::exists(path));
+        AtomicFolder kept(path);
+        writeFileAtomically(kept.temporary() / "a", "1");
+        kept.commit();
+        QCOMPARE(readFile(path / "a"), std::string("1"));
+        QVERIFY_EXCEPTION_THROWN(AtomicFolder{path}, Error);
+    }
+
+    void hashSeparatesItsParts()
+    {
+        QCOMPARE(Hasher().update("ab").update("c").hex() == Hasher().update("a").update("bc").hex(), false);
+        QCOMPARE(hashOf("x").size(), std::size_t{32});
+    }
+
+    void orderedTurnsKeepTheOrder()
+    {
+        std::vector<std::size_t> order;
+        OrderedTurn turn;
+        parallelFor(200, 4, [&](std::size_t i, std::size_t) { turn.run(i, [&] { order.push_back(i); }); });
+        QCOMPARE(order.size(), std::size_t{200});
+        QVERIFY(std::is_sorted(order.begin(), order.end()));
+    }
+
+    void parallelForPassesOnTheFirstException()
+    {
+        QVERIFY_EXCEPTION_THROWN(parallelFor(100, 3, [](std::size_t i, std::size_t) {
+                                     if (i == 7)
+                                         throw Error(ErrorKind::Io, "seven");
+                                 }),
+                                 Error);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestBase)
+#include "tst_base.moc"
