@@ -1,0 +1,52 @@
+#pragma once
+
+#include "core/structure/structure.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rankwright {
+
+/// One linear in a rank plan.
+struct AllocationItem
+{
+    std::string name;
+    LinearShape shape;
+    std::vector<double> loss;         ///< loss at rank 0 .. min(m, n); may be empty for Uniform
+    double weight = 1.0;              ///< multiplies the loss; relative loss: 1 / loss[0]
+    std::optional<std::size_t> rank;  ///< set by hand: kept as it is (above break-even: dense)
+};
+
+/// The planned rank of one linear.
+struct AllocatedRank
+{
+    std::string name;
+    std::size_t rank = 0;                                 ///< min(m, n) where dense
+    StructureKind structure = StructureKind::Factors;     ///< Dense where the rank is above break-even
+    std::size_t keptParameters = 0;
+    std::string note;                                     ///< why it was clamped, stored dense or set by hand
+};
+
+struct AllocationPlan
+{
+    std::vector<AllocatedRank> ranks; ///< in the order of the items
+    std::size_t denseParameters = 0;
+    std::size_t keptParameters = 0;
+    double keptRatio = 0.0; ///< kept / dense parameters of the compressed linears
+};
+
+/// "uniform", "marginal-loss".
+std::vector<std::string_view> allocatorNames();
+
+/// Ranks for keeping `keptRatio` of the parameters of the items, never more than the budget (hand-set ranks count first).
+/// uniform: the largest rank within keptRatio m n for every linear. marginal-loss: the rank where the weighted loss saved
+/// per parameter falls to one global threshold (methods 25.7); with Factors, linears past break-even are stored dense
+/// and the surplus goes back to the pool. Deterministic. Throws Error(InvalidArgument) for an unknown allocator, a ratio
+/// outside (0, 1], an unknown hand-set name or a budget that rank 1 everywhere exceeds.
+AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
+                        const std::vector<AllocationItem>& items);
+
+} // namespace rankwright

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "core/base/progress.h"
+#include "core/calibration/windows.h"
+#include "core/model/forward.h"
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+/// Raw sums over the tokens of one tap, x of width n.
+struct TapStatistics
+{
+    std::size_t tokens = 0;
+    Matrix<double> secondMoment; ///< C = sum x x^T, n x n, symmetric and filled; of the compressed prefix's x where
+                                 ///< statistics are sequential
+    std::vector<double> sum;     ///< sum x
+    std::vector<double> sumAbs;  ///< sum |x|
+    Matrix<double> crossMoment;  ///< anchored only: sum x x_hat^T (dense x, compressed x_hat), n x n, else empty
+    Matrix<double> denseSecondMoment; ///< anchored only: sum x x^T of the dense model, else empty
+};
+
+/// Figures of a tap that are shown without loading its matrix.
+struct TapSummary
+{
+    std::size_t tokens = 0;
+    double trace = 0.0;
+    double frobenius = 0.0;
+    double meanNorm = 0.0; ///< Euclidean norm of the mean input
+};
+
+/// Finished statistics of a model on a text: one file per tap under a folder named by the fingerprint.
+class CalibrationSet
+{
+public:
+    /// Throws Error(NotFound) if the folder is not a finished set, Error(Mismatch) if it is of another fingerprint.
+    static CalibrationSet open(const std::filesystem::path& folder);
+
+    const std::string& fingerprint() const { return m_fingerprint; }
+    const std::filesystem::path& folder() const { return m_folder; }
+    std::size_t windows() const { return m_windows; }
+    std::size_t windowLength() const { return m_windowLength; }
+    std::size_t tokens() const { return m_windows * m_windowLength; }
+    const std::vector<TapSummary>& summaries() const { return m_summaries; } ///< by tap index
+    TapStatistics load(std::size_t tap) const;
+    bool reused() const { return m_reused; }
+
+private:
+  friend CalibrationSet calibrate(const Model&, const Device&, const TokenWindows&, const std::filesystem::path&,
+                                    const PassOptions&, const TaskContext&);
+    std::string m_fingerprint;
+    std::filesystem::path m_folder;
+    std::size_t m_windows = 0;
+    std::size_t m_windowLength = 0;
+    std::vector<TapSummary> m_summaries;
+    bool m_reused = false;
+};
+
+/// Key of a set: weights, windows and the version of the statistics code.
+std::string calibrationFingerprint(const Model& model, const TokenWindows& windows);
+
+/// Statistics of every tap of the dense model, streamed block by block under the memory limit, written to
+/// `cache`/FINGERPRINT (one tap at a time, the manifest last) or reused from there. A cut-off run continues after the
+/// last finished block only if that is cheap; else it starts again. Sums do not depend on the number of threads.
+CalibrationSet calibrate(const Model& model, const Device& device, const TokenWindows& windows,
+                         const std::filesystem::path& cache, const PassOptions& options, const TaskContext& context);
+
+/// How statistics relate to linears that are already compressed.
+enum class SequentialMode {
+    Dense,      ///< statistics of the dense model for all linears
+    Compressed, ///< inputs produced by the compressed prefix, target W x_hat
+    Anchored    ///< inputs of the compressed prefix, target the dense output W x (AA-SVD)
+};
+std::string_view sequentialModeName(SequentialMode mode);
+SequentialMode sequentialModeFromName(std::string_view name);
+
+/// Statistics of taps in the order of the forward pass while the linears before them are being replaced.
+class SequentialStatistics
+{
+public:
+    /// `mode` is Compressed or Anchored (which carries a second, dense stream of hidden states).
+    SequentialStatistics(const Model& model, const Device& device, const TokenWindows& windows, SequentialMode mode,
+                         const PassOptions& options);
+    ~SequentialStatistics();
+
+    /// Statistics of the next tap, given the weights its block has now: `current` holds compressed linears for the sites
+    /// already done and dense ones after. Taps must come in ascending order, all four sites of a block.
+    TapStatistics collect(const TapInfo& tap, const BlockWeights& current, const TaskContext& context);
+    /// Moves the streams past a block: the dense one through its dense weights, the other through `compressed`.
+    void advance(std::size_t block, const BlockWeights& compressed, const TaskContext& context);
+
+private:
+    struct State;
+    std::unique_ptr<State> m_state;
+};
+
+} // namespace rankwright

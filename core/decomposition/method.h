@@ -1,0 +1,107 @@
+#pragma once
+
+#include "core/base/json.h"
+#include "core/base/progress.h"
+#include "core/calibration/statistics.h"
+#include "core/structure/linear_weights.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rankwright {
+
+/// One parameter of a method, described so that a window or a command line can offer it without knowing the method.
+struct ParameterInfo
+{
+    std::string name; ///< camelCase, a key of the recipe
+    std::string description;
+    double defaultValue = 0.0;
+    double minimum = 0.0;
+    double maximum = 0.0;
+    bool integer = false;
+};
+
+/// Values by parameter name; what is absent has its default.
+using MethodParameters = std::vector<std::pair<std::string, double>>;
+
+/// One linear to decompose.
+struct LinearProblem
+{
+    std::string name;
+    Matrix<double> W;                          ///< m x n
+    const TapStatistics* statistics = nullptr; ///< of the linear's input; null only for methods that need none
+};
+
+/// The expensive part, done once per linear: knows the loss of every rank and gives the factors of any.
+/// Losses are squared output errors summed over the calibration tokens, ||W X - W_hat X||_F^2 = tr((W - W_hat) C
+/// (W - W_hat)^T), in float64 (anchored: ||W X - W_hat X_hat||_F^2). Without statistics C = I: ||W - W_hat||_F^2.
+class Analysis
+{
+public:
+    virtual ~Analysis() = default;
+    LinearShape shape() const { return m_shape; }
+    /// Loss of replacing W by zero; relative losses are of this: ||W X||_F^2.
+    double totalEnergy() const { return m_totalEnergy; }
+    /// Singular values of the matrix the method truncates first, largest first (min(m, n) values).
+    const std::vector<double>& singularValues() const { return m_singularValues; }
+    /// Exact loss at rank 0 .. min(m, n).
+    virtual double loss(std::size_t rank) const = 0;
+    /// loss(0), ..., loss(min(m, n)).
+    virtual std::vector<double> lossAtEveryRank() const = 0;
+    /// A monotone curve close to lossAtEveryRank() that costs little; allocators plan with it. Same length.
+    virtual std::vector<double> planningCurve() const { return lossAtEveryRank(); }
+    /// W_hat of the given rank (1 .. min(m, n)).
+    virtual Factorisation factorize(std::size_t rank) const = 0;
+    /// Repairs and limits met on the way.
+    const std::vector<NumericEvent>& events() const { return m_events; }
+
+protected:
+    LinearShape m_shape;
+    double m_totalEnergy = 0.0;
+    std::vector<double> m_singularValues;
+    std::vector<NumericEvent> m_events;
+};
+
+/// A decomposition method; stateless, shared by all threads.
+class Method
+{
+public:
+    virtual ~Method() = default;
+    virtual std::string_view name() const = 0;        ///< "whitened-svd"
+    virtual std::string_view title() const = 0;       ///< "Whitened SVD"
+    virtual std::string_view description() const = 0; ///< one sentence
+    virtual std::string_view source() const = 0;      ///< papers whose names it covers
+    virtual std::vector<std::string_view> aliases() const { return {}; } ///< "svd-llm", "root-covariance"
+    virtual std::vector<ParameterInfo> parameters() const { return {}; }
+    virtual bool needsStatistics() const = 0;
+    /// Whether an anchored objective (cross moments) is supported.
+    virtual bool supportsAnchored() const { return false; }
+    /// Throws Error(NonFinite) naming the linear, Error(InvalidArgument) for bad parameters.
+    virtual std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
+                                              const MethodParameters& parameters) const = 0;
+};
+
+/// All methods, in the order they are offered.
+std::span<const Method* const> methods();
+/// By name or alias. Throws Error(InvalidArgument) naming the nearest one and listing all.
+const Method& findMethod(std::string_view name);
+/// Checks names and ranges against parameters(). Throws Error(InvalidArgument).
+void checkParameters(const Method& method, const MethodParameters& parameters);
+/// Value of a parameter, its default where absent.
+double parameterValue(const Method& method, const MethodParameters& parameters, std::string_view name);
+
+/// tr((W - W_hat) C (W - W_hat)^T) for the stored W_hat, or the anchored form where statistics carry a cross moment:
+/// tr(W C W^T) - 2 tr(W X_hat-cross W_hat^T) + tr(W_hat C_hat W_hat^T). Without statistics ||W - W_hat||_F^2.
+/// Float64 throughout.
+double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<double>& approximation,
+                   const TapStatistics* statistics);
+
+/// Effective rank exp(entropy of sigma / sum sigma) (Roy and Vetterli 2007).
+double effectiveRank(std::span<const double> singularValues);
+/// Stable rank sum sigma^2 / sigma_1^2.
+double stableRank(std::span<const double> singularValues);
+
+} // namespace rankwright

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "core/base/json.h"
+#include "core/calibration/statistics.h"
+#include "core/decomposition/method.h"
+#include "core/structure/structure.h"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+/// A text to score original and compressed model on.
+struct EvaluationText
+{
+    std::string name; ///< shown in tables; the file's name where empty
+    WindowOptions windows;
+};
+
+/// Everything that decides the result of a run, and how to run it. The contract of window, command line and store.
+struct Recipe
+{
+    std::string name;
+    std::filesystem::path model;
+    std::string method = "whitened-svd";
+    MethodParameters parameters;
+    double keptRatio = 0.8;
+    std::string allocation = "uniform";
+    StructureKind structure = StructureKind::Factors;
+    SequentialMode sequential = SequentialMode::Dense;
+    DType storage = DType::F32;                ///< rounding of the factors
+    std::map<std::string, std::size_t> ranks;  ///< set by hand, by linear
+    std::vector<std::string> only;             ///< patterns (* and ?) of linears or roles to compress; empty: all
+    std::optional<WindowOptions> calibration;  ///< null where the method needs none
+    std::vector<EvaluationText> evaluations;
+    std::size_t heldOutWindows = 0; ///< windows after the calibration windows for relative output errors; 0: none
+
+    // How, not what: no part of the fingerprint.
+    std::string device = "cpu";
+    std::size_t threads = 0;
+    std::size_t memoryLimit = 0;
+    std::filesystem::path out;            ///< export folder, empty for none
+    std::string exportFormat = "factored";
+    DType exportDType = DType::F32;
+};
+
+/// Reads a recipe; relative paths are taken from `folder`. Throws Error(InvalidArgument) for unknown keys (naming the
+/// nearest known one), wrong types and values out of range, before any work.
+Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
+/// Complete: every key with its value.
+Json recipeToJson(const Recipe& recipe);
+/// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
+void validateRecipe(const Recipe& recipe);
+/// The rankwright-cli line that runs this recipe, quoted for a POSIX shell.
+std::string recipeToCommand(const Recipe& recipe);
+/// Whether a linear is chosen by Recipe::only.
+bool recipeSelects(const Recipe& recipe, const LinearInfo& linear);
+/// Key of the compressed linears: recipe (what, not how), weights, calibration windows and program version.
+std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,
+                              const std::string& calibrationFingerprint);
+
+} // namespace rankwright

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "core/base/json.h"
+#include "core/evaluation/evaluation.h"
+#include "core/structure/structure.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rankwright {
+
+/// What became of one linear.
+struct LinearOutcome
+{
+    std::string name;
+    std::size_t rank = 0;
+    StructureKind structure = StructureKind::Factors; ///< Dense where it was left as it is
+    std::size_t keptParameters = 0;
+    std::size_t denseParameters = 0;
+    double predictedLoss = 0.0; ///< of the analysis, before anything was stored
+    double measuredLoss = 0.0;  ///< of the stored factors on the same statistics
+    double totalEnergy = 0.0;   ///< ||W X||_F^2
+    double heldOutError = -1.0; ///< relative output error on held-out windows, -1 where not measured
+    double seconds = 0.0;
+    bool resumed = false; ///< taken from an earlier, cut-off run
+    std::vector<std::string> notes;
+};
+
+struct EvaluationOutcome
+{
+    std::string name;
+    WindowOptions windows;
+    PerplexityResult original;
+    PerplexityResult compressed;
+};
+
+struct RunResult
+{
+    std::int64_t id = 0;
+    std::string fingerprint;
+    std::filesystem::path folder; ///< holds the compressed linears
+    std::vector<LinearOutcome> linears;
+    double keptRatio = 0.0;       ///< kept / dense parameters of the chosen linears
+    double wholeModelRatio = 0.0; ///< kept / dense parameters of the whole model
+    std::size_t parameters = 0;   ///< of the whole compressed model
+    std::size_t bytes = 0;        ///< weights of the whole compressed model as stored
+    std::vector<EvaluationOutcome> evaluations;
+    std::vector<NumericEvent> events;
+    std::vector<std::pair<std::string, double>> stageSeconds;
+    std::filesystem::path exportFolder;
+    bool calibrationReused = false;
+};
+
+} // namespace rankwright

@@ -1,0 +1,105 @@
+#pragma once
+
+#include "core/experiment/recipe.h"
+#include "core/experiment/run_result.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+enum class RunState { Running, Finished, Cancelled, Failed };
+std::string_view runStateName(RunState state);
+
+/// Machine and program of a run.
+struct RunEnvironment
+{
+    std::string programVersion;
+    std::string device;
+    std::string blas;
+    std::size_t threads = 0;
+    std::string host; ///< processor name and memory, not the host's name
+};
+
+/// One row of the runs table.
+struct RunSummary
+{
+    std::int64_t id = 0;
+    RunState state = RunState::Running;
+    std::string name;
+    std::string model;
+    std::string method;
+    std::string allocation;
+    std::string structure;
+    std::string sequential;
+    double targetKeptRatio = 0.0;
+    double keptRatio = 0.0;
+    double wholeModelRatio = 0.0;
+    std::size_t bytes = 0;
+    std::string fingerprint;
+    std::string started;  ///< ISO 8601, UTC
+    std::string finished; ///< empty while running
+    double seconds = 0.0;
+    std::string error;
+    std::string tags;
+    std::string notes;
+    std::vector<std::pair<std::string, std::pair<double, double>>> perplexities; ///< text, (original, compressed)
+};
+
+/// Everything kept of a run.
+struct RunRecord
+{
+    RunSummary summary;
+    Json recipe;
+    RunEnvironment environment;
+    RunResult result;
+};
+
+/// The SQLite store of experiments. One connection owned by one thread of the store; calls block until done and may
+/// come from any thread. Several processes may use one file (WAL where the file system allows it, busy timeout).
+class Store
+{
+public:
+    /// Opens or creates the file and migrates it. Throws Error(Io), Error(Corrupt), or Error(Unsupported) for a store of
+    /// a newer program.
+    explicit Store(const std::filesystem::path& file);
+    ~Store();
+
+    const std::filesystem::path& file() const;
+    /// Folder of the runs' compressed linears, beside the file.
+    std::filesystem::path runsFolder() const;
+
+    std::int64_t beginRun(const Recipe& recipe, const RunEnvironment& environment, const std::string& fingerprint);
+    void recordLinear(std::int64_t run, const LinearOutcome& outcome);
+    void recordSpectrum(std::int64_t run, const std::string& linear, std::span<const double> singularValues);
+    void recordEvent(std::int64_t run, const NumericEvent& event);
+    void recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome);
+    void recordArtefact(std::int64_t run, const std::string& kind, const std::filesystem::path& path,
+                        std::size_t bytes);
+    void finishRun(std::int64_t run, RunState state, const RunResult& result, const std::string& error);
+
+    /// `filter` is matched, ignoring case, against name, model, method, tags and notes.
+    std::vector<RunSummary> runs(const std::string& filter = {}) const;
+    /// Throws Error(NotFound).
+    RunRecord run(std::int64_t id) const;
+    std::vector<double> spectrum(std::int64_t run, const std::string& linear) const;
+    void setTags(std::int64_t run, const std::string& tags);
+    void setNotes(std::int64_t run, const std::string& notes);
+
+    /// Dense perplexities are kept by model and windows, so that they are measured once.
+    std::optional<PerplexityResult> cachedPerplexity(const std::string& modelFingerprint,
+                                                     const std::string& windowsFingerprint) const;
+    void cachePerplexity(const std::string& modelFingerprint, const std::string& windowsFingerprint,
+                         const PerplexityResult& result);
+
+private:
+    struct Worker;
+    std::unique_ptr<Worker> m_worker;
+};
+
+} // namespace rankwright

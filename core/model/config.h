@@ -1,0 +1,46 @@
+#pragma once
+
+#include "core/checkpoint/checkpoint.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace rankwright {
+
+/// Change of the rotary frequencies for long contexts; kinds "linear" and "llama3" (Hugging Face rope_scaling).
+struct RopeScaling
+{
+    std::string kind;
+    double factor = 1.0;
+    double lowFrequencyFactor = 1.0;
+    double highFrequencyFactor = 4.0;
+    std::size_t originalContext = 8192;
+};
+
+/// What config.json or GGUF metadata says about a decoder of the Llama family.
+struct ModelConfig
+{
+    std::string architecture; ///< "llama"
+    std::size_t hiddenSize = 0;
+    std::size_t intermediateSize = 0;
+    std::size_t blocks = 0;
+    std::size_t heads = 0;
+    std::size_t keyValueHeads = 0;
+    std::size_t headWidth = 0;
+    std::size_t vocabularySize = 0;
+    std::size_t contextLength = 0;
+    float normEpsilon = 1e-5F;
+    double ropeTheta = 10000.0;
+    std::optional<RopeScaling> ropeScaling;
+    bool tiedHead = false;
+    std::optional<std::int32_t> bosToken;
+    std::optional<std::int32_t> eosToken;
+};
+
+/// Reads and checks the configuration. Throws Error(Unsupported) for other architectures (naming them), Error(Corrupt)
+/// for missing or impossible values.
+ModelConfig readModelConfig(const Checkpoint& checkpoint);
+
+} // namespace rankwright

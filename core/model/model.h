@@ -1,0 +1,123 @@
+#pragma once
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/model/config.h"
+#include "core/structure/linear_weights.h"
+#include "core/tokenizer/tokenizer.h"
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rankwright {
+
+/// What a linear does in its block.
+enum class Role { Q, K, V, O, Gate, Up, Down };
+constexpr std::size_t roleCount = 7;
+
+/// "q", "k", "v", "o", "gate", "up", "down".
+std::string_view roleName(Role role);
+
+/// Input sites of a block in the order of the forward pass; linears of one site share their input.
+enum class TapSite {
+    AttentionInput, ///< q, k, v: the normed hidden state
+    OutputInput,    ///< o: the concatenated heads
+    MlpInput,       ///< gate, up: the normed hidden state
+    DownInput       ///< down: silu(gate) * up
+};
+constexpr std::size_t siteCount = 4;
+
+/// One linear of the model, as the checkpoint holds it.
+struct LinearInfo
+{
+    std::size_t index = 0; ///< position in Model::linears()
+    std::string name;      ///< "model.layers.0.self_attn.q_proj" (also for GGUF)
+    std::size_t block = 0;
+    Role role = Role::Q;
+    std::size_t tap = 0; ///< position in Model::taps()
+    LinearShape shape;
+    DType dtype = DType::F32;                       ///< of the stored weights
+    StructureKind structure = StructureKind::Dense; ///< not Dense in exports of Rankwright
+    std::size_t rank = 0;                           ///< min(m, n) where dense
+};
+
+/// One input site of one block.
+struct TapInfo
+{
+    std::size_t index = 0; ///< block * siteCount + site
+    std::size_t block = 0;
+    TapSite site = TapSite::AttentionInput;
+    std::size_t width = 0;            ///< n, the channels of the input
+    std::vector<std::size_t> linears; ///< positions in Model::linears()
+    std::string name;                 ///< "model.layers.0.attentionInput"
+};
+
+/// The weights of one block, ready to run.
+struct BlockWeights
+{
+    std::vector<float> attentionNorm;
+    std::vector<float> mlpNorm;
+    std::array<std::shared_ptr<const LinearWeights>, roleCount> linears; ///< by Role
+
+    const LinearWeights& linear(Role role) const { return *linears[static_cast<std::size_t>(role)]; }
+    std::size_t bytes() const;
+};
+
+/// Replaces linears of a model: returns the weights to run instead, or null to keep the checkpoint's.
+using LinearSource = std::function<std::shared_ptr<const LinearWeights>(const LinearInfo&)>;
+
+/// A decoder of the Llama family over a checkpoint. Nothing is loaded until asked for; copies share the files.
+class Model
+{
+public:
+    /// MODEL as in the command line. Checks names, shapes and dtypes of every tensor against the configuration.
+    /// Throws Error naming file and tensor.
+    static Model open(const std::filesystem::path& path);
+
+    const Checkpoint& checkpoint() const;
+    const ModelConfig& config() const;
+    const std::vector<LinearInfo>& linears() const;
+    const std::vector<TapInfo>& taps() const;
+    /// Throws Error(NotFound) naming the nearest linear.
+    const LinearInfo& linear(std::string_view name) const;
+    const LinearInfo& linear(std::size_t block, Role role) const;
+    /// Opened at the first call. Throws if the model has none.
+    std::shared_ptr<const Tokenizer> tokenizer() const;
+    /// Stored parameters of all tensors; a tied head counts once.
+    std::size_t parameterCount() const;
+    /// Stored parameters of all linears.
+    std::size_t linearParameterCount() const;
+
+    /// The same model with some linears replaced when blocks are brought in.
+    Model withLinears(LinearSource source) const;
+
+    /// One linear as the checkpoint stores it (replacements are not looked at).
+    LinearWeights readLinear(const LinearInfo& info) const;
+    /// W in float32 (m x n), the product of the factors where it is stored in factors.
+    Matrix<float> readDense(const LinearInfo& info) const;
+
+    /// Brings in the weights of a block; file pages are released afterwards.
+    std::shared_ptr<const BlockWeights> loadBlock(std::size_t block) const;
+    /// hidden.row(t) = embedding of ids[t]; ids must lie in the vocabulary.
+    void embed(std::span<const std::int32_t> ids, MatrixView<float> hidden) const;
+    std::vector<float> finalNorm() const;
+    /// Rows [first, first + count) of the head (vocabulary x hidden) into target.
+    void readHead(std::size_t first, std::size_t count, MatrixView<float> target) const;
+
+    /// Throws Error(NonFinite) naming the first tensor that holds NaN or infinity. Streams through the files once and
+    /// remembers the result.
+    void requireFinite() const;
+
+private:
+    struct Shared;
+    std::shared_ptr<const Shared> m_shared;
+    LinearSource m_source;
+};
+
+} // namespace rankwright

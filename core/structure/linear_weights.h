@@ -1,0 +1,81 @@
+#pragma once
+
+#include "core/compute/device.h"
+#include "core/structure/structure.h"
+#include "core/tensor/matrix.h"
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+namespace rankwright {
+
+/// W, m x n.
+struct DenseWeights
+{
+    Matrix<float> W;
+};
+
+/// W_hat = B A with B of m x r and A of r x n.
+struct FactorWeights
+{
+    Matrix<float> B;
+    Matrix<float> A;
+};
+
+/// W_hat[:, pivots] = B and W_hat[:, rest] = B A2 with B of m x r, A2 of r x (n - r), `pivots` ascending and `rest`
+/// the other columns, ascending. Forward: z = x[pivots] + A2 x[rest], y = B z.
+struct BlockIdentityWeights
+{
+    Matrix<float> B;
+    Matrix<float> A2;
+    std::vector<std::uint32_t> pivots;
+    std::vector<std::uint32_t> rest;
+};
+
+/// The weights of one linear in the form it is stored and run.
+struct LinearWeights
+{
+    std::variant<DenseWeights, FactorWeights, BlockIdentityWeights> form;
+    std::vector<float> bias; ///< m values, or empty
+
+    StructureKind structure() const;
+    LinearShape shape() const;
+    /// r, or min(m, n) where dense.
+    std::size_t rank() const;
+    /// Weights only, without the bias.
+    std::size_t parameters() const;
+    /// Bytes in memory.
+    std::size_t bytes() const;
+};
+
+/// Reusable buffers of apply(); one per thread.
+struct LinearScratch
+{
+    Matrix<float> gathered;
+    Matrix<float> latent;
+};
+
+/// Y = X W_hat^T + bias for X of T x n and Y of T x m.
+void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
+                 LinearScratch& scratch);
+
+/// The dense m x n product of the stored values, in float64: what every measured loss is of.
+Matrix<double> expandLinear(const Device& device, const LinearWeights& weights);
+
+/// A rank-r factorisation in float64 before it is stored: W_hat = B A, B of m x r with full column rank.
+struct Factorisation
+{
+    Matrix<double> B;
+    Matrix<double> A;
+};
+
+/// Brings B A into a stored structure, rounding to `storage` (F32, F16 or BF16; values are kept as float32 that are
+/// exact in it). With `refit`, the second factor is solved again for the rounded first one, so that rounding B costs
+/// nothing to first order: A = (B^T B)^-1 B^T (B A) (methods: refit identity, independent of the input statistics).
+/// Block identity: columns by column-pivoted QR of A, J = A[:, pivots], B' = B J, A2 = J^-1 A[:, rest].
+/// Kind Dense stores the product B A.
+LinearWeights storeFactorisation(const Device& device, const Factorisation& factorisation, StructureKind kind,
+                                 DType storage);
+
+} // namespace rankwright
