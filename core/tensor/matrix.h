@@ -18,8 +18,7 @@ struct AlignedAllocator
     AlignedAllocator() = default;
     template <typename U>
     AlignedAllocator(const AlignedAllocator<U>&) // NOLINT(google-explicit-constructor): required of allocators
-    {
-    }
+    {}
     T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
     void deallocate(T* pointer, std::size_t) { ::operator delete(pointer, alignment); }
     bool operator==(const AlignedAllocator&) const { return true; }
@@ -67,8 +66,7 @@ public:
         : m_rows(rows)
         , m_columns(columns)
         , m_data(rows * columns)
-    {
-    }
+    {}
 
     std::size_t rows() const { return m_rows; }
     std::size_t columns() const { return m_columns; }
