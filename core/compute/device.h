@@ -52,7 +52,8 @@ public:
     virtual void gram(Transpose transposeA, ConstMatrixView<double> A, MatrixView<double> C) const = 0;
 
     /// The `wanted` largest eigenvalues (all where wanted is 0) of the symmetric n x n matrix A, read from its upper
-    /// triangle, with their eigenvectors. LAPACK dsyevd, or dsytrd + dstedc + dormtr for part of the vectors.
+    /// triangle, with their eigenvectors: LAPACK dsytrd + dstedc and the back-transformation of the wanted vectors
+    /// only. Throws Error(NonFinite) where a value is not finite.
     virtual SymmetricEigen symmetricEigen(Matrix<double> A, std::size_t wanted = 0) const = 0;
 
     /// Solves the symmetric positive definite system S X = R in place of R (n x k). Throws Error(Numeric) if S is not
@@ -71,7 +72,7 @@ public:
 void mirrorUpperToLower(MatrixView<double> C);
 
 /// The CPU through OpenBLAS, with `threads` BLAS threads per call (0: all processors). BLAS thread counts are global in
-/// OpenBLAS: see BlasThreads.
+/// OpenBLAS: the device states them, whoever starts work sets them with BlasThreads.
 std::shared_ptr<const Device> makeCpuDevice(std::size_t threads = 0);
 
 /// Sets the number of OpenBLAS threads for all callers while it lives and restores it after. Only the thread that

@@ -1,0 +1,236 @@
+#include "core/compute/elementwise.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+// One version of each kernel per instruction set, chosen when the program is loaded. The sanitizers are not ready at
+// that moment, so their builds take the plain version.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+    !defined(__SANITIZE_THREAD__)
+#define RANKWRIGHT_VECTOR_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define RANKWRIGHT_VECTOR_KERNEL
+#endif
+
+namespace rankwright {
+
+namespace {
+
+/// Float32 partial sums run over this many values and are then added in float64.
+constexpr std::size_t blockLength = 256;
+
+/// exp(x) for x <= 0 with a relative error below 2e-7; 0 below the smallest normal result; NaN stays NaN.
+/// x = n log 2 + r, |r| <= log(2) / 2, and a minimax polynomial of degree 6 for exp(r).
+[[gnu::always_inline]] inline float expNonPositive(float x)
+{
+    constexpr float smallest = -87.33654F;
+    constexpr float log2e = 1.44269504F;
+    constexpr float log2High = 0.693359375F;
+    constexpr float log2Low = -2.12194440e-4F;
+    constexpr float shift = 12582912.0F + 127.0F; // 1.5 * 2^23: n + 127 lands in the low bits
+    const float shifted = std::max(smallest, x) * log2e + shift;
+    const float n = shifted - shift;
+    const float r = (x - n * log2High) - n * log2Low;
+    float p = 1.9875691500e-4F;
+    p = p * r + 1.3981999507e-3F;
+    p = p * r + 8.3334519073e-3F;
+    p = p * r + 4.1665795894e-2F;
+    p = p * r + 1.6666665459e-1F;
+    p = p * r + 5.0000001201e-1F;
+    p = p * r * r + r + 1.0F;
+    const auto scale = std::bit_cast<float>(std::bit_cast<std::uint32_t>(shifted) << 23U);
+    return x < smallest ? 0.0F : p * scale;
+}
+
+[[gnu::always_inline]] inline float maximum(const float* x, std::size_t count)
+{
+    float largest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : largest)
+    for (std::size_t i = 0; i < count; ++i)
+        largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+/// Sum of exp(x_i - largest) in float64; NaN where an x_i is not finite.
+[[gnu::always_inline]] inline double sumExp(const float* x, std::size_t count, float largest)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::size_t i = 0; i < count; ++i)
+        sum += static_cast<double>(expNonPositive(x[i] - largest) + x[i] * 0.0F);
+    return sum;
+}
+
+} // namespace
+
+RANKWRIGHT_VECTOR_KERNEL
+void rmsNorm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> y)
+{
+    assert(x.size() == weight.size() && x.size() == y.size());
+    const std::size_t count = x.size();
+    double squares = 0;
+    for (std::size_t first = 0; first < count; first += blockLength) {
+        const std::size_t end = std::min(first + blockLength, count);
+        float part = 0;
+#pragma omp simd reduction(+ : part)
+        for (std::size_t i = first; i < end; ++i)
+            part += x[i] * x[i];
+        squares += static_cast<double>(part);
+    }
+    const auto scale =
+        static_cast<float>(1.0 / std::sqrt(squares / static_cast<double>(count) + static_cast<double>(epsilon)));
+    const float* from = x.data();
+    const float* factor = weight.data();
+    float* to = y.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i)
+        to[i] = from[i] * scale * factor[i];
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void siluTimes(std::span<float> gate, std::span<const float> up)
+{
+    assert(gate.size() == up.size());
+    float* g = gate.data();
+    const float* u = up.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < gate.size(); ++i) {
+        // exp of a non-positive number only: no overflow for either sign.
+        const float e = expNonPositive(-std::abs(g[i]));
+        const float numerator = g[i] < 0 ? e : 1.0F;
+        g[i] = g[i] * (numerator / (1.0F + e)) * u[i];
+    }
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void softmax(std::span<float> x, float scale)
+{
+    float* values = x.data();
+    const std::size_t count = x.size();
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i)
+        values[i] *= scale;
+    const float largest = maximum(values, count);
+    double sum = 0;
+    for (std::size_t first = 0; first < count; first += blockLength) {
+        const std::size_t end = std::min(first + blockLength, count);
+        float part = 0;
+#pragma omp simd reduction(+ : part)
+        for (std::size_t i = first; i < end; ++i) {
+            values[i] = expNonPositive(values[i] - largest);
+            part += values[i];
+        }
+        sum += static_cast<double>(part);
+    }
+    const auto inverse = static_cast<float>(1.0 / sum);
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i)
+        values[i] *= inverse;
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+double negativeLogLikelihood(std::span<const float> x, std::size_t target)
+{
+    assert(target < x.size());
+    const float largest = maximum(x.data(), x.size());
+    const double sum = sumExp(x.data(), x.size(), largest);
+    return std::log(sum) + (static_cast<double>(largest) - static_cast<double>(x[target]));
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void logSoftmax(std::span<float> x)
+{
+    float* values = x.data();
+    const std::size_t count = x.size();
+    const float largest = maximum(values, count);
+    const double normaliser = static_cast<double>(largest) + std::log(sumExp(values, count, largest));
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i)
+        values[i] = static_cast<float>(static_cast<double>(values[i]) - normaliser);
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void rotateHalves(std::span<float> head, std::span<const float> cosines, std::span<const float> sines)
+{
+    const std::size_t half = head.size() / 2;
+    assert(head.size() % 2 == 0 && cosines.size() == half && sines.size() == half);
+    float* low = head.data();
+    float* high = head.data() + half;
+    const float* c = cosines.data();
+    const float* s = sines.data();
+#pragma omp simd
+    for (std::size_t j = 0; j < half; ++j) {
+        const float a = low[j];
+        const float b = high[j];
+        low[j] = a * c[j] - b * s[j];
+        high[j] = b * c[j] + a * s[j];
+    }
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void addTo(std::span<const float> x, std::span<float> y)
+{
+    assert(x.size() == y.size());
+    const float* from = x.data();
+    float* to = y.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < y.size(); ++i)
+        to[i] += from[i];
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void addSums(std::span<const float> x, std::span<double> sum, std::span<double> sumAbs)
+{
+    assert(x.size() == sum.size() && x.size() == sumAbs.size());
+    const float* from = x.data();
+    double* to = sum.data();
+    double* toAbs = sumAbs.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const auto value = static_cast<double>(from[i]);
+        to[i] += value;
+        toAbs[i] += std::abs(value);
+    }
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+bool allFinite(std::span<const float> x)
+{
+    constexpr std::uint32_t exponent = 0x7f800000U;
+    constexpr std::size_t stretch = 4096;
+    const float* values = x.data();
+    for (std::size_t first = 0; first < x.size(); first += stretch) {
+        const std::size_t end = std::min(first + stretch, x.size());
+        std::uint32_t bad = 0;
+#pragma omp simd reduction(| : bad)
+        for (std::size_t i = first; i < end; ++i)
+            bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(values[i]) & exponent) == exponent);
+        if (bad != 0)
+            return false;
+    }
+    return true;
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+bool allFinite(std::span<const double> x)
+{
+    constexpr std::uint64_t exponent = 0x7ff0000000000000U;
+    constexpr std::size_t stretch = 4096;
+    const double* values = x.data();
+    for (std::size_t first = 0; first < x.size(); first += stretch) {
+        const std::size_t end = std::min(first + stretch, x.size());
+        std::uint64_t bad = 0;
+#pragma omp simd reduction(| : bad)
+        for (std::size_t i = first; i < end; ++i)
+            bad |= static_cast<std::uint64_t>((std::bit_cast<std::uint64_t>(values[i]) & exponent) == exponent);
+        if (bad != 0)
+            return false;
+    }
+    return true;
+}
+
+} // namespace rankwright
