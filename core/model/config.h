@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace rankwright {
 
-/// Change of the rotary frequencies for long contexts; kinds "linear" and "llama3" (Hugging Face rope_scaling).
+/// Change of the rotary frequencies for long contexts; kinds "linear" and "llama3" (Hugging Face rope_scaling), and
+/// "factors", where a GGUF file lists a divisor per frequency (rope_freqs.weight).
 struct RopeScaling
 {
     std::string kind;
@@ -17,6 +19,7 @@ struct RopeScaling
     double lowFrequencyFactor = 1.0;
     double highFrequencyFactor = 4.0;
     std::size_t originalContext = 8192;
+    std::vector<float> factors; ///< headWidth/2 values where kind is "factors"
 };
 
 /// What config.json or GGUF metadata says about a decoder of the Llama family.
@@ -35,6 +38,8 @@ struct ModelConfig
     double ropeTheta = 10000.0;
     std::optional<RopeScaling> ropeScaling;
     bool tiedHead = false;
+    bool attentionBias = false; ///< q, k, v and o have a bias
+    bool mlpBias = false;       ///< gate, up and down have a bias
     std::optional<std::int32_t> bosToken;
     std::optional<std::int32_t> eosToken;
 };

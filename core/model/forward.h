@@ -30,19 +30,22 @@ struct KeyValueCache
     std::size_t length = 0;
 };
 
-/// Reusable buffers of forwardBlock(); one per thread.
+/// Reusable buffers of forwardBlock() and Head; one per thread that works on a window.
 class ForwardScratch
 {
 public:
-    ForwardScratch();
+    /// `threads` may be used inside one call; results do not depend on it.
+    explicit ForwardScratch(std::size_t threads = 1);
     ~ForwardScratch();
     ForwardScratch(ForwardScratch&&) noexcept;
     ForwardScratch& operator=(ForwardScratch&&) noexcept;
 
     struct Buffers;
     Buffers& buffers() { return *m_buffers; }
+    std::size_t threads() const { return m_threads; }
 
 private:
+    std::size_t m_threads;
     std::unique_ptr<Buffers> m_buffers;
 };
 
@@ -55,7 +58,8 @@ struct BlockOptions
 };
 
 /// hidden (T x hiddenSize) <- block(hidden): causal attention with rotary embedding and grouped queries, SwiGLU,
-/// pre-norm residuals. Attention goes by head and by blocks of query rows, so that no T x T matrix exists.
+/// pre-norm residuals. Attention goes by head and by blocks of query rows, so that no T x T matrix exists. `rotary` must
+/// reach the last position. BLAS calls are expected to use one thread (BlasThreads); parallel work is scratch.threads().
 void forwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
                   const RotaryTable& rotary, MatrixView<float> hidden, ForwardScratch& scratch,
                   const BlockOptions& options = {});
@@ -64,7 +68,8 @@ void forwardBlock(const Device& device, const ModelConfig& config, const BlockWe
 class HiddenStates
 {
 public:
-    /// `memoryLimit` bytes may be held in memory; the spill file lies in `folder`.
+    /// As many windows as fit into `memoryLimit` bytes are held in memory, the others in a file without a name in
+    /// `folder` (the system's temporary folder where empty). Throws Error(Io) where the file cannot be made.
     HiddenStates(std::size_t windows, std::size_t length, std::size_t width, std::size_t memoryLimit,
                  const std::filesystem::path& folder);
     ~HiddenStates();
@@ -86,18 +91,22 @@ private:
 };
 
 /// Logits in chunks of rows: final norm, then the head; `visit(first, logits)` gets up to 256 rows (rows x vocabulary)
-/// starting at position `first`. The head is held in float32 by `Head` once for all windows.
+/// starting at position `first`. The head is held in float32 by `Head` once for all windows, or, where it would take
+/// more than a third of `memoryLimit` (0: no limit), read again for every chunk of rows.
 class Head
 {
 public:
-    Head(const Model& model, const Device& device);
+    /// `device` must outlive the head. Throws Error(NonFinite) naming the tensor.
+    Head(const Model& model, const Device& device, std::size_t memoryLimit = 0);
+    /// Throws Error(NonFinite) if a logit is not finite.
     void logits(ConstMatrixView<float> hidden, ForwardScratch& scratch,
                 const std::function<void(std::size_t first, MatrixView<float> logits)>& visit) const;
+    /// Bytes held.
     std::size_t bytes() const;
 
 private:
     const Device& m_device;
-    float m_epsilon;
+    Model m_model;
     std::vector<float> m_norm;
     Matrix<float> m_weights;
 };
@@ -110,13 +119,25 @@ struct PassOptions
     std::filesystem::path scratchFolder = {};      ///< for spilled states; empty: the system's temporary folder
 };
 
+/// The limit in bytes: options.memoryLimit, or three quarters of the machine.
+std::size_t effectiveMemoryLimit(const PassOptions& options);
+/// options.threads, or all processors.
+std::size_t effectiveThreads(const PassOptions& options);
+
+/// Called with the input of a site of a block while a window passes it.
+using WindowTapObserver = std::function<void(std::size_t block, std::size_t window, std::size_t worker, TapSite site,
+                                             ConstMatrixView<float> X)>;
+
 /// Runs windows of equal length through all blocks, block by block (each block's weights are brought in once per batch
-/// of windows that fits the budget), then calls `visit(window, hidden)` for every window in ascending order of batches;
-/// within a batch `visit` runs on several threads. Throws Error(NonFinite) naming the block where activations stop
-/// being finite.
+/// of windows that fits the budget; where it costs less, states are spilled instead), then calls `visit(window, hidden)`
+/// for every window in ascending order of batches; within a batch `visit` and `observer` run on several threads, with
+/// `worker` < effectiveThreads(). A single window is spread over the threads instead. Results do not depend on threads
+/// and memory limit. Throws Error(NonFinite) naming the block where activations stop being finite,
+/// Error(InvalidArgument) for windows of unequal length or longer than the context.
 void forwardWindows(const Model& model, const Device& device, std::span<const std::vector<std::int32_t>> windows,
                     const PassOptions& options, const TaskContext& context,
                     const std::function<void(std::size_t window, std::size_t worker, ConstMatrixView<float> hidden,
-                                             ForwardScratch& scratch)>& visit);
+                                             ForwardScratch& scratch)>& visit,
+                    const WindowTapObserver& observer = {});
 
 } // namespace rankwright
