@@ -4,10 +4,11 @@
 #include "core/calibration/windows.h"
 #include "core/model/forward.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rankwright {
@@ -28,16 +29,19 @@ struct TapStatistics
 struct TapSummary
 {
     std::size_t tokens = 0;
+    std::size_t width = 0; ///< n
     double trace = 0.0;
     double frobenius = 0.0;
-    double meanNorm = 0.0; ///< Euclidean norm of the mean input
+    double meanNorm = 0.0;        ///< Euclidean norm of the mean input
+    std::size_t deadChannels = 0; ///< channels that are zero in every token
 };
 
 /// Finished statistics of a model on a text: one file per tap under a folder named by the fingerprint.
 class CalibrationSet
 {
 public:
-    /// Throws Error(NotFound) if the folder is not a finished set, Error(Mismatch) if it is of another fingerprint.
+    /// Throws Error(NotFound) if the folder is not a finished set, Error(Mismatch) if its name is not the fingerprint
+    /// inside, Error(Corrupt) if files are missing or damaged.
     static CalibrationSet open(const std::filesystem::path& folder);
 
     const std::string& fingerprint() const { return m_fingerprint; }
@@ -46,11 +50,12 @@ public:
     std::size_t windowLength() const { return m_windowLength; }
     std::size_t tokens() const { return m_windows * m_windowLength; }
     const std::vector<TapSummary>& summaries() const { return m_summaries; } ///< by tap index
+    /// Throws Error(InvalidArgument) for a tap beyond the last, Error(Corrupt) if the file is damaged.
     TapStatistics load(std::size_t tap) const;
     bool reused() const { return m_reused; }
 
 private:
-  friend CalibrationSet calibrate(const Model&, const Device&, const TokenWindows&, const std::filesystem::path&,
+    friend CalibrationSet calibrate(const Model&, const Device&, const TokenWindows&, const std::filesystem::path&,
                                     const PassOptions&, const TaskContext&);
     std::string m_fingerprint;
     std::filesystem::path m_folder;
@@ -60,12 +65,17 @@ private:
     bool m_reused = false;
 };
 
-/// Key of a set: weights, windows and the version of the statistics code.
+/// Key of a set: weights, configuration, windows and the version of the statistics code. Throws Error(InvalidArgument)
+/// if linears of the model are replaced: statistics of other weights have no key.
 std::string calibrationFingerprint(const Model& model, const TokenWindows& windows);
 
-/// Statistics of every tap of the dense model, streamed block by block under the memory limit, written to
-/// `cache`/FINGERPRINT (one tap at a time, the manifest last) or reused from there. A cut-off run continues after the
-/// last finished block only if that is cheap; else it starts again. Sums do not depend on the number of threads.
+/// Statistics of every tap of the dense model, streamed block by block under the memory limit (site by site where the
+/// sums of a block do not fit), written to `cache`/FINGERPRINT or reused from there. The folder appears when it is
+/// whole; of several processes that compute the same set the first wins and the others use its files. Sums depend
+/// neither on the number of threads nor on the limit. Notes "fewTokens" (a width above the number of tokens: singular
+/// second moments) and "deadChannels", also where the set is reused. Throws Error(NonFinite) naming the tap where
+/// activations, or float32 sums of their squares, stop being finite; Error(Memory) if the limit is below the weights of
+/// one block and the sums of one site; Error(Cancelled).
 CalibrationSet calibrate(const Model& model, const Device& device, const TokenWindows& windows,
                          const std::filesystem::path& cache, const PassOptions& options, const TaskContext& context);
 
@@ -87,10 +97,11 @@ public:
                          const PassOptions& options);
     ~SequentialStatistics();
 
-    /// Statistics of the next tap, given the weights its block has now: `current` holds compressed linears for the sites
-    /// already done and dense ones after. Taps must come in ascending order, all four sites of a block.
+    /// Statistics of the next tap, given the weights its block has now: `current` holds compressed linears for the
+    /// sites already done and dense ones after. Taps must come in ascending order; sites may be left out. Throws as
+    /// calibrate(), Error(Internal) for a tap of another block or out of order.
     TapStatistics collect(const TapInfo& tap, const BlockWeights& current, const TaskContext& context);
-    /// Moves the streams past a block: the dense one through its dense weights, the other through `compressed`.
+    /// Moves the streams past the next block: the dense one through its dense weights, the other through `compressed`.
     void advance(std::size_t block, const BlockWeights& compressed, const TaskContext& context);
 
 private:

@@ -96,6 +96,8 @@ public:
 
     /// The same model with some linears replaced when blocks are brought in.
     Model withLinears(LinearSource source) const;
+    /// Whether withLinears() was used.
+    bool hasReplacedLinears() const { return static_cast<bool>(m_source); }
 
     /// One linear as the checkpoint stores it (replacements are not looked at).
     LinearWeights readLinear(const LinearInfo& info) const;

@@ -1,0 +1,165 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "core/calibration/calibration_files.h"
+#include "core/calibration/moment_pass.h"
+#include "core/calibration/tap_file.h"
+
+#include <fmt/format.h>
+#include <optional>
+#include <set>
+
+namespace rankwright {
+
+namespace {
+
+constexpr std::array<TapSite, siteCount> allSites = {TapSite::AttentionInput, TapSite::OutputInput, TapSite::MlpInput,
+                                                     TapSite::DownInput};
+
+void noteLimits(const Model& model, const std::vector<TapSummary>& summaries, const TaskContext& context)
+{
+    std::set<std::size_t> widths;
+    for (std::size_t i = 0; i < summaries.size(); ++i) {
+        const TapSummary& summary = summaries[i];
+        const std::string& name = model.taps()[i].name;
+        if (summary.tokens < summary.width && widths.insert(summary.width).second)
+            context.note({"fewTokens", name,
+                          fmt::format("{} tokens for inputs of {} channels: second moments are singular, and factors "
+                                      "fit these tokens more than the text",
+                                      summary.tokens, summary.width),
+                          static_cast<double>(summary.tokens)});
+        if (summary.deadChannels > 0)
+            context.note({"deadChannels", name,
+                          fmt::format("{} of {} channels are zero in every token", summary.deadChannels, summary.width),
+                          static_cast<double>(summary.deadChannels)});
+    }
+}
+
+/// The set if it is there and whole. A damaged one is removed: it can be computed again.
+std::optional<CalibrationSet> openExisting(const std::filesystem::path& folder, std::size_t taps)
+{
+    if (!std::filesystem::exists(folder))
+        return std::nullopt;
+    try {
+        CalibrationSet set = CalibrationSet::open(folder);
+        if (set.summaries().size() == taps)
+            return set;
+        logWarning(
+            fmt::format("{}: {} taps instead of {}; computing again", folder.string(), set.summaries().size(), taps));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::Io)
+            throw;
+        logWarning(std::string(error.what()) + "; computing again");
+    }
+    std::error_code failure;
+    std::filesystem::remove_all(folder, failure);
+    if (failure)
+        throw Error(ErrorKind::Io, "cannot remove damaged statistics: " + failure.message(), {.file = folder});
+    return std::nullopt;
+}
+
+/// All taps into `folder`, block by block; their figures.
+std::vector<TapSummary> writeStatistics(const Model& model, const Device& device, const TokenWindows& windows,
+                                        const std::filesystem::path& folder, const PassOptions& options,
+                                        const TaskContext& context)
+{
+    const PassPlan plan = planPass(model, windows, options, false, false);
+    HiddenStates states = embedWindows(model, windows, plan, options);
+    MomentPass pass(model, device, windows, plan);
+    const std::size_t blocks = model.config().blocks;
+    pass.expectPasses(blocks * (plan.siteBySite ? siteCount : 1));
+    std::vector<TapSummary> summaries;
+    for (std::size_t block = 0; block < blocks; ++block) {
+        context.checkStop();
+        const std::shared_ptr<const BlockWeights> weights = model.loadBlock(block);
+        const std::size_t steps = plan.siteBySite ? siteCount : 1;
+        for (std::size_t step = 0; step < steps; ++step) {
+            BlockPass work{.block = block, .weights = weights.get(), .states = &states, .stage = "calibrate"};
+            if (plan.siteBySite)
+                work.sites = {allSites[step]};
+            else
+                work.sites.assign(allSites.begin(), allSites.end());
+            work.advance = step + 1 == steps;
+            for (TapStatistics& statistics : pass.run(work, context)) {
+                summaries.push_back(summarise(statistics));
+                writeTapFile(folder / tapFileName(summaries.size() - 1), statistics);
+            }
+        }
+    }
+    return summaries;
+}
+
+void hashConfig(Hasher& hasher, const ModelConfig& config)
+{
+    hasher.update(std::string_view(config.architecture));
+    for (const std::size_t value : {config.hiddenSize, config.intermediateSize, config.blocks, config.heads,
+                                    config.keyValueHeads, config.headWidth, config.vocabularySize})
+        hasher.update(value);
+    hasher.update(static_cast<double>(config.normEpsilon)).update(config.ropeTheta);
+    if (const auto& scaling = config.ropeScaling) {
+        hasher.update(std::string_view(scaling->kind)).update(scaling->factor);
+        hasher.update(scaling->lowFrequencyFactor).update(scaling->highFrequencyFactor);
+        hasher.update(scaling->originalContext);
+    }
+}
+
+void requireWindows(const TokenWindows& windows)
+{
+    if (windows.ids.empty() || windows.ids.front().empty())
+        throw Error(ErrorKind::InvalidArgument, "no windows to calibrate on");
+    for (const std::vector<std::int32_t>& ids : windows.ids)
+        if (ids.size() != windows.ids.front().size())
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("windows of {} and {} tokens; statistics need equal lengths",
+                                    windows.ids.front().size(), ids.size()));
+}
+
+} // namespace
+
+std::string calibrationFingerprint(const Model& model, const TokenWindows& windows)
+{
+    if (model.hasReplacedLinears())
+        throw Error(
+            ErrorKind::InvalidArgument,
+            "statistics are kept of the checkpoint's own weights only; pass the model without replaced linears");
+    Hasher hasher;
+    hasher.update(std::string_view("calibration")).update(statisticsVersion);
+    hasher.update(std::string_view(model.checkpoint().fingerprint()));
+    hashConfig(hasher, model.config());
+    hasher.update(std::string_view(windows.fingerprint));
+    return hasher.hex();
+}
+
+CalibrationSet calibrate(const Model& model, const Device& device, const TokenWindows& windows,
+                         const std::filesystem::path& cache, const PassOptions& options, const TaskContext& context)
+{
+    requireWindows(windows);
+    const std::string fingerprint = calibrationFingerprint(model, windows);
+    const std::filesystem::path folder = cache / fingerprint;
+    std::optional<CalibrationSet> set = openExisting(folder, model.taps().size());
+    if (set) {
+        set->m_reused = true;
+    } else {
+        AtomicFolder target(folder);
+        const std::vector<TapSummary> summaries =
+            writeStatistics(model, device, windows, target.temporary(), options, context);
+        writeManifest(target.temporary(), fingerprint, model, windows, summaries);
+        context.checkStop();
+        try {
+            target.commit();
+        } catch (const Error&) {
+            // Another process that computed the same set may have been first; equal input gives equal bytes.
+            set = openExisting(folder, model.taps().size());
+            if (!set)
+                throw;
+            set->m_reused = true;
+        }
+        if (!set)
+            set = CalibrationSet::open(folder);
+    }
+    noteLimits(model, set->m_summaries, context);
+    return *std::move(set);
+}
+
+} // namespace rankwright

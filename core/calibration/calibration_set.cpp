@@ -1,0 +1,141 @@
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/calibration/calibration_files.h"
+#include "core/calibration/tap_file.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace rankwright {
+
+namespace {
+
+constexpr const char* manifestName = "manifest.json";
+constexpr const char* formatName = "rankwright-calibration";
+constexpr std::size_t formatVersion = 1;
+
+/// Bytes above any plausible safetensors header of a tap file.
+constexpr std::uintmax_t headerBytes = 4096;
+
+[[noreturn]] void throwCorrupt(const std::filesystem::path& file, const std::string& what)
+{
+    throw Error(ErrorKind::Corrupt, what + "; remove the folder to compute the statistics again", {.file = file});
+}
+
+TapSummary summaryFromJson(const Json& json)
+{
+    TapSummary summary;
+    summary.tokens = json.at("tokens").get<std::size_t>();
+    summary.width = json.at("width").get<std::size_t>();
+    summary.trace = json.at("trace").get<double>();
+    summary.frobenius = json.at("frobenius").get<double>();
+    summary.meanNorm = json.at("meanNorm").get<double>();
+    summary.deadChannels = json.at("deadChannels").get<std::size_t>();
+    return summary;
+}
+
+/// A file of `width` channels has this size but for its header, so that a cut-off file is found without reading it.
+void requireTapFile(const std::filesystem::path& path, std::size_t width)
+{
+    std::error_code failure;
+    const std::uintmax_t size = std::filesystem::file_size(path, failure);
+    if (failure)
+        throwCorrupt(path, "statistics of a tap are missing");
+    if (width == 0 || width > (std::size_t{1} << 24U))
+        throwCorrupt(path, fmt::format("a tap of {} channels", width));
+    const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width) * sizeof(double);
+    if (size < data || size > data + headerBytes)
+        throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
+}
+
+} // namespace
+
+std::filesystem::path tapFileName(std::size_t tap)
+{
+    return fmt::format("tap-{:05}.safetensors", tap);
+}
+
+TapSummary summarise(const TapStatistics& statistics)
+{
+    TapSummary summary;
+    summary.tokens = statistics.tokens;
+    summary.width = statistics.sum.size();
+    double squares = 0.0;
+    for (const double value : statistics.secondMoment.span())
+        squares += value * value;
+    summary.frobenius = std::sqrt(squares);
+    const auto tokens = static_cast<double>(statistics.tokens);
+    double mean = 0.0;
+    for (std::size_t i = 0; i < summary.width; ++i) {
+        summary.trace += statistics.secondMoment(i, i);
+        mean += statistics.sum[i] / tokens * (statistics.sum[i] / tokens);
+        summary.deadChannels += statistics.sumAbs[i] == 0.0 ? 1 : 0;
+    }
+    summary.meanNorm = std::sqrt(mean);
+    return summary;
+}
+
+void writeManifest(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
+                   const TokenWindows& windows, const std::vector<TapSummary>& summaries)
+{
+    Json taps = Json::array();
+    for (std::size_t i = 0; i < summaries.size(); ++i) {
+        const TapSummary& summary = summaries[i];
+        taps.push_back({{"name", model.taps()[i].name},
+                        {"width", summary.width},
+                        {"tokens", summary.tokens},
+                        {"trace", summary.trace},
+                        {"frobenius", summary.frobenius},
+                        {"meanNorm", summary.meanNorm},
+                        {"deadChannels", summary.deadChannels}});
+    }
+    const Json manifest = {{"format", formatName},
+                           {"formatVersion", formatVersion},
+                           {"statisticsVersion", statisticsVersion},
+                           {"fingerprint", fingerprint},
+                           {"weights", model.checkpoint().fingerprint()},
+                           {"windowsFingerprint", windows.fingerprint},
+                           {"windows", windows.ids.size()},
+                           {"windowLength", windows.ids.front().size()},
+                           {"taps", taps}};
+    writeFileAtomically(folder / manifestName, dumpJson(manifest, 1) + "\n");
+}
+
+CalibrationSet CalibrationSet::open(const std::filesystem::path& folder)
+{
+    const std::filesystem::path file = folder / manifestName;
+    if (!std::filesystem::is_regular_file(file))
+        throw Error(ErrorKind::NotFound, "no finished calibration statistics here", {.file = folder});
+    const Json manifest = readJson(file);
+    CalibrationSet set;
+    set.m_folder = folder;
+    try {
+        if (manifest.at("format") != formatName || manifest.at("formatVersion") != formatVersion)
+            throwCorrupt(file, fmt::format("not a manifest of format {} version {}", formatName, formatVersion));
+        set.m_fingerprint = manifest.at("fingerprint").get<std::string>();
+        set.m_windows = manifest.at("windows").get<std::size_t>();
+        set.m_windowLength = manifest.at("windowLength").get<std::size_t>();
+        for (const Json& tap : manifest.at("taps"))
+            set.m_summaries.push_back(summaryFromJson(tap));
+    } catch (const Json::exception& failure) {
+        throwCorrupt(file, failure.what());
+    }
+    const std::filesystem::path name = folder.has_filename() ? folder.filename() : folder.parent_path().filename();
+    if (name != set.m_fingerprint)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("the folder is named {} but holds statistics {}", name.string(), set.m_fingerprint),
+                    {.file = file});
+    for (std::size_t i = 0; i < set.m_summaries.size(); ++i)
+        requireTapFile(folder / tapFileName(i), set.m_summaries[i].width);
+    return set;
+}
+
+TapStatistics CalibrationSet::load(std::size_t tap) const
+{
+    if (tap >= m_summaries.size())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("tap {} of statistics with {} taps", tap, m_summaries.size()), {.file = m_folder});
+    return readTapFile(m_folder / tapFileName(tap), m_summaries[tap].width, m_summaries[tap].tokens);
+}
+
+} // namespace rankwright
