@@ -100,19 +100,8 @@ void hashConfig(Hasher& hasher, const ModelConfig& config)
     if (const auto& scaling = config.ropeScaling) {
         hasher.update(std::string_view(scaling->kind)).update(scaling->factor);
         hasher.update(scaling->lowFrequencyFactor).update(scaling->highFrequencyFactor);
-        hasher.update(scaling->originalContext);
+        hasher.update(scaling->originalContext).update(std::as_bytes(std::span(scaling->factors)));
     }
-}
-
-void requireWindows(const TokenWindows& windows)
-{
-    if (windows.ids.empty() || windows.ids.front().empty())
-        throw Error(ErrorKind::InvalidArgument, "no windows to calibrate on");
-    for (const std::vector<std::int32_t>& ids : windows.ids)
-        if (ids.size() != windows.ids.front().size())
-            throw Error(ErrorKind::InvalidArgument,
-                        fmt::format("windows of {} and {} tokens; statistics need equal lengths",
-                                    windows.ids.front().size(), ids.size()));
 }
 
 } // namespace
@@ -134,7 +123,7 @@ std::string calibrationFingerprint(const Model& model, const TokenWindows& windo
 CalibrationSet calibrate(const Model& model, const Device& device, const TokenWindows& windows,
                          const std::filesystem::path& cache, const PassOptions& options, const TaskContext& context)
 {
-    requireWindows(windows);
+    requireWindows(model, windows);
     const std::string fingerprint = calibrationFingerprint(model, windows);
     const std::filesystem::path folder = cache / fingerprint;
     std::optional<CalibrationSet> set = openExisting(folder, model.taps().size());

@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/tap_file.h"

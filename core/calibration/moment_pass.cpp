@@ -6,7 +6,6 @@
 #include "core/compute/elementwise.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -93,11 +92,26 @@ std::size_t largestBlockBytes(const Model& model)
 
 } // namespace
 
+void requireWindows(const Model& model, const TokenWindows& windows)
+{
+    if (windows.ids.empty() || windows.ids.front().empty())
+        throw Error(ErrorKind::InvalidArgument, "no windows to calibrate on");
+    const std::size_t length = windows.ids.front().size();
+    for (const std::vector<std::int32_t>& ids : windows.ids)
+        if (ids.size() != length)
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("windows of {} and {} tokens; statistics need equal lengths", length, ids.size()));
+    if (length > model.config().contextLength)
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("windows of {} tokens, but the model's context is {}; take shorter windows", length,
+                                model.config().contextLength));
+}
+
 PassPlan planPass(const Model& model, const TokenWindows& windows, const PassOptions& options, bool anchored,
                   bool oneSite)
 {
     const std::size_t length = windows.ids.front().size();
-    const std::size_t limit = options.memoryLimit > 0 ? options.memoryLimit : physicalMemory() / 4 * 3;
+    const std::size_t limit = effectiveMemoryLimit(options);
     const std::size_t streams = anchored ? 2 : 1;
     const std::size_t weights = streams * largestBlockBytes(model);
     std::array<std::size_t, siteCount> widths{};
@@ -117,8 +131,9 @@ PassPlan planPass(const Model& model, const TokenWindows& windows, const PassOpt
                                 "raise the limit or take shorter windows",
                                 widest, length, formatBytes(least), formatBytes(limit)));
     const std::size_t groups = (windows.ids.size() + windowsPerGroup(length) - 1) / windowsPerGroup(length);
-    const std::size_t wanted = std::min(groups, options.threads > 0 ? options.threads : processorCount());
+    const std::size_t wanted = std::min(groups, effectiveThreads(options));
     plan.threads = std::clamp<std::size_t>((limit - weights - memory.sums) / memory.worker, 1, wanted);
+    plan.threadsInside = std::max<std::size_t>(1, effectiveThreads(options) / plan.threads);
     plan.statesBytes = (limit - weights - memory.sums - plan.threads * memory.worker) / streams;
     return plan;
 }
@@ -176,7 +191,10 @@ MomentPass::MomentPass(const Model& model, const Device& device, const TokenWind
     , m_groupWindows(windowsPerGroup(m_length))
     , m_rotary(makeRotaryTable(model.config(), m_length))
     , m_workers(plan.threads)
-{}
+{
+    for (Worker& worker : m_workers)
+        worker.forward = ForwardScratch(plan.threadsInside);
+}
 
 MomentPass::~MomentPass() = default;
 

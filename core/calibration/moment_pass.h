@@ -12,10 +12,14 @@ namespace rankwright {
 /// How much of the machine passes over windows take.
 struct PassPlan
 {
-    std::size_t threads = 1;
-    std::size_t statesBytes = 0; ///< memory for the hidden states of each stream
-    bool siteBySite = false;     ///< one pass per site instead of one per block
+    std::size_t threads = 1;       ///< workers, each on its own windows
+    std::size_t threadsInside = 1; ///< of each worker in the forward pass, where there are few windows
+    std::size_t statesBytes = 0;   ///< memory for the hidden states of each stream
+    bool siteBySite = false;       ///< one pass per site instead of one per block
 };
+
+/// Throws Error(InvalidArgument) if there are no windows, or they differ in length or exceed the context.
+void requireWindows(const Model& model, const TokenWindows& windows);
 
 /// Plan for a pass that collects all sites of a block (or, `anchored` or `oneSite`, one site) under the limit of
 /// `options`. Throws Error(Memory) if not even one worker with one site fits.
@@ -34,9 +38,9 @@ struct BlockPass
     HiddenStates* states = nullptr;
     const BlockWeights* denseWeights = nullptr; ///< anchored: the second stream, else null
     HiddenStates* denseStates = nullptr;
-    std::vector<TapSite> sites; ///< collected, in the order of the forward pass; one at most where anchored
-    bool advance = false;       ///< states become the output of the block; else they stay as they are
-    std::string stage;          ///< for progress
+    std::vector<TapSite> sites = {}; ///< collected, in the order of the forward pass; one at most where anchored
+    bool advance = false;            ///< states become the output of the block; else they stay as they are
+    std::string stage = {};          ///< for progress
 };
 
 /// Runs passes and sums up what linears get to see. A task is a group of windows of about 1024 tokens: its float32

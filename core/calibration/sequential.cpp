@@ -74,8 +74,7 @@ SequentialStatistics::SequentialStatistics(const Model& model, const Device& dev
 {
     if (mode == SequentialMode::Dense)
         throw Error(ErrorKind::Internal, "dense statistics are those of calibrate()");
-    if (windows.ids.empty())
-        throw Error(ErrorKind::InvalidArgument, "no windows to calibrate on");
+    requireWindows(model, windows);
     m_state = std::make_unique<State>(model, device, windows, mode == SequentialMode::Anchored, options);
 }
 
