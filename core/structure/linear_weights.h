@@ -63,7 +63,8 @@ void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrix
 /// The dense m x n product of the stored values, in float64: what every measured loss is of.
 Matrix<double> expandLinear(const Device& device, const LinearWeights& weights);
 
-/// A rank-r factorisation in float64 before it is stored: W_hat = B A, B of m x r with full column rank.
+/// A rank-r factorisation in float64 before it is stored: W_hat = B A, B of m x r with full column rank. The methods
+/// give orthonormal columns and A = B^T W.
 struct Factorisation
 {
     Matrix<double> B;
@@ -71,10 +72,15 @@ struct Factorisation
 };
 
 /// Brings B A into a stored structure, rounding to `storage` (F32, F16 or BF16; values are kept as float32 that are
-/// exact in it). With `refit`, the second factor is solved again for the rounded first one, so that rounding B costs
-/// nothing to first order: A = (B^T B)^-1 B^T (B A) (methods: refit identity, independent of the input statistics).
-/// Block identity: columns by column-pivoted QR of A, J = A[:, pivots], B' = B J, A2 = J^-1 A[:, rest].
+/// exact in it). The second factor is solved again for the rounded first one, A = (B~^T B~)^-1 B~^T (B A), so that
+/// what rounding B loses inside its column space costs nothing. B A stands in for W here: with B orthonormal and
+/// A = B^T W the difference (I - B B^T) W is orthogonal to B, so refitting to W instead changes A only by the product
+/// of rounding and discarded part, and the error by its square. For the same reason rounding A changes no loss to
+/// first order, whatever the input statistics.
+/// Block identity: columns chosen by column-pivoted QR of A, J = A[:, pivots], B' = B J rounded, and
+/// A2 = (B^T B')^-1 A[:, rest] likewise for the rounded B' (methods 0.4).
 /// Kind Dense stores the product B A.
+/// Throws Error(Numeric) for values beyond the range of `storage`.
 LinearWeights storeFactorisation(const Device& device, const Factorisation& factorisation, StructureKind kind,
                                  DType storage);
 

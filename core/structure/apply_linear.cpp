@@ -1,0 +1,68 @@
+#include "core/base/error.h"
+#include "core/structure/linear_weights.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace rankwright {
+
+namespace {
+
+/// rows x columns of a buffer that only grows, so that alternating shapes neither allocate nor clear.
+MatrixView<float> scratchView(Matrix<float>& buffer, std::size_t rows, std::size_t columns)
+{
+    if (buffer.size() < rows * columns)
+        buffer.reshape(1, rows * columns);
+    return {buffer.data(), rows, columns, columns};
+}
+
+void gatherColumns(ConstMatrixView<float> X, const std::vector<std::uint32_t>& columns, MatrixView<float> target)
+{
+    for (std::size_t t = 0; t < X.rows; ++t) {
+        const float* from = X.row(t);
+        float* to = target.row(t);
+        for (std::size_t j = 0; j < columns.size(); ++j)
+            to[j] = from[columns[j]];
+    }
+}
+
+} // namespace
+
+void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
+                 LinearScratch& scratch)
+{
+    const LinearShape shape = weights.shape();
+    if (X.columns != shape.columns || Y.columns != shape.rows || X.rows != Y.rows ||
+        (!weights.bias.empty() && weights.bias.size() != shape.rows))
+        throw Error(ErrorKind::Internal,
+                    fmt::format("a linear of {}x{} with {} biases cannot bring {}x{} inputs to {}x{} outputs",
+                                shape.rows, shape.columns, weights.bias.size(), X.rows, X.columns, Y.rows, Y.columns));
+    if (X.rows == 0 || shape.rows == 0)
+        return;
+    float keep = 0.0F;
+    if (!weights.bias.empty()) {
+        for (std::size_t t = 0; t < Y.rows; ++t)
+            std::copy(weights.bias.begin(), weights.bias.end(), Y.row(t));
+        keep = 1.0F;
+    }
+    if (const auto* dense = std::get_if<DenseWeights>(&weights.form)) {
+        device.gemm(Transpose::No, Transpose::Yes, 1.0F, X, dense->W.view(), keep, Y);
+        return;
+    }
+    const MatrixView<float> latent = scratchView(scratch.latent, X.rows, weights.rank());
+    if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
+        device.gemm(Transpose::No, Transpose::Yes, 1.0F, X, factors->A.view(), 0.0F, latent);
+        device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, factors->B.view(), keep, Y);
+        return;
+    }
+    const auto& block = std::get<BlockIdentityWeights>(weights.form);
+    gatherColumns(X, block.pivots, latent);
+    if (!block.rest.empty()) {
+        const MatrixView<float> rest = scratchView(scratch.gathered, X.rows, block.rest.size());
+        gatherColumns(X, block.rest, rest);
+        device.gemm(Transpose::No, Transpose::Yes, 1.0F, rest, block.A2.view(), 1.0F, latent);
+    }
+    device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, block.B.view(), keep, Y);
+}
+
+} // namespace rankwright
