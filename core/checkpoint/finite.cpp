@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/compute/elementwise.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/checkpoint/safetensors.h"
+#include "core/compute/elementwise.h"
 
 #include <algorithm>
 #include <fmt/format.h>

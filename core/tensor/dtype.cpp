@@ -173,15 +173,6 @@ std::uint16_t floatToHalf(float value)
     return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
 }
 
-bool allFinite(std::span<const float> values)
-{
-    constexpr std::uint32_t exponent = 0x7F800000U;
-    std::uint32_t found = 0;
-    for (const float value : values)
-        found |= (std::bit_cast<std::uint32_t>(value) & exponent) == exponent ? 1U : 0U;
-    return found == 0;
-}
-
 void convertToFloat(DType dtype, std::span<const std::byte> data, std::span<float> values)
 {
     if (!isFloating(dtype))

@@ -30,9 +30,6 @@ void convertToFloat(DType dtype, std::span<const std::byte> data, std::span<floa
 /// Converts float32 to F32, F16 or BF16 (round to nearest even; NaN stays NaN). Throws Error(Unsupported) otherwise.
 void convertFromFloat(std::span<const float> values, DType dtype, std::span<std::byte> data);
 
-/// True if no value is NaN or infinite.
-bool allFinite(std::span<const float> values);
-
 float halfToFloat(std::uint16_t half);
 std::uint16_t floatToHalf(float value);
 
