@@ -41,7 +41,9 @@ struct RunResult
 {
     std::int64_t id = 0;
     std::string fingerprint;
-    std::filesystem::path folder; ///< holds the compressed linears
+    std::string modelFingerprint;
+    std::string calibrationFingerprint; ///< empty where the method needs none
+    std::filesystem::path folder;       ///< holds the compressed linears
     std::vector<LinearOutcome> linears;
     double keptRatio = 0.0;       ///< kept / dense parameters of the chosen linears
     double wholeModelRatio = 0.0; ///< kept / dense parameters of the whole model

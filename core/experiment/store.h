@@ -13,7 +13,16 @@
 
 namespace rankwright {
 
-enum class RunState { Running, Finished, Cancelled, Failed };
+class DatabaseWorker;
+
+enum class RunState {
+    Running,
+    Finished,
+    Cancelled,
+    Failed,
+    Interrupted ///< begun by a process that is gone; only ever read, never written
+};
+/// "running", "finished", "cancelled", "failed", "interrupted".
 std::string_view runStateName(RunState state);
 
 /// Machine and program of a run.
@@ -60,33 +69,45 @@ struct RunRecord
     RunResult result;
 };
 
-/// The SQLite store of experiments. One connection owned by one thread of the store; calls block until done and may
-/// come from any thread. Several processes may use one file (WAL where the file system allows it, busy timeout).
+/// The SQLite store of experiments. One connection owned by one thread of the store; calls block until their
+/// transaction is committed and may come from any thread. Several processes may use one file (WAL where the file system
+/// allows it, busy timeout of 10 s, then again). A number that is not finite is kept as NULL and read as NaN. All calls
+/// throw Error(Io) where the disk is full or refuses, Error(Corrupt) where the file is damaged.
 class Store
 {
 public:
-    /// Opens or creates the file and migrates it. Throws Error(Io), Error(Corrupt), or Error(Unsupported) for a store of
-    /// a newer program.
+    /// Opens or creates the file and migrates it. Throws Error(Io), Error(Corrupt), or Error(Unsupported) for a store
+    /// of a newer program.
     explicit Store(const std::filesystem::path& file);
     ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
 
     const std::filesystem::path& file() const;
     /// Folder of the runs' compressed linears, beside the file.
     std::filesystem::path runsFolder() const;
 
+    /// A row in state Running, owned by this process; `fingerprint` may still be empty.
     std::int64_t beginRun(const Recipe& recipe, const RunEnvironment& environment, const std::string& fingerprint);
+    /// `calibration` is empty where the method needs none.
+    void setFingerprints(std::int64_t run, const std::string& fingerprint, const std::string& model,
+                         const std::string& calibration);
+    /// A second call with the same name replaces the first.
     void recordLinear(std::int64_t run, const LinearOutcome& outcome);
     void recordSpectrum(std::int64_t run, const std::string& linear, std::span<const double> singularValues);
     void recordEvent(std::int64_t run, const NumericEvent& event);
     void recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome);
     void recordArtefact(std::int64_t run, const std::string& kind, const std::filesystem::path& path,
                         std::size_t bytes);
+    /// Ratios, sizes, folders, stages and the order of the linears come from `result`; what was recorded one by one
+    /// stays. Throws Error(NotFound).
     void finishRun(std::int64_t run, RunState state, const RunResult& result, const std::string& error);
 
-    /// `filter` is matched, ignoring case, against name, model, method, tags and notes.
+    /// Newest first. `filter` is matched, ignoring case, against name, model, method, tags and notes.
     std::vector<RunSummary> runs(const std::string& filter = {}) const;
     /// Throws Error(NotFound).
     RunRecord run(std::int64_t id) const;
+    /// Throws Error(NotFound) where none was recorded.
     std::vector<double> spectrum(std::int64_t run, const std::string& linear) const;
     void setTags(std::int64_t run, const std::string& tags);
     void setNotes(std::int64_t run, const std::string& notes);
@@ -98,8 +119,8 @@ public:
                          const PerplexityResult& result);
 
 private:
-    struct Worker;
-    std::unique_ptr<Worker> m_worker;
+    std::filesystem::path m_file;
+    std::unique_ptr<DatabaseWorker> m_worker;
 };
 
 } // namespace rankwright
