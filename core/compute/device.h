@@ -89,12 +89,12 @@ private:
     int m_before;
 };
 
-/// Compares small sgemm, dgemm, ssyrk and dsyevd calls with plain loops (some OpenBLAS builds are wrong on newer
-/// processors). Returns the description of the BLAS in use. On a mismatch throws Error(Numeric) that says how to pick
-/// another kernel (OPENBLAS_CORETYPE).
-std::string checkBlas();
-
-/// Devices of this machine: the CPU, then those of the modules found at run time (gpu/).
+/// Devices of this machine: the CPU, then those of the modules found at run time (gpu/, see device_module.h). A module
+/// that cannot be used is left out with a warning.
 std::vector<DeviceInfo> listDevices();
+
+/// The device with an id of listDevices(); `threads` as in makeCpuDevice. Throws Error(NotFound) naming the known ids,
+/// Error(Unsupported) if a module cannot open its device.
+std::shared_ptr<const Device> openDevice(const std::string& id, std::size_t threads = 0);
 
 } // namespace rankwright

@@ -4,8 +4,8 @@
 #include "core/compute/blas_size.h"
 
 #include <algorithm>
+#include <cblas.h>
 #include <cmath>
-#include <cstdint>
 #include <fmt/format.h>
 #include <lapacke.h>
 #include <utility>
@@ -33,32 +33,56 @@ void scaleMatrix(Matrix<double>& A, double factor)
         value *= factor;
 }
 
-/// Z = Q Z for the Q = H_1 ... H_(n-1) that dsytrd left below the diagonal of the column-major n x n matrix A; Z is
-/// column-major n x columns. As dormtr, with wider blocks than its limit of 64.
-void applyTridiagonalBasis(const Matrix<double>& A, const std::vector<double>& tau, double* Z, std::size_t columns)
+/// Rows of Z times Q^T for the Q = H_1 ... H_(n-1), H_i = I - tau_i v_i v_i^T, that dsytrd left in A: v_i is row i of
+/// the row-major A from column i + 1 on, its first entry taken as 1. Blocks of reflectors are applied in the compact
+/// form I - V^T T V (Schreiber and Van Loan, 1989) by plain products, which is two to three times as fast as dormtr
+/// with its triangular products and narrower blocks.
+void applyTridiagonalBasis(const Matrix<double>& A, const std::vector<double>& tau, MatrixView<double> Z)
 {
-    constexpr std::size_t blockSize = 128;
+    constexpr std::size_t blockSize = 64;
     const std::size_t n = A.rows();
-    if (n < 2 || columns == 0)
+    if (n < 2)
         return;
     const std::size_t width = std::min(blockSize, n - 1);
-    AlignedVector<double> T(width * width);
-    AlignedVector<double> work(columns * width);
-    const int ld = blasSize(n);
+    AlignedVector<double> storageV(width * (n - 1));
+    AlignedVector<double> storageT(width * width);
+    AlignedVector<double> products(width * width);
+    AlignedVector<double> projected(Z.rows * width);
+    AlignedVector<double> weighted(Z.rows * width);
+    const int rows = blasSize(Z.rows);
+    const int ldz = blasSize(Z.stride);
     for (std::size_t block = (n - 2) / width + 1; block-- > 0;) {
         const std::size_t first = block * width;
-        const int reflectors = blasSize(std::min(width, n - 1 - first));
-        const int height = blasSize(n - 1 - first);
-        const double* V = A.data() + first * n + first + 1;
-        int info = LAPACKE_dlarft_work(LAPACK_COL_MAJOR, /*direct*/ 'F', /*storev*/ 'C', /*n*/ height,
-                                       /*k*/ reflectors, V, /*ldv*/ ld, tau.data() + first, T.data(),
-                                       /*ldt*/ blasSize(width));
-        requireSuccess(info, "dlarft", n);
-        info = LAPACKE_dlarfb_work(LAPACK_COL_MAJOR, /*side*/ 'L', /*trans*/ 'N', /*direct*/ 'F', /*storev*/ 'C',
-                                   /*m*/ height, /*n*/ blasSize(columns), /*k*/ reflectors, V, /*ldv*/ ld, T.data(),
-                                   /*ldt*/ blasSize(width), Z + first + 1, /*ldc*/ ld, work.data(),
-                                   /*ldwork*/ blasSize(columns));
-        requireSuccess(info, "dlarfb", n);
+        const std::size_t count = std::min(width, n - 1 - first);
+        const std::size_t length = n - 1 - first;
+        const MatrixView<double> V{storageV.data(), count, length, length};
+        for (std::size_t i = 0; i < count; ++i) {
+            std::fill_n(V.row(i), i, 0.0);
+            V(i, i) = 1;
+            std::copy_n(A.row(first + i) + first + 1 + i + 1, length - i - 1, V.row(i) + i + 1);
+        }
+        const int k = blasSize(count);
+        const int h = blasSize(length);
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, k, h, 1.0, V.data, h, 0.0, products.data(), k);
+        // T is upper triangular, column i: T(:i, i) = -tau_i T(:i, :i) (V V^T)(:i, i), T(i, i) = tau_i.
+        const MatrixView<double> T{storageT.data(), count, count, count};
+        for (std::size_t i = 0; i < count; ++i) {
+            std::fill_n(T.row(i), i, 0.0);
+            for (std::size_t a = 0; a < i; ++a) {
+                double sum = 0;
+                for (std::size_t b = a; b < i; ++b)
+                    sum += T(a, b) * products[b * count + i];
+                T(a, i) = -tau[first + i] * sum;
+            }
+            T(i, i) = tau[first + i];
+        }
+        double* part = Z.data + first + 1;
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, k, h, 1.0, part, ldz, V.data, h, 0.0,
+                    projected.data(), k);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, k, k, 1.0, projected.data(), k, T.data, k, 0.0,
+                    weighted.data(), k);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, h, k, -1.0, weighted.data(), k, V.data, h, 1.0,
+                    part, ldz);
     }
 }
 
@@ -106,8 +130,7 @@ SymmetricEigen symmetricEigenLapack(Matrix<double> A, std::size_t wanted)
     work = {};
 
     // Ascending eigenvalues: the wanted vectors are the last columns, which are the last rows in row-major order.
-    double* last = Z.row(n - wanted);
-    applyTridiagonalBasis(A, tau, last, wanted);
+    applyTridiagonalBasis(A, tau, Z.view().rowRange(n - wanted, wanted));
     result.values.resize(wanted);
     for (std::size_t i = 0; i < wanted; ++i)
         result.values[i] = diagonal[n - 1 - i] / scale;
