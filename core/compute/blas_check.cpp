@@ -68,7 +68,7 @@ struct ProductCase
 };
 
 constexpr std::array<ProductCase, 5> productCases = {
-    {{1, 70, 65}, {64, 64, 64}, {97, 33, 129}, {131, 257, 67}, {300, 128, 301}}};
+    {{1, 70, 65}, {64, 64, 64}, {97, 33, 129}, {131, 257, 67}, {300, 35, 301}}};
 
 template <typename T>
 std::optional<std::string> findProductFault(const Device& device, const char* routine)
@@ -137,6 +137,13 @@ std::optional<std::string> findEigenFault(const Device& device)
     return std::nullopt;
 }
 
+/// One thread: the kernels are the same, and on a busy machine the barriers of OpenBLAS's threads take far longer.
+std::optional<std::string> findCpuFault()
+{
+    const BlasThreads single(1);
+    return findDeviceFault(*makeCpuDevice(1));
+}
+
 std::string faultMessage(const std::string& fault)
 {
     const auto next = suggestedCoreType();
@@ -178,7 +185,7 @@ std::optional<std::string> findDeviceFault(const Device& device)
 
 std::string checkBlas()
 {
-    if (const auto fault = findDeviceFault(*makeCpuDevice()))
+    if (const auto fault = findCpuFault())
         throw Error(ErrorKind::Numeric, faultMessage(*fault));
     return blasName();
 }
@@ -194,7 +201,7 @@ std::optional<std::string> suggestedCoreType()
 
 void ensureCorrectBlas(char** argv, const std::function<std::optional<std::string>()>& findFault)
 {
-    const auto fault = findFault ? findFault() : findDeviceFault(*makeCpuDevice());
+    const auto fault = findFault ? findFault() : findCpuFault();
     if (!fault)
         return;
     const auto next = suggestedCoreType();

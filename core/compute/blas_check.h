@@ -14,7 +14,7 @@ std::optional<std::string> findDeviceFault(const Device& device);
 
 /// Checks the BLAS of the CPU device (some OpenBLAS builds are wrong on newer processors) in less than 50 ms and
 /// returns its description. On a mismatch throws Error(Numeric) that says how to pick another kernel
-/// (OPENBLAS_CORETYPE).
+/// (OPENBLAS_CORETYPE). Call it before other threads compute: it sets BlasThreads.
 std::string checkBlas();
 
 /// The OPENBLAS_CORETYPE to try where the kernel in use is wrong: the fastest of Haswell, Nehalem, Prescott that this
