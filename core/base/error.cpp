@@ -44,7 +44,8 @@ std::string oneLine(const std::string& message, const ErrorContext& context)
         line += "tensor " + context.tensor + ": ";
     line += message;
     for (char& c : line) {
-        if (c == '\n' || c == '\r')
+        const auto code = static_cast<unsigned char>(c);
+        if (code < 0x20 || code == 0x7F) // names from files may hold terminal escapes, or a zero that ends what()
             c = ' ';
     }
     return line;

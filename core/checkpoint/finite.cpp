@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <utility>
 #include <vector>
 
 namespace rankwright {
 
 namespace {
 
+/// Converted at once; small enough to stay in a processor's cache.
 constexpr std::size_t elementsPerPart = std::size_t{1} << 16U;
+/// Bytes read before their pages are released.
+constexpr std::size_t releaseBytes = std::size_t{16} << 20U;
 
 struct NonFinite
 {
@@ -27,16 +31,23 @@ std::optional<NonFinite> findNonFinite(const Checkpoint& checkpoint, const Tenso
     const std::size_t elements = tensor.elements();
     std::vector<float> values;
     std::optional<NonFinite> found;
+    TensorInfo unreleased = tensor;
+    unreleased.bytes = 0;
     for (std::size_t first = 0; first < elements && !found; first += elementsPerPart) {
         values.resize(std::min(elementsPerPart, elements - first));
-        convertToFloat(tensor.dtype,
-                       bytes.subspan(bytesFor(tensor.dtype, first), bytesFor(tensor.dtype, values.size())), values);
+        const std::size_t partBytes = bytesFor(tensor.dtype, values.size());
+        convertToFloat(tensor.dtype, bytes.subspan(bytesFor(tensor.dtype, first), partBytes), values);
+        unreleased.bytes += partBytes;
+        if (unreleased.bytes >= releaseBytes) {
+            checkpoint.release(unreleased);
+            unreleased.offset += std::exchange(unreleased.bytes, 0);
+        }
         if (allFinite(values))
             continue;
         const auto wrong = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
         found = {.element = first + static_cast<std::size_t>(wrong - values.begin()), .value = *wrong};
     }
-    checkpoint.release(tensor);
+    checkpoint.release(unreleased);
     return found;
 }
 
