@@ -112,6 +112,20 @@ std::string fingerprintOf(const TokenWindows& windows)
 
 } // namespace
 
+std::string_view windowOrderName(WindowOrder order)
+{
+    return order == WindowOrder::Random ? "random" : "consecutive";
+}
+
+WindowOrder windowOrderFromName(std::string_view name)
+{
+    for (const WindowOrder order : {WindowOrder::Consecutive, WindowOrder::Random})
+        if (windowOrderName(order) == name)
+            return order;
+    throw Error(ErrorKind::InvalidArgument,
+                fmt::format("unknown order of windows '{}'; known: consecutive, random", name));
+}
+
 std::vector<std::size_t> drawWindows(std::size_t available, std::size_t count, std::uint64_t seed)
 {
     if (count > available)

@@ -6,11 +6,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rankwright {
 
 enum class WindowOrder { Consecutive, Random };
+/// "consecutive", "random".
+std::string_view windowOrderName(WindowOrder order);
+/// Throws Error(InvalidArgument) listing the known names.
+WindowOrder windowOrderFromName(std::string_view name);
 
 /// Which tokens of a text are used.
 struct WindowOptions

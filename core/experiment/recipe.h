@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rankwright {
@@ -31,10 +32,10 @@ struct Recipe
     std::string allocation = "uniform";
     StructureKind structure = StructureKind::Factors;
     SequentialMode sequential = SequentialMode::Dense;
-    DType storage = DType::F32;                ///< rounding of the factors
-    std::map<std::string, std::size_t> ranks;  ///< set by hand, by linear
-    std::vector<std::string> only;             ///< patterns (* and ?) of linears or roles to compress; empty: all
-    std::optional<WindowOptions> calibration;  ///< null where the method needs none
+    DType storage = DType::F32;               ///< rounding of the factors
+    std::map<std::string, std::size_t> ranks; ///< set by hand, by linear
+    std::vector<std::string> only;            ///< patterns (* and ?) of linears or roles to compress; empty: all
+    std::optional<WindowOptions> calibration; ///< null where the method needs none
     std::vector<EvaluationText> evaluations;
     std::size_t heldOutWindows = 0; ///< windows after the calibration windows for relative output errors; 0: none
 
@@ -42,21 +43,31 @@ struct Recipe
     std::string device = "cpu";
     std::size_t threads = 0;
     std::size_t memoryLimit = 0;
-    std::filesystem::path out;            ///< export folder, empty for none
+    std::filesystem::path out; ///< export folder, empty for none
     std::string exportFormat = "factored";
     DType exportDType = DType::F32;
 };
 
-/// Reads a recipe; relative paths are taken from `folder`. Throws Error(InvalidArgument) for unknown keys (naming the
-/// nearest known one), wrong types and values out of range, before any work.
+/// "F32", "F16" or "BF16", in any case: what weights can be stored as. Throws Error(InvalidArgument).
+DType weightTypeFromName(std::string_view name);
+
+/// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
+/// camelCase: name, model, method, parameters {NAME: VALUE}, keptRatio, allocation, structure, sequential, storage,
+/// ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), evaluations [a text with a name],
+/// heldOutWindows, device, threads, memoryLimit (bytes, or a text such as "1GiB"), out, exportFormat, exportDtype. A
+/// text has the keys text, rows, window (tokens of one), windows (how many, 0: all), order, seed, bosPerWindow. Throws
+/// Error(InvalidArgument) for unknown keys (naming the nearest known one), wrong types and values out of range, before
+/// any work.
 Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
 /// Complete: every key with its value.
 Json recipeToJson(const Recipe& recipe);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
-/// The rankwright-cli line that runs this recipe, quoted for a POSIX shell.
+/// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.
+/// What options cannot say (evaluations that differ in more than the text, or have names of their own) goes through a
+/// temporary recipe file in the same line.
 std::string recipeToCommand(const Recipe& recipe);
-/// Whether a linear is chosen by Recipe::only.
+/// Whether a linear is chosen by Recipe::only: its whole name matches a pattern, or its role is one ("q", "down").
 bool recipeSelects(const Recipe& recipe, const LinearInfo& linear);
 /// Key of the compressed linears: recipe (what, not how), weights, calibration windows and program version.
 std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,

@@ -1,0 +1,167 @@
+#include "core/experiment/recipe.h"
+
+#include "core/allocation/allocation.h"
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/base/nearest_name.h"
+#include "core/base/version.h"
+#include "core/export/export.h"
+
+#include <algorithm>
+#include <cctype>
+#include <fmt/format.h>
+#include <set>
+
+namespace rankwright {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& message)
+{
+    throw Error(ErrorKind::InvalidArgument, message);
+}
+
+void validateWindows(const WindowOptions& windows, const std::string& what)
+{
+    if (windows.text.empty())
+        refuse(what + ": no text is named");
+    if (windows.length < 2)
+        refuse(fmt::format("{}: windows of {} tokens; a window needs at least 2", what, windows.length));
+}
+
+void validateWeightType(DType dtype, std::string_view what)
+{
+    if (dtype != DType::F32 && dtype != DType::F16 && dtype != DType::BF16)
+        refuse(fmt::format("{} is {}; weights are stored as F32, F16 or BF16", what, dtypeName(dtype)));
+}
+
+void validateMethod(const Recipe& recipe)
+{
+    const Method& method = findMethod(recipe.method);
+    checkParameters(method, recipe.parameters);
+    if (recipe.sequential == SequentialMode::Anchored && !method.supportsAnchored())
+        refuse(fmt::format("method {} has no anchored form; use sequential dense or compressed", method.name()));
+    if (recipe.sequential != SequentialMode::Dense && !method.needsStatistics())
+        refuse(fmt::format("method {} uses no statistics, so sequential {} means nothing; use dense", method.name(),
+                           sequentialModeName(recipe.sequential)));
+    if (method.needsStatistics() && !recipe.calibration)
+        refuse(fmt::format("method {} needs a calibration text", method.name()));
+}
+
+void validateAllocation(const Recipe& recipe)
+{
+    if (!(recipe.keptRatio > 0.0 && recipe.keptRatio <= 1.0))
+        refuse(fmt::format("kept ratio {} is outside (0, 1]", recipe.keptRatio));
+    const std::vector<std::string_view> known = allocatorNames();
+    if (std::ranges::find(known, recipe.allocation) == known.end())
+        refuse(fmt::format("unknown allocation '{}'; did you mean '{}'? known: {}", recipe.allocation,
+                           nearestName(recipe.allocation, known), fmt::join(known, ", ")));
+    if (recipe.structure == StructureKind::Dense)
+        refuse("structure dense compresses nothing; use factors or block-identity");
+    for (const auto& [linear, rank] : recipe.ranks)
+        if (rank == 0)
+            refuse(fmt::format("rank 0 for {}; a rank is at least 1", linear));
+    if (std::ranges::find(recipe.only, std::string()) != recipe.only.end())
+        refuse("only: an empty pattern selects nothing");
+}
+
+void validateTexts(const Recipe& recipe)
+{
+    if (recipe.calibration)
+        validateWindows(*recipe.calibration, "calibration");
+    if (recipe.heldOutWindows > 0) {
+        if (!recipe.calibration)
+            refuse("held-out windows need a calibration text");
+        if (recipe.calibration->count == 0 || recipe.calibration->order != WindowOrder::Consecutive)
+            refuse("held-out windows follow the calibration windows: give a number of consecutive calibration windows");
+    }
+    std::set<std::string> names;
+    for (const EvaluationText& text : recipe.evaluations) {
+        validateWindows(text.windows, "evaluation");
+        const std::string name = text.name.empty() ? text.windows.text.filename().string() : text.name;
+        if (!names.insert(name).second)
+            refuse(fmt::format("two evaluations are called '{}'; give them names", name));
+    }
+}
+
+/// `*` is any run of characters, `?` any one.
+bool matchesPattern(std::string_view text, std::string_view pattern)
+{
+    std::size_t at = 0;
+    std::size_t next = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t starAt = 0;
+    while (at < text.size()) {
+        if (next < pattern.size() && pattern[next] == '*') {
+            star = next++;
+            starAt = at;
+        } else if (next < pattern.size() && (pattern[next] == '?' || pattern[next] == text[at])) {
+            ++next;
+            ++at;
+        } else if (star != std::string_view::npos) {
+            next = star + 1;
+            at = ++starAt;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', next) == std::string_view::npos;
+}
+
+} // namespace
+
+DType weightTypeFromName(std::string_view name)
+{
+    std::string upper(name);
+    std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    for (const DType dtype : {DType::F32, DType::F16, DType::BF16})
+        if (dtypeName(dtype) == upper)
+            return dtype;
+    refuse(fmt::format("unknown type of weights '{}'; known: F32, F16, BF16", name));
+}
+
+void validateRecipe(const Recipe& recipe)
+{
+    if (recipe.model.empty())
+        refuse("the recipe names no model");
+    validateMethod(recipe);
+    validateAllocation(recipe);
+    validateTexts(recipe);
+    validateWeightType(recipe.storage, "storage");
+    validateWeightType(recipe.exportDType, "exportDtype");
+    exportFormatFromName(recipe.exportFormat);
+    if (recipe.device.empty())
+        refuse("the recipe names no device; 'cpu' is always there");
+}
+
+bool recipeSelects(const Recipe& recipe, const LinearInfo& linear)
+{
+    return recipe.only.empty() || std::ranges::any_of(recipe.only, [&](const std::string& pattern) {
+               return pattern == roleName(linear.role) || matchesPattern(linear.name, pattern);
+           });
+}
+
+std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,
+                              const std::string& calibrationFingerprint)
+{
+    const Method& method = findMethod(recipe.method);
+    Json parameters = Json::object();
+    for (const ParameterInfo& parameter : method.parameters())
+        parameters[parameter.name] = parameterValue(method, recipe.parameters, parameter.name);
+    const std::set<std::string> only(recipe.only.begin(), recipe.only.end());
+    const Json what = {{"method", method.name()},
+                       {"parameters", parameters},
+                       {"keptRatio", recipe.keptRatio},
+                       {"allocation", recipe.allocation},
+                       {"structure", structureName(recipe.structure)},
+                       {"sequential", sequentialModeName(recipe.sequential)},
+                       {"storage", dtypeName(recipe.storage)},
+                       {"ranks", recipe.ranks},
+                       {"only", only}};
+    Hasher hasher;
+    hasher.update(std::string_view("run")).update(version()).update(std::string_view(dumpJson(what)));
+    hasher.update(std::string_view(modelFingerprint)).update(std::string_view(calibrationFingerprint));
+    return hasher.hex();
+}
+
+} // namespace rankwright
