@@ -287,10 +287,11 @@ void MomentPass::collectInputs(const BlockPass& pass, std::size_t window, std::s
         hidden = worker.loaded.view();
     }
     BlockOptions options;
-    options.observer = [&](TapSite site, ConstMatrixView<float> X) {
-        if (std::ranges::find(pass.sites, site) != pass.sites.end())
-            copyRows(X, inputs[static_cast<std::size_t>(site)].view().rowRange(position * m_length, m_length));
-    };
+    if (!pass.sites.empty())
+        options.observer = [&](TapSite site, ConstMatrixView<float> X) {
+            if (std::ranges::find(pass.sites, site) != pass.sites.end())
+                copyRows(X, inputs[static_cast<std::size_t>(site)].view().rowRange(position * m_length, m_length));
+        };
     if (!pass.advance)
         options.stopAt = pass.sites.back();
     forwardBlock(m_device, m_model.config(), dense ? *pass.denseWeights : *pass.weights, m_rotary, hidden,

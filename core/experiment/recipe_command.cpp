@@ -9,7 +9,7 @@ namespace rankwright {
 namespace {
 
 /// A word as a POSIX shell reads it back.
-std::string quoted(std::string_view word)
+std::string shellWord(std::string_view word)
 {
     constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
     if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos)
@@ -28,7 +28,7 @@ public:
         : m_line(std::move(start))
     {}
 
-    void word(std::string_view text) { m_line += ' ' + quoted(text); }
+    void word(std::string_view text) { m_line += ' ' + shellWord(text); }
     void option(std::string_view name, std::string_view value)
     {
         word(name);
@@ -89,7 +89,7 @@ std::string throughRecipeFile(Recipe recipe)
     for (EvaluationText& text : recipe.evaluations)
         makeAbsolute(text.windows.text);
     return fmt::format(R"(f=$(mktemp) && printf %s {} > "$f" && rankwright-cli compress --recipe "$f")",
-                       quoted(dumpJson(recipeToJson(recipe))));
+                       shellWord(dumpJson(recipeToJson(recipe))));
 }
 
 void addCalibration(const Recipe& recipe, CommandLine& command)
