@@ -58,8 +58,9 @@ struct BlockOptions
 };
 
 /// hidden (T x hiddenSize) <- block(hidden): causal attention with rotary embedding and grouped queries, SwiGLU,
-/// pre-norm residuals. Attention goes by head and by blocks of query rows, so that no T x T matrix exists. `rotary` must
-/// reach the last position. BLAS calls are expected to use one thread (BlasThreads); parallel work is scratch.threads().
+/// pre-norm residuals. Attention goes by head and by blocks of query rows, so that no T x T matrix exists. `rotary`
+/// must reach the last position. BLAS calls are expected to use one thread (BlasThreads); parallel work is
+/// scratch.threads().
 void forwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
                   const RotaryTable& rotary, MatrixView<float> hidden, ForwardScratch& scratch,
                   const BlockOptions& options = {});
@@ -82,7 +83,9 @@ public:
     bool spilled() const;
     /// The states of a window; `scratch` holds them where they come from the file. Safe for different windows at once.
     MatrixView<float> load(std::size_t window, Matrix<float>& scratch) const;
-    /// Puts back what load() gave.
+    /// Where a window's states can be written before they are stored for the first time; content is unspecified.
+    MatrixView<float> buffer(std::size_t window, Matrix<float>& scratch) const;
+    /// Puts back what load() or buffer() gave.
     void store(std::size_t window, ConstMatrixView<float> states);
 
 private:
@@ -114,9 +117,9 @@ private:
 /// How a pass over windows may use the machine.
 struct PassOptions
 {
-    std::size_t threads = 0;                       ///< 0: all processors; each works on a window with one BLAS thread
-    std::size_t memoryLimit = 0;                   ///< bytes for weights and states, 0: three quarters of the machine
-    std::filesystem::path scratchFolder = {};      ///< for spilled states; empty: the system's temporary folder
+    std::size_t threads = 0;                  ///< 0: all processors; each works on a window with one BLAS thread
+    std::size_t memoryLimit = 0;              ///< bytes for weights and states, 0: three quarters of the machine
+    std::filesystem::path scratchFolder = {}; ///< for spilled states; empty: the system's temporary folder
 };
 
 /// The limit in bytes: options.memoryLimit, or three quarters of the machine.
@@ -129,10 +132,10 @@ using WindowTapObserver = std::function<void(std::size_t block, std::size_t wind
                                              ConstMatrixView<float> X)>;
 
 /// Runs windows of equal length through all blocks, block by block (each block's weights are brought in once per batch
-/// of windows that fits the budget; where it costs less, states are spilled instead), then calls `visit(window, hidden)`
-/// for every window in ascending order of batches; within a batch `visit` and `observer` run on several threads, with
-/// `worker` < effectiveThreads(). A single window is spread over the threads instead. Results do not depend on threads
-/// and memory limit. Throws Error(NonFinite) naming the block where activations stop being finite,
+/// of windows that fits the budget; where it costs less, states are spilled instead), then calls `visit(window,
+/// hidden)` for every window in ascending order of batches; within a batch `visit` and `observer` run on several
+/// threads, with `worker` < effectiveThreads(). A single window is spread over the threads instead. Results do not
+/// depend on threads and memory limit. Throws Error(NonFinite) naming the block where activations stop being finite,
 /// Error(InvalidArgument) for windows of unequal length or longer than the context.
 void forwardWindows(const Model& model, const Device& device, std::span<const std::vector<std::int32_t>> windows,
                     const PassOptions& options, const TaskContext& context,

@@ -15,7 +15,7 @@ struct GenerationResult
 
 /// Greedy generation with a key/value cache. Blocks stay in memory where the limit allows it, else they are brought in
 /// again for every token. Throws Error(InvalidArgument) if prompt + tokens exceed the context.
-GenerationResult generateGreedy(const Model& model, const Device& device, const std::string& prompt,
-                                std::size_t tokens, const PassOptions& options, const TaskContext& context);
+GenerationResult generateGreedy(const Model& model, const Device& device, const std::string& prompt, std::size_t tokens,
+                                const PassOptions& options, const TaskContext& context);
 
 } // namespace rankwright

@@ -1,0 +1,181 @@
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/compute/elementwise.h"
+#include "core/model/attention.h"
+#include "core/model/forward_buffers.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace rankwright {
+
+ForwardScratch::ForwardScratch(std::size_t threads)
+    : m_threads(std::max<std::size_t>(1, threads))
+    , m_buffers(std::make_unique<Buffers>())
+{
+    m_buffers->workers.resize(m_threads);
+}
+
+ForwardScratch::~ForwardScratch() = default;
+ForwardScratch::ForwardScratch(ForwardScratch&&) noexcept = default;
+ForwardScratch& ForwardScratch::operator=(ForwardScratch&&) noexcept = default;
+
+namespace {
+
+/// One pass of some rows through a block. Rows go in spans, so that the buffers stay small: a query only needs keys of
+/// its own and earlier rows.
+class BlockPass
+{
+public:
+    BlockPass(const Device& device, const ModelConfig& config, const BlockWeights& weights, const RotaryTable& rotary,
+              ForwardScratch& scratch, const BlockOptions& options, KeyValueCache& cache)
+        : m_device(device)
+        , m_config(config)
+        , m_weights(weights)
+        , m_rotary(rotary)
+        , m_buffers(scratch.buffers())
+        , m_threads(scratch.threads())
+        , m_options(options)
+        , m_cache(cache)
+    {}
+
+    /// False if the pass ends at options.stopAt.
+    bool run(MatrixView<float> hidden) { return attention(hidden) && mlp(hidden); }
+
+private:
+    bool attention(MatrixView<float> hidden)
+    {
+        const std::size_t rows = hidden.rows;
+        const MatrixView<float> normed = m_buffers.normed.view(rows, m_config.hiddenSize);
+        normalise(hidden, m_weights.attentionNorm, normed);
+        if (!observe(TapSite::AttentionInput, normed))
+            return false;
+        const MatrixView<float> queries = m_buffers.queries.view(rows, m_config.heads * m_config.headWidth);
+        const std::size_t first = m_cache.length;
+        const MatrixView<float> keys = m_cache.keys.view().rowRange(first, rows);
+        apply(Role::Q, normed, queries);
+        apply(Role::K, normed, keys);
+        apply(Role::V, normed, m_cache.values.view().rowRange(first, rows));
+        rotateKeys(keys, first);
+        m_cache.length += rows;
+        const MatrixView<float> mixed = m_buffers.mixed.view(rows, queries.columns);
+        attend(m_device, m_config, m_rotary, queries, first, m_cache, mixed, m_threads, m_buffers.workers);
+        if (!observe(TapSite::OutputInput, mixed))
+            return false;
+        addOutput(Role::O, mixed, hidden);
+        return true;
+    }
+
+    bool mlp(MatrixView<float> hidden)
+    {
+        const std::size_t rows = hidden.rows;
+        const MatrixView<float> normed = m_buffers.normed.view(rows, m_config.hiddenSize);
+        normalise(hidden, m_weights.mlpNorm, normed);
+        if (!observe(TapSite::MlpInput, normed))
+            return false;
+        const MatrixView<float> gate = m_buffers.gate.view(rows, m_config.intermediateSize);
+        const MatrixView<float> up = m_buffers.up.view(rows, m_config.intermediateSize);
+        apply(Role::Gate, normed, gate);
+        apply(Role::Up, normed, up);
+        forRows(rows, [&](std::size_t first, std::size_t count, std::size_t) {
+            siluTimes({gate.row(first), count * gate.columns}, {up.row(first), count * up.columns});
+        });
+        if (!observe(TapSite::DownInput, gate))
+            return false;
+        addOutput(Role::Down, gate, hidden);
+        return true;
+    }
+
+    /// `part(first, count, worker)` for consecutive ranges of rows.
+    template <typename Part>
+    void forRows(std::size_t rows, const Part& part)
+    {
+        parallelFor((rows + rowsPerCall - 1) / rowsPerCall, m_threads, [&](std::size_t index, std::size_t worker) {
+            const std::size_t first = index * rowsPerCall;
+            part(first, std::min(rowsPerCall, rows - first), worker);
+        });
+    }
+
+    void apply(Role role, ConstMatrixView<float> X, MatrixView<float> Y)
+    {
+        forRows(X.rows, [&](std::size_t first, std::size_t count, std::size_t worker) {
+            applyLinear(m_device, m_weights.linear(role), X.rowRange(first, count), Y.rowRange(first, count),
+                        m_buffers.workers[worker].linear);
+        });
+    }
+
+    void addOutput(Role role, ConstMatrixView<float> X, MatrixView<float> hidden)
+    {
+        const MatrixView<float> delta = m_buffers.delta.view(hidden.rows, hidden.columns);
+        apply(role, X, delta);
+        for (std::size_t row = 0; row < hidden.rows; ++row)
+            addTo(delta.rowSpan(row), hidden.rowSpan(row));
+    }
+
+    void normalise(ConstMatrixView<float> hidden, std::span<const float> weight, MatrixView<float> normed)
+    {
+        for (std::size_t row = 0; row < hidden.rows; ++row)
+            rmsNorm(hidden.rowSpan(row), weight, m_config.normEpsilon, normed.rowSpan(row));
+    }
+
+    void rotateKeys(MatrixView<float> keys, std::size_t first)
+    {
+        for (std::size_t row = 0; row < keys.rows; ++row) {
+            const std::span<const float> cosines = m_rotary.cosines.view().rowSpan(first + row);
+            const std::span<const float> sines = m_rotary.sines.view().rowSpan(first + row);
+            for (std::size_t head = 0; head < m_config.keyValueHeads; ++head)
+                rotateHalves(keys.rowSpan(row).subspan(head * m_config.headWidth, m_config.headWidth), cosines, sines);
+        }
+    }
+
+    bool observe(TapSite site, ConstMatrixView<float> X)
+    {
+        if (m_options.observer)
+            m_options.observer(site, X);
+        return m_options.stopAt != site;
+    }
+
+    const Device& m_device;
+    const ModelConfig& m_config;
+    const BlockWeights& m_weights;
+    const RotaryTable& m_rotary;
+    ForwardScratch::Buffers& m_buffers;
+    std::size_t m_threads;
+    const BlockOptions& m_options;
+    KeyValueCache& m_cache;
+};
+
+void reserve(KeyValueCache& cache, std::size_t rows, std::size_t columns)
+{
+    if (cache.keys.rows() < rows || cache.keys.columns() != columns) {
+        cache.keys = Matrix<float>(rows, columns);
+        cache.values = Matrix<float>(rows, columns);
+    }
+    cache.length = 0;
+}
+
+} // namespace
+
+void forwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
+                  const RotaryTable& rotary, MatrixView<float> hidden, ForwardScratch& scratch,
+                  const BlockOptions& options)
+{
+    KeyValueCache& cache = options.cache ? *options.cache : scratch.buffers().cache;
+    if (!options.cache)
+        reserve(cache, hidden.rows, config.keyValueHeads * config.headWidth);
+    const std::size_t end = cache.length + hidden.rows;
+    if (end > cache.keys.rows() || end > rotary.cosines.rows())
+        throw Error(ErrorKind::Internal,
+                    fmt::format("position {} lies behind the cache of {} and the rotary table of {}", end,
+                                cache.keys.rows(), rotary.cosines.rows()));
+    BlockPass pass(device, config, weights, rotary, scratch, options, cache);
+    // An observer is promised all rows of a window at once.
+    const bool whole = options.observer || options.stopAt;
+    const std::size_t span = whole ? hidden.rows : std::min(hidden.rows, rowsPerCall * scratch.threads());
+    for (std::size_t first = 0; first < hidden.rows; first += span) {
+        if (!pass.run(hidden.rowRange(first, std::min(span, hidden.rows - first))))
+            return;
+    }
+}
+
+} // namespace rankwright

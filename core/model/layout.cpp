@@ -1,0 +1,220 @@
+#include "core/model/layout.h"
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/model/tensor_names.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unordered_set>
+
+namespace rankwright {
+
+namespace {
+
+class LayoutBuilder
+{
+public:
+    LayoutBuilder(const Checkpoint& checkpoint, const ModelConfig& config)
+        : m_checkpoint(checkpoint)
+        , m_config(config)
+        , m_names(checkpoint.format())
+        , m_structures(structureTable())
+    {}
+
+    ModelLayout build()
+    {
+        // A block has 9 tensors at least: a configuration cannot ask for more memory than the file's own table has.
+        if (m_config.blocks > m_checkpoint.tensors().size())
+            throw Error(ErrorKind::Mismatch,
+                        fmt::format("the configuration has {} blocks, the checkpoint {} tensors", m_config.blocks,
+                                    m_checkpoint.tensors().size()),
+                        {.file = m_checkpoint.files().front()});
+        m_layout.embedding = take(m_names.embedding(), {m_config.vocabularySize, m_config.hiddenSize});
+        for (std::size_t block = 0; block < m_config.blocks; ++block)
+            addBlock(block);
+        m_layout.finalNorm = take(m_names.finalNorm(), {m_config.hiddenSize});
+        m_layout.head = m_layout.embedding;
+        if (!m_config.tiedHead)
+            m_layout.head = take(m_names.head(), {m_config.vocabularySize, m_config.hiddenSize});
+        refuseOthers();
+        return std::move(m_layout);
+    }
+
+private:
+    const Json* structureTable() const
+    {
+        const Json* config = m_checkpoint.config();
+        if (!config || m_checkpoint.gguf() || !config->contains("rankwright"))
+            return nullptr;
+        const Json& table = (*config)["rankwright"];
+        if (!table.is_object() || !table.contains("linears") || !table["linears"].is_object())
+            throw Error(ErrorKind::Corrupt, "\"rankwright\" must be an object that holds an object \"linears\"",
+                        {.file = configFile()});
+        return &table["linears"];
+    }
+
+    std::filesystem::path configFile() const { return m_checkpoint.folder() / "config.json"; }
+
+    /// A floating tensor of this shape, counted as used.
+    const TensorInfo* take(const std::string& name, const std::vector<std::size_t>& shape, bool indices = false)
+    {
+        const TensorInfo& tensor = m_checkpoint.at(name);
+        const ErrorContext where{.file = m_checkpoint.files().at(tensor.file), .tensor = name};
+        if (tensor.shape != shape)
+            throw Error(ErrorKind::Mismatch,
+                        fmt::format("the shape is {}, the configuration asks for {}", shapeText(tensor.shape),
+                                    shapeText(shape)),
+                        where);
+        if (indices ? tensor.dtype != DType::I32 : !isFloating(tensor.dtype))
+            throw Error(ErrorKind::Mismatch,
+                        fmt::format("the dtype is {}, but {} are expected", dtypeName(tensor.dtype),
+                                    indices ? "I32 indices" : "weights"),
+                        where);
+        m_used.insert(name);
+        if (!indices)
+            m_layout.parameters += tensor.elements();
+        return &tensor;
+    }
+
+    void addBlock(std::size_t block)
+    {
+        m_layout.attentionNorms.push_back(take(m_names.attentionNorm(block), {m_config.hiddenSize}));
+        m_layout.mlpNorms.push_back(take(m_names.mlpNorm(block), {m_config.hiddenSize}));
+        for (std::size_t site = 0; site < siteCount; ++site) {
+            TapInfo tap;
+            tap.index = m_layout.taps.size();
+            tap.block = block;
+            tap.site = static_cast<TapSite>(site);
+            tap.name = fmt::format("model.layers.{}.{}", block, siteName(tap.site));
+            m_layout.taps.push_back(std::move(tap));
+        }
+        for (std::size_t role = 0; role < roleCount; ++role)
+            addLinear(block, static_cast<Role>(role));
+    }
+
+    void addLinear(std::size_t block, Role role)
+    {
+        LinearInfo info;
+        info.index = m_layout.linears.size();
+        info.name = linearName(block, role);
+        info.block = block;
+        info.role = role;
+        info.tap = block * siteCount + static_cast<std::size_t>(siteOf(role));
+        info.shape = roleShape(m_config, role);
+        info.rank = info.shape.fullRank();
+        readStructure(info);
+
+        const std::size_t before = m_layout.parameters;
+        const LinearTensors tensors = takeLinear(info);
+        info.dtype = (tensors.weight ? tensors.weight : tensors.B)->dtype;
+        m_layout.linearParameters += m_layout.parameters - before;
+        if (role <= Role::O ? m_config.attentionBias : m_config.mlpBias) {
+            LinearTensors& stored = m_layout.linearTensors.emplace_back(tensors);
+            stored.bias = take(m_names.linear(block, role) + ".bias", {info.shape.rows});
+        } else {
+            m_layout.linearTensors.push_back(tensors);
+        }
+
+        TapInfo& tap = m_layout.taps.at(info.tap);
+        tap.width = info.shape.columns;
+        tap.linears.push_back(info.index);
+        m_layout.linears.push_back(std::move(info));
+    }
+
+    void readStructure(LinearInfo& info) const
+    {
+        if (!m_structures || !m_structures->contains(info.name))
+            return;
+        const Json& entry = (*m_structures)[info.name];
+        const auto refuse = [&](const std::string& why) {
+            throw Error(ErrorKind::Corrupt, fmt::format("\"rankwright\" of {}: {}", info.name, why),
+                        {.file = configFile()});
+        };
+        if (!entry.is_object() || !entry.contains("structure") || !entry["structure"].is_string())
+            refuse("there is no \"structure\"");
+        const auto name = entry["structure"].get<std::string>();
+        if (name == structureName(StructureKind::Dense))
+            return;
+        if (name != structureName(StructureKind::Factors) && name != structureName(StructureKind::BlockIdentity))
+            throw Error(ErrorKind::Unsupported,
+                        fmt::format("\"rankwright\" of {}: structure \"{}\" is not known", info.name, name),
+                        {.file = configFile()});
+        info.structure = structureFromName(name);
+        if (!entry.contains("rank") || !entry["rank"].is_number_unsigned())
+            refuse("there is no \"rank\"");
+        info.rank = entry["rank"].get<std::size_t>();
+        if (info.rank == 0 || info.rank > info.shape.fullRank())
+            refuse(fmt::format("rank {} of a {} x {} linear", info.rank, info.shape.rows, info.shape.columns));
+    }
+
+    LinearTensors takeLinear(const LinearInfo& info)
+    {
+        LinearTensors tensors;
+        const std::string name = m_names.linear(info.block, info.role);
+        const LinearShape shape = info.shape;
+        if (info.structure == StructureKind::Dense) {
+            tensors.weight = take(name + ".weight", {shape.rows, shape.columns});
+        } else {
+            tensors.B = take(name + ".B", {shape.rows, info.rank});
+            if (info.structure == StructureKind::Factors) {
+                tensors.A = take(name + ".A", {info.rank, shape.columns});
+            } else {
+                tensors.A = take(name + ".A2", {info.rank, shape.columns - info.rank});
+                tensors.pivots = take(name + ".pivots", {info.rank}, true);
+            }
+        }
+        if (m_checkpoint.gguf() && (info.role == Role::Q || info.role == Role::K))
+            tensors.pairedHeadWidth = m_config.headWidth;
+        return tensors;
+    }
+
+    void refuseOthers() const
+    {
+        for (const TensorInfo& tensor : m_checkpoint.tensors()) {
+            const bool unusedHead = m_config.tiedHead && tensor.name == m_names.head();
+            if (m_used.contains(tensor.name) || m_names.ignored(tensor.name) || unusedHead)
+                continue;
+            throw Error(ErrorKind::Unsupported,
+                        fmt::format("a model of the Llama family with {} blocks has no such tensor", m_config.blocks),
+                        {.file = m_checkpoint.files().at(tensor.file), .tensor = tensor.name});
+        }
+    }
+
+    const Checkpoint& m_checkpoint;
+    const ModelConfig& m_config;
+    TensorNames m_names;
+    const Json* m_structures;
+    ModelLayout m_layout;
+    std::unordered_set<std::string> m_used;
+};
+
+} // namespace
+
+LinearShape roleShape(const ModelConfig& config, Role role)
+{
+    const std::size_t queries = checkedProduct(config.heads, config.headWidth, "heads x head width");
+    const std::size_t keys = checkedProduct(config.keyValueHeads, config.headWidth, "key/value heads x head width");
+    switch (role) {
+    case Role::Q:
+        return {queries, config.hiddenSize};
+    case Role::K:
+    case Role::V:
+        return {keys, config.hiddenSize};
+    case Role::O:
+        return {config.hiddenSize, queries};
+    case Role::Gate:
+    case Role::Up:
+        return {config.intermediateSize, config.hiddenSize};
+    case Role::Down:
+        break;
+    }
+    return {config.hiddenSize, config.intermediateSize};
+}
+
+ModelLayout makeLayout(const Checkpoint& checkpoint, const ModelConfig& config)
+{
+    return LayoutBuilder(checkpoint, config).build();
+}
+
+} // namespace rankwright

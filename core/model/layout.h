@@ -1,0 +1,44 @@
+#pragma once
+
+#include "core/model/model.h"
+
+#include <optional>
+#include <vector>
+
+namespace rankwright {
+
+/// The tensors that hold one linear; null where the structure has no such part.
+struct LinearTensors
+{
+    const TensorInfo* weight = nullptr; ///< dense: m x n
+    const TensorInfo* B = nullptr;      ///< m x r
+    const TensorInfo* A = nullptr;      ///< r x n, or r x (n - r) for a block identity
+    const TensorInfo* pivots = nullptr; ///< r indices
+    const TensorInfo* bias = nullptr;
+    /// Width of the heads whose rows lie in the order of neighbouring rotary pairs (GGUF q and k); 0: as they are.
+    std::size_t pairedHeadWidth = 0;
+};
+
+/// Where every part of a model lies in its checkpoint. Pointers are into Checkpoint::tensors().
+struct ModelLayout
+{
+    std::vector<LinearInfo> linears;
+    std::vector<LinearTensors> linearTensors; ///< by LinearInfo::index
+    std::vector<TapInfo> taps;
+    std::vector<const TensorInfo*> attentionNorms; ///< by block
+    std::vector<const TensorInfo*> mlpNorms;       ///< by block
+    const TensorInfo* embedding = nullptr;
+    const TensorInfo* finalNorm = nullptr;
+    const TensorInfo* head = nullptr; ///< the embedding where tied
+    std::size_t parameters = 0;
+    std::size_t linearParameters = 0;
+};
+
+/// Finds and checks every tensor. Throws Error(NotFound) for a missing one, Error(Mismatch) where shape or dtype
+/// disagree with the configuration, Error(Unsupported) for a tensor that the Llama family does not have.
+ModelLayout makeLayout(const Checkpoint& checkpoint, const ModelConfig& config);
+
+/// Rows and columns of a role.
+LinearShape roleShape(const ModelConfig& config, Role role);
+
+} // namespace rankwright
