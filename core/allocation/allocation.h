@@ -15,19 +15,19 @@ struct AllocationItem
 {
     std::string name;
     LinearShape shape;
-    std::vector<double> loss;         ///< loss at rank 0 .. min(m, n); may be empty for Uniform
-    double weight = 1.0;              ///< multiplies the loss; relative loss: 1 / loss[0]
-    std::optional<std::size_t> rank;  ///< set by hand: kept as it is (above break-even: dense)
+    std::vector<double> loss;        ///< loss at rank 0 .. min(m, n); may be empty for Uniform
+    double weight = 1.0;             ///< multiplies the loss; relative loss: 1 / loss[0]
+    std::optional<std::size_t> rank; ///< set by hand: kept as it is (above break-even: dense)
 };
 
 /// The planned rank of one linear.
 struct AllocatedRank
 {
     std::string name;
-    std::size_t rank = 0;                                 ///< min(m, n) where dense
-    StructureKind structure = StructureKind::Factors;     ///< Dense where the rank is above break-even
+    std::size_t rank = 0;                             ///< min(m, n) where dense
+    StructureKind structure = StructureKind::Factors; ///< Dense where the rank is above break-even
     std::size_t keptParameters = 0;
-    std::string note;                                     ///< why it was clamped, stored dense or set by hand
+    std::string note; ///< why it was clamped, stored dense or set by hand
 };
 
 struct AllocationPlan
@@ -41,11 +41,11 @@ struct AllocationPlan
 /// "uniform", "marginal-loss".
 std::vector<std::string_view> allocatorNames();
 
-/// Ranks for keeping `keptRatio` of the parameters of the items, never more than the budget (hand-set ranks count first).
-/// uniform: the largest rank within keptRatio m n for every linear. marginal-loss: the rank where the weighted loss saved
-/// per parameter falls to one global threshold (methods 25.7); with Factors, linears past break-even are stored dense
-/// and the surplus goes back to the pool. Deterministic. Throws Error(InvalidArgument) for an unknown allocator, a ratio
-/// outside (0, 1], an unknown hand-set name or a budget that rank 1 everywhere exceeds.
+/// Ranks for keeping `keptRatio` of the parameters of the items, never more than the budget (hand-set ranks count
+/// first). uniform: the largest rank within keptRatio m n for every linear. marginal-loss: the rank where the weighted
+/// loss saved per parameter falls to one global threshold (methods 25.7); with Factors, linears past break-even are
+/// stored dense and the surplus goes back to the pool. Deterministic. Throws Error(InvalidArgument) for an unknown
+/// allocator, a ratio outside (0, 1], an unknown hand-set name or a budget that rank 1 everywhere exceeds.
 AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
                         const std::vector<AllocationItem>& items);
 

@@ -96,6 +96,7 @@ public:
     }
     void solvePositiveDefinite(Matrix<double> S, MatrixView<double> R) const override;
     void solve(Matrix<double> J, MatrixView<double> R) const override;
+    QrFactors qr(Matrix<double> A) const override;
     std::vector<std::size_t> pivotedColumns(Matrix<double> A) const override;
 
 private:
@@ -216,6 +217,37 @@ void CpuDevice::solve(Matrix<double> J, MatrixView<double> R) const
         if (other != i)
             std::swap_ranges(R.row(i), R.row(i) + R.columns, R.row(other));
     }
+}
+
+QrFactors CpuDevice::qr(Matrix<double> A) const
+{
+    const std::size_t m = A.rows();
+    const std::size_t n = A.columns();
+    require(m >= n, "qr", fmt::format("A {}x{} has more columns than rows", m, n));
+    QrFactors result;
+    result.R = Matrix<double>(n, n);
+    if (n == 0) {
+        result.Q = std::move(A);
+        return result;
+    }
+    requireFinite(A.view(), 0, "qr");
+    // Row-major A = Q R is column-major A^T = R^T Q^T: an LQ factorisation in place.
+    constexpr std::size_t blockSize = 64;
+    const int rows = blasSize(n);
+    const int columns = blasSize(m);
+    AlignedVector<double> tau(n);
+    AlignedVector<double> work(n * blockSize);
+    const int lwork = blasSize(work.size());
+    int info =
+        LAPACKE_dgelqf_work(LAPACK_COL_MAJOR, rows, columns, A.data(), /*lda*/ rows, tau.data(), work.data(), lwork);
+    requireSuccess(info, "dgelqf", n);
+    for (std::size_t i = 0; i < n; ++i)
+        std::copy_n(A.row(i) + i, n - i, result.R.row(i) + i);
+    info = LAPACKE_dorglq_work(LAPACK_COL_MAJOR, rows, columns, /*k*/ rows, A.data(), /*lda*/ rows, tau.data(),
+                               work.data(), lwork);
+    requireSuccess(info, "dorglq", n);
+    result.Q = std::move(A);
+    return result;
 }
 
 std::vector<std::size_t> CpuDevice::pivotedColumns(Matrix<double> A) const

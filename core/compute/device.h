@@ -30,6 +30,13 @@ struct SymmetricEigen
     Matrix<double> vectors;
 };
 
+/// A = Q R with Q of m x n, orthonormal columns, and R upper triangular, n x n.
+struct QrFactors
+{
+    Matrix<double> Q;
+    Matrix<double> R;
+};
+
 /// The dense operations the engine needs. All matrices are row-major and in host memory; calls are synchronous and may
 /// be made from several threads. Failures throw Error(Numeric).
 class Device
@@ -62,6 +69,10 @@ public:
 
     /// Solves the general system J X = R in place of R (n x k) by pivoted LU.
     virtual void solve(Matrix<double> J, MatrixView<double> R) const = 0;
+
+    /// Thin QR of A (m x n, m >= n) by Householder reflections: the columns of Q are orthonormal to working precision
+    /// also where A is singular or badly scaled. LAPACK dgelqf and dorglq on the transpose.
+    virtual QrFactors qr(Matrix<double> A) const = 0;
 
     /// Column-pivoted QR of A (r x n, r <= n): the order in which columns are chosen, best conditioned first (n
     /// indices, all different).

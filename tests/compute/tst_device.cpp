@@ -480,6 +480,34 @@ private slots:
                  ErrorKind::Numeric);
     }
 
+    void qrIsOrthonormalAlsoWhereSingular()
+    {
+        Matrix<double> A(9, 5);
+        for (std::size_t i = 0; i < 9; ++i)
+            for (std::size_t j = 0; j < 5; ++j)
+                A(i, j) = j == 3 ? 2.0 * A(i, 1) : std::sin(static_cast<double>(i * 5 + j)) * std::pow(1e-4, j);
+        for (const auto& matrix : {A, Matrix<double>(9, 5)}) {
+            const QrFactors factors = m_device->qr(matrix);
+            for (std::size_t i = 0; i < 5; ++i)
+                for (std::size_t j = 0; j < 5; ++j) {
+                    double dot = 0.0;
+                    for (std::size_t k = 0; k < 9; ++k)
+                        dot += factors.Q(k, i) * factors.Q(k, j);
+                    QVERIFY(std::abs(dot - (i == j ? 1.0 : 0.0)) < 1e-14);
+                    QVERIFY(i <= j || factors.R(i, j) == 0.0);
+                }
+            for (std::size_t i = 0; i < 9; ++i)
+                for (std::size_t j = 0; j < 5; ++j) {
+                    double sum = 0.0;
+                    for (std::size_t k = 0; k < 5; ++k)
+                        sum += factors.Q(i, k) * factors.R(k, j);
+                    QVERIFY(std::abs(sum - matrix(i, j)) < 1e-15);
+                }
+        }
+        QCOMPARE(kindOfError([&] { m_device->qr(Matrix<double>(3, 4)); }), ErrorKind::Internal);
+        QVERIFY(m_device->qr(Matrix<double>(3, 0)).R.empty());
+    }
+
     void pivotedColumnsAreWellConditioned()
     {
         const std::size_t r = 12;

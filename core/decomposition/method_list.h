@@ -1,0 +1,14 @@
+#pragma once
+
+#include "core/decomposition/method.h"
+
+namespace rankwright {
+
+// One function per method file; registry.cpp lists them.
+
+const Method& plainSvd();
+const Method& asvd();
+const Method& whitenedSvd();
+const Method& nestedSvd();
+
+} // namespace rankwright

@@ -1,0 +1,195 @@
+#include "core/decomposition/objective.h"
+
+#include "core/base/error.h"
+#include "core/compute/elementwise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace rankwright {
+
+namespace {
+
+bool allFinite(const Matrix<double>& matrix)
+{
+    return rankwright::allFinite(matrix.span());
+}
+
+void requireSquare(const LinearProblem& problem, const Matrix<double>& matrix, const char* what)
+{
+    const std::size_t n = problem.W.columns();
+    if (matrix.rows() != n || matrix.columns() != n)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("{} is {}x{} but the linear is {}x{}: these statistics are of another tap", what,
+                                matrix.rows(), matrix.columns(), problem.W.rows(), n),
+                    {.tensor = problem.name});
+    if (!allFinite(matrix))
+        throw Error(ErrorKind::NonFinite,
+                    fmt::format("{} of the linear's inputs has values that are not finite: check the calibration text "
+                                "and the weights before this linear",
+                                what),
+                    {.tensor = problem.name});
+}
+
+/// Bounds the rank of C by what can be seen without decomposing it, and notes it.
+std::size_t statisticsRank(const LinearProblem& problem, std::vector<NumericEvent>& events)
+{
+    const TapStatistics& statistics = *problem.statistics;
+    const Matrix<double>& C = statistics.secondMoment;
+    const std::size_t n = C.rows();
+    std::size_t dead = 0;
+    for (std::size_t j = 0; j < n; ++j)
+        dead += C(j, j) <= 0.0 ? 1 : 0;
+    const std::size_t bound = std::min(statistics.tokens, n - dead);
+    if (bound < n)
+        events.push_back({"singularStatistics", problem.name,
+                          fmt::format("input statistics have rank {} at most, of {} channels ({} tokens, {} channels "
+                                      "always zero): directions never seen are kept by the size of their weights",
+                                      bound, n, statistics.tokens, dead),
+                          static_cast<double>(bound)});
+    return bound;
+}
+
+/// X with C X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal first, so that
+/// channels of very different size are treated alike. Falls back to the pseudo-inverse where C is singular.
+void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
+                       const std::string& name, std::vector<NumericEvent>& events)
+{
+    const std::size_t n = C.rows();
+    std::vector<double> scale(n);
+    for (std::size_t j = 0; j < n; ++j)
+        scale[j] = C(j, j) > 0.0 ? 1.0 / std::sqrt(C(j, j)) : 0.0;
+    Matrix<double> correlation(n, n);
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < n; ++j)
+            correlation(i, j) = scale[i] * C(i, j) * scale[j];
+    const auto scaleRows = [&] {
+        for (std::size_t i = 0; i < n; ++i)
+            for (double& value : R.view().rowSpan(i))
+                value *= scale[i];
+    };
+    scaleRows();
+    if (rankBound == n) {
+        try {
+            Matrix<double> solution = R;
+            device.solvePositiveDefinite(correlation, solution.view());
+            R = std::move(solution);
+            scaleRows();
+            return;
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::Numeric)
+                throw;
+        }
+    }
+    // Second moments are sums of float32 products: below this share of the largest eigenvalue they are rounding.
+    constexpr double relativeCut = 1e-7;
+    const SymmetricEigen eigen = device.symmetricEigen(std::move(correlation));
+    std::size_t kept = 0;
+    while (kept < rankBound && eigen.values[kept] > relativeCut * eigen.values.front())
+        ++kept;
+    events.push_back({"pseudoInverse", name,
+                      fmt::format("input statistics inverted on their {} largest of {} directions", kept, n),
+                      static_cast<double>(kept)});
+    const ConstMatrixView<double> Q = eigen.vectors.view().rowRange(0, kept);
+    Matrix<double> coordinates(kept, R.columns());
+    if (kept > 0)
+        device.gemm(Transpose::No, Transpose::No, 1.0, Q, R.view(), 0.0, coordinates.view());
+    for (std::size_t i = 0; i < kept; ++i)
+        for (double& value : coordinates.view().rowSpan(i))
+            value /= eigen.values[i];
+    std::fill(R.span().begin(), R.span().end(), 0.0);
+    if (kept > 0)
+        device.gemm(Transpose::Yes, Transpose::No, 1.0, Q, coordinates.view(), 0.0, R.view());
+    scaleRows();
+}
+
+/// V = W + W (Cx - C_hat) C_hat^+: on directions the inputs never take it stays W, and X_hat = X gives W itself.
+void anchor(const Device& device, const LinearProblem& problem, Objective& objective)
+{
+    const TapStatistics& statistics = *problem.statistics;
+    requireSquare(problem, statistics.crossMoment, "crossMoment");
+    requireSquare(problem, statistics.denseSecondMoment, "denseSecondMoment");
+    const Matrix<double>& W = problem.W;
+    Matrix<double> shift = statistics.crossMoment;
+    for (std::size_t i = 0; i < shift.size(); ++i)
+        shift.data()[i] -= statistics.secondMoment.data()[i];
+    Matrix<double> change(W.columns(), W.rows());
+    device.gemm(Transpose::Yes, Transpose::Yes, 1.0, shift.view(), W.view(), 0.0, change.view());
+    solveSemidefinite(device, statistics.secondMoment, objective.rankBound, change, problem.name, objective.events);
+    for (std::size_t i = 0; i < W.rows(); ++i)
+        for (std::size_t j = 0; j < W.columns(); ++j)
+            objective.target(i, j) += change(j, i);
+
+    Matrix<double> departure = W;
+    for (std::size_t i = 0; i < departure.size(); ++i)
+        departure.data()[i] -= objective.target.data()[i];
+    objective.residual = Matrix<double>(W.rows(), W.columns());
+    device.gemm(Transpose::No, Transpose::No, 1.0, W.view(), shift.view(), 0.0, objective.residual.view());
+    device.gemm(Transpose::No, Transpose::No, 1.0, departure.view(), statistics.secondMoment.view(), 1.0,
+                objective.residual.view());
+    objective.constant = measureLoss(device, W, objective.target, problem.statistics);
+}
+
+} // namespace
+
+Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem)
+{
+    const Matrix<double>& W = problem.W;
+    if (W.empty())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("the linear is {}x{}: nothing to decompose", W.rows(), W.columns()),
+                    {.tensor = problem.name});
+    if (!allFinite(W))
+        throw Error(ErrorKind::NonFinite, "weights have values that are not finite: the checkpoint is damaged",
+                    {.tensor = problem.name});
+    Objective objective;
+    objective.target = W;
+    objective.rankBound = W.columns();
+    if (problem.statistics == nullptr) {
+        if (method.needsStatistics())
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("method {} needs input statistics: calibrate first", method.name()),
+                        {.tensor = problem.name});
+        return objective;
+    }
+    requireSquare(problem, problem.statistics->secondMoment, "secondMoment");
+    objective.secondMoment = &problem.statistics->secondMoment;
+    objective.rankBound = statisticsRank(problem, objective.events);
+    if (!problem.statistics->crossMoment.empty()) {
+        if (!method.supportsAnchored())
+            throw Error(
+                ErrorKind::InvalidArgument,
+                fmt::format("method {} has no anchored form: use sequential mode dense or compressed", method.name()),
+                {.tensor = problem.name});
+        anchor(device, problem, objective);
+    }
+    return objective;
+}
+
+std::vector<double> weightedRowEnergies(const Device& device, const Matrix<double>& A, const Matrix<double>* C)
+{
+    Matrix<double> weighted = A;
+    if (C != nullptr && !A.empty())
+        device.gemm(Transpose::No, Transpose::No, 1.0, A.view(), C->view(), 0.0, weighted.view());
+    std::vector<double> energies(A.rows());
+    for (std::size_t i = 0; i < A.rows(); ++i)
+        energies[i] = std::inner_product(A.row(i), A.row(i) + A.columns(), weighted.row(i), 0.0);
+    return energies;
+}
+
+double weightedProduct(const Device& device, const Matrix<double>& A, const Matrix<double>* C, const Matrix<double>& B)
+{
+    Matrix<double> weighted = A;
+    if (C != nullptr && !A.empty())
+        device.gemm(Transpose::No, Transpose::No, 1.0, A.view(), C->view(), 0.0, weighted.view());
+    double sum = 0.0;
+    for (std::size_t i = 0; i < A.rows(); ++i)
+        sum += std::inner_product(B.row(i), B.row(i) + B.columns(), weighted.row(i), 0.0);
+    return sum;
+}
+
+} // namespace rankwright

@@ -1,0 +1,250 @@
+#include "core/decomposition/projection_kernel.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace rankwright {
+
+namespace {
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+/// Eigenvalues below this share of the largest have vectors that rounding mixes with each other.
+constexpr double kBlurred = 1e-10;
+
+Matrix<double> product(const Device& device, ConstMatrixView<double> A, ConstMatrixView<double> B)
+{
+    Matrix<double> C(A.rows, B.columns);
+    if (A.rows > 0)
+        device.gemm(Transpose::No, Transpose::No, 1.0, A, B, 0.0, C.view());
+    return C;
+}
+
+/// M P P^T M^T.
+Matrix<double> gramInMetric(const Device& device, const Matrix<double>& M, const InputMetric& metric)
+{
+    Matrix<double> G(M.rows(), M.rows());
+    if (metric.secondMoment != nullptr) {
+        const Matrix<double> weighted = product(device, M.view(), metric.secondMoment->view());
+        device.gemm(Transpose::No, Transpose::Yes, 1.0, weighted.view(), M.view(), 0.0, G.view());
+        return G;
+    }
+    if (metric.scale.empty()) {
+        device.gram(Transpose::No, M.view(), G.view());
+        return G;
+    }
+    Matrix<double> scaled = M;
+    for (std::size_t i = 0; i < M.rows(); ++i)
+        for (std::size_t j = 0; j < M.columns(); ++j)
+            scaled(i, j) *= metric.scale[j];
+    device.gram(Transpose::No, scaled.view(), G.view());
+    return G;
+}
+
+/// Whether m_i C m_i^T is no more than what rounding leaves of it, for every row.
+bool vanishes(const Matrix<double>& M, const Matrix<double>& G, const Matrix<double>& C)
+{
+    for (std::size_t i = 0; i < M.rows(); ++i) {
+        double bound = 0.0;
+        for (std::size_t j = 0; j < M.columns(); ++j)
+            bound += std::abs(M(i, j)) * std::sqrt(std::max(C(j, j), 0.0));
+        if (G(i, i) > 16.0 * kEpsilon * bound * bound)
+            return false;
+    }
+    return true;
+}
+
+double squaredNorm(const Matrix<double>& M)
+{
+    return std::inner_product(M.span().begin(), M.span().end(), M.span().begin(), 0.0);
+}
+
+/// Orders the row space of R into an orthonormal frame (N x N), level by level.
+class FrameBuilder
+{
+public:
+    FrameBuilder(const Device& device, Matrix<double> R)
+        : m_device(device)
+        , m_negligible(std::pow(static_cast<double>(R.rows()) * kEpsilon, 2) * squaredNorm(R))
+        , m_frame(R.rows(), R.rows())
+        , m_coordinates(R.rows(), R.columns())
+        , m_undecided(std::move(R))
+    {
+        m_remaining = Matrix<double>(m_frame.rows(), m_frame.rows());
+        for (std::size_t i = 0; i < m_frame.rows(); ++i)
+            m_remaining(i, i) = 1.0;
+    }
+
+    std::size_t decided() const { return m_decided; }
+    Matrix<double> takeFrame() { return std::move(m_frame); }
+    Matrix<double> takeCoordinates() { return std::move(m_coordinates); }
+
+    /// Takes directions in the order of the metric until `limit` are decided or the metric vanishes on the rest.
+    void orderBy(const InputMetric& metric, std::size_t limit)
+    {
+        while (m_decided < std::min(limit, m_frame.rows()) && !m_undecided.empty()) {
+            Matrix<double> G = gramInMetric(m_device, m_undecided, metric);
+            if (metric.secondMoment != nullptr && vanishes(m_undecided, G, *metric.secondMoment))
+                return;
+            double trace = 0.0;
+            for (std::size_t i = 0; i < G.rows(); ++i)
+                trace += G(i, i);
+            if (trace <= 0.0 || squaredNorm(m_undecided) <= m_negligible)
+                return;
+            const SymmetricEigen eigen = m_device.symmetricEigen(std::move(G));
+            if (eigen.values.front() <= 0.0)
+                return;
+            std::size_t clear = 1;
+            while (clear < eigen.values.size() && eigen.values[clear] > kBlurred * eigen.values.front())
+                ++clear;
+            rotate(eigen.vectors);
+            decide(std::min(clear, limit - m_decided));
+        }
+    }
+
+    /// Takes what is left as it is.
+    void finish() { decide(m_undecided.rows()); }
+
+private:
+    void rotate(const Matrix<double>& vectors)
+    {
+        m_undecided = product(m_device, vectors.view(), m_undecided.view());
+        m_remaining = m_decided == 0 ? vectors : product(m_device, vectors.view(), m_remaining.view());
+    }
+
+    void decide(std::size_t count)
+    {
+        const auto move = [&](Matrix<double>& from, Matrix<double>& to) {
+            const std::size_t width = from.columns();
+            std::copy_n(from.data(), count * width, to.row(m_decided));
+            Matrix<double> rest(from.rows() - count, width);
+            std::copy_n(from.data() + count * width, rest.size(), rest.data());
+            from = std::move(rest);
+        };
+        move(m_undecided, m_coordinates);
+        move(m_remaining, m_frame);
+        m_decided += count;
+    }
+
+    const Device& m_device;
+    double m_negligible;
+    std::size_t m_decided = 0;
+    Matrix<double> m_frame;
+    Matrix<double> m_coordinates;
+    Matrix<double> m_undecided; ///< coordinates of the undecided directions
+    Matrix<double> m_remaining; ///< the undecided directions
+};
+
+std::vector<double> energiesInMetric(const Device& device, const Matrix<double>& coordinates, const InputMetric& metric)
+{
+    if (metric.scale.empty() || metric.secondMoment != nullptr)
+        return weightedRowEnergies(device, coordinates, metric.secondMoment);
+    std::vector<double> energies(coordinates.rows());
+    for (std::size_t i = 0; i < coordinates.rows(); ++i)
+        for (std::size_t j = 0; j < coordinates.columns(); ++j)
+            energies[i] += std::pow(coordinates(i, j) * metric.scale[j], 2);
+    return energies;
+}
+
+} // namespace
+
+ProjectionBasis projectionBasis(const Device& device, const Matrix<double>& W, const InputMetric& metric)
+{
+    const bool tall = W.rows() > W.columns();
+    QrFactors reduced;
+    if (tall)
+        reduced = device.qr(W);
+    FrameBuilder builder(device, tall ? std::move(reduced.R) : W);
+
+    ProjectionBasis basis;
+    basis.secondMoment = metric.secondMoment;
+    basis.plain = metric.secondMoment == nullptr && metric.scale.empty();
+    builder.orderBy(metric, metric.rankBound);
+    basis.metricRank = builder.decided();
+    builder.orderBy(InputMetric{}, std::min(W.rows(), W.columns()));
+    builder.finish();
+
+    basis.coordinates = builder.takeCoordinates();
+    basis.vectors = builder.takeFrame();
+    if (tall) {
+        Matrix<double> vectors(basis.vectors.rows(), W.rows());
+        device.gemm(Transpose::No, Transpose::Yes, 1.0, basis.vectors.view(), reduced.Q.view(), 0.0, vectors.view());
+        basis.vectors = std::move(vectors);
+    }
+    basis.metricEnergies = energiesInMetric(device, basis.coordinates, metric);
+    for (const double energy : basis.metricEnergies)
+        basis.singularValues.push_back(std::sqrt(std::max(energy, 0.0)));
+    std::sort(basis.singularValues.begin(), basis.singularValues.end(), std::greater<>());
+    return basis;
+}
+
+std::vector<double> directionEnergies(const Device& device, const Objective& objective, const ProjectionBasis& basis)
+{
+    const bool sameMetric =
+        objective.secondMoment == basis.secondMoment && (basis.secondMoment != nullptr || basis.plain);
+    std::vector<double> energies =
+        sameMetric ? basis.metricEnergies : weightedRowEnergies(device, basis.coordinates, objective.secondMoment);
+    if (objective.residual.empty())
+        return energies;
+    const Matrix<double> missed = product(device, basis.vectors.view(), objective.residual.view());
+    for (std::size_t i = 0; i < energies.size(); ++i)
+        energies[i] +=
+            2.0 * std::inner_product(missed.row(i), missed.row(i) + missed.columns(), basis.coordinates.row(i), 0.0);
+    return energies;
+}
+
+std::vector<double> tailSums(const std::vector<double>& energies, double constant)
+{
+    std::vector<double> losses(energies.size() + 1);
+    double sum = 0.0;
+    losses.back() = constant;
+    for (std::size_t i = energies.size(); i-- > 0;) {
+        sum += energies[i];
+        losses[i] = std::max(sum + constant, 0.0);
+    }
+    return losses;
+}
+
+void requireRank(LinearShape shape, std::size_t rank, bool zeroAllowed)
+{
+    if (rank > shape.fullRank() || (rank == 0 && !zeroAllowed))
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("rank {} is outside [{}, {}] of a {}x{} linear", rank, zeroAllowed ? 0 : 1,
+                                shape.fullRank(), shape.rows, shape.columns));
+}
+
+ProjectionAnalysis::ProjectionAnalysis(const Device& device, Objective objective, ProjectionBasis basis)
+    : m_losses(tailSums(directionEnergies(device, objective, basis), objective.constant))
+{
+    m_shape = {objective.target.rows(), objective.target.columns()};
+    m_totalEnergy = m_losses.front();
+    m_singularValues = std::move(basis.singularValues);
+    m_events = std::move(objective.events);
+    m_vectors = std::move(basis.vectors);
+    m_coordinates = std::move(basis.coordinates);
+}
+
+double ProjectionAnalysis::loss(std::size_t rank) const
+{
+    requireRank(m_shape, rank, true);
+    return m_losses[rank];
+}
+
+Factorisation ProjectionAnalysis::factorize(std::size_t rank) const
+{
+    requireRank(m_shape, rank, false);
+    Factorisation result{Matrix<double>(m_shape.rows, rank), Matrix<double>(rank, m_shape.columns)};
+    for (std::size_t i = 0; i < m_shape.rows; ++i)
+        for (std::size_t k = 0; k < rank; ++k)
+            result.B(i, k) = m_vectors(k, i);
+    std::copy_n(m_coordinates.data(), result.A.size(), result.A.data());
+    return result;
+}
+
+} // namespace rankwright

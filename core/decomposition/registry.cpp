@@ -1,0 +1,78 @@
+#include "core/base/error.h"
+#include "core/base/nearest_name.h"
+#include "core/decomposition/method_list.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/ranges.h>
+
+namespace rankwright {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& message)
+{
+    throw Error(ErrorKind::InvalidArgument, message);
+}
+
+} // namespace
+
+std::span<const Method* const> methods()
+{
+    static const std::array<const Method*, 4> all{&plainSvd(), &asvd(), &whitenedSvd(), &nestedSvd()};
+    return all;
+}
+
+const Method& findMethod(std::string_view name)
+{
+    std::vector<std::string_view> names;
+    std::vector<std::string_view> known;
+    for (const Method* method : methods()) {
+        known = method->aliases();
+        known.insert(known.begin(), method->name());
+        if (std::find(known.begin(), known.end(), name) != known.end())
+            return *method;
+        names.insert(names.end(), known.begin(), known.end());
+    }
+    refuse(fmt::format("unknown method \"{}\", did you mean \"{}\"? Known: {}", name, nearestName(name, names),
+                       fmt::join(names, ", ")));
+}
+
+void checkParameters(const Method& method, const MethodParameters& parameters)
+{
+    const std::vector<ParameterInfo> known = method.parameters();
+    std::vector<std::string_view> seen;
+    for (const auto& [name, value] : parameters) {
+        const auto info =
+            std::find_if(known.begin(), known.end(), [&](const ParameterInfo& entry) { return entry.name == name; });
+        if (info == known.end()) {
+            std::vector<std::string_view> names;
+            for (const ParameterInfo& entry : known)
+                names.emplace_back(entry.name);
+            if (names.empty())
+                refuse(fmt::format("method {} has no parameters, and so no \"{}\"", method.name(), name));
+            refuse(fmt::format("method {} has no parameter \"{}\", did you mean \"{}\"? Known: {}", method.name(), name,
+                               nearestName(name, names), fmt::join(names, ", ")));
+        }
+        if (std::find(seen.begin(), seen.end(), name) != seen.end())
+            refuse(fmt::format("parameter \"{}\" of method {} is given twice", name, method.name()));
+        seen.emplace_back(name);
+        if (!(value >= info->minimum && value <= info->maximum) || (info->integer && value != std::floor(value)))
+            refuse(fmt::format("parameter \"{}\" of method {} is {}, not {} in [{}, {}]", name, method.name(), value,
+                               info->integer ? "an integer" : "a number", info->minimum, info->maximum));
+    }
+}
+
+double parameterValue(const Method& method, const MethodParameters& parameters, std::string_view name)
+{
+    for (const auto& [given, value] : parameters)
+        if (given == name)
+            return value;
+    for (const ParameterInfo& info : method.parameters())
+        if (info.name == name)
+            return info.defaultValue;
+    throw Error(ErrorKind::Internal, fmt::format("method {} has no parameter \"{}\"", method.name(), name));
+}
+
+} // namespace rankwright

@@ -1,0 +1,505 @@
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/decomposition/method.h"
+#include "reference.h"
+
+#include <QTest>
+
+#include <functional>
+
+using namespace rankwright;
+using namespace reference;
+
+namespace {
+
+double relative(double value, double expected)
+{
+    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
+}
+
+Matrix<double> approximation(const Analysis& analysis, std::size_t rank)
+{
+    const Factorisation factors = analysis.factorize(rank);
+    return product(factors.B, factors.A);
+}
+
+bool hasEvent(const Analysis& analysis, const std::string& kind, double value)
+{
+    return std::any_of(analysis.events().begin(), analysis.events().end(),
+                       [&](const NumericEvent& event) { return event.kind == kind && event.value == value; });
+}
+
+ErrorKind kindOfFailure(const std::function<void()>& call, std::string* tensor = nullptr)
+{
+    try {
+        call();
+    } catch (const Error& error) {
+        if (tensor != nullptr)
+            *tensor = error.tensor();
+        return error.kind();
+    }
+    return ErrorKind::Internal;
+}
+
+} // namespace
+
+class TestDecomposition : public QObject
+{
+    Q_OBJECT
+
+    std::shared_ptr<const Device> m_device = makeCpuDevice(1);
+
+    std::unique_ptr<Analysis> analyze(std::string_view method, const Matrix<double>& W, const TapStatistics* statistics,
+                                      const MethodParameters& parameters = {}) const
+    {
+        return findMethod(method).analyze(*m_device, {"model.layers.0.self_attn.q_proj", W, statistics}, parameters);
+    }
+
+    static void shapes()
+    {
+        QTest::addColumn<int>("rows");
+        QTest::addColumn<int>("columns");
+        QTest::newRow("wide") << 20 << 34;
+        QTest::newRow("tall") << 34 << 20;
+        QTest::newRow("square") << 26 << 26;
+        QTest::newRow("one output") << 1 << 12;
+        QTest::newRow("one input") << 12 << 1;
+    }
+    static std::pair<std::size_t, std::size_t> shape()
+    {
+        QFETCH(int, rows);
+        QFETCH(int, columns);
+        return {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)};
+    }
+
+private slots:
+    void plainSvdIsTheSvd_data() { shapes(); }
+    void plainSvdIsTheSvd()
+    {
+        const auto [m, n] = shape();
+        const Matrix<double> W = randomWeights(m, n, 1);
+        const Svd direct = svd(W);
+        const auto analysis = analyze("svd", W, nullptr);
+        QCOMPARE(analysis->singularValues().size(), direct.S.size());
+        for (std::size_t i = 0; i < direct.S.size(); ++i)
+            QVERIFY(std::abs(analysis->singularValues()[i] - direct.S[i]) < 1e-13 * direct.S[0]);
+        QVERIFY(relative(analysis->totalEnergy(), squaredNorm(W)) < 1e-13);
+        for (std::size_t r = 1; r < direct.S.size(); ++r) {
+            QVERIFY(relative(analysis->loss(r), direct.tail(r)) < 1e-10);
+            QVERIFY(squaredNorm(difference(approximation(*analysis, r), direct.truncated(r))) < 1e-20 * squaredNorm(W));
+        }
+    }
+
+    void plainSvdResolvesSmallSingularValues()
+    {
+        // Singular values over twelve decades: an eigenproblem of the squares alone would lose those below 1e-8.
+        const std::size_t n = 24;
+        Svd exact = svd(randomMatrix(n, n, 2));
+        for (std::size_t i = 0; i < n; ++i)
+            exact.S[i] = std::pow(10.0, -0.5 * static_cast<double>(i));
+        const Matrix<double> W = exact.truncated(n);
+        const auto analysis = analyze("svd", W, nullptr);
+        for (std::size_t i = 0; i < n; ++i)
+            QVERIFY(std::abs(analysis->singularValues()[i] - exact.S[i]) < 1e-14);
+        for (std::size_t r = 0; r < 18; ++r)
+            QVERIFY(relative(analysis->loss(r), exact.tail(r)) < 1e-5);
+    }
+
+    void whitenedSvdEqualsTheFactorRoutes_data() { shapes(); }
+    void whitenedSvdEqualsTheFactorRoutes()
+    {
+        const auto [m, n] = shape();
+        const Matrix<double> W = randomWeights(m, n, 3);
+        const Matrix<double> X = correlatedInputs(n, 4 * n, 4);
+        const TapStatistics statistics = statisticsOf(X);
+        const Matrix<double> factor = cholesky(statistics.secondMoment);
+        const Matrix<double> root = symmetricPower(statistics.secondMoment, 0.5);
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        QVERIFY(analysis->events().empty());
+        for (const Matrix<double>& P : {factor, root}) {
+            const Svd direct = svd(product(W, P));
+            const Matrix<double> back = inverse(P);
+            for (std::size_t r = 0; r < direct.S.size(); ++r) {
+                QVERIFY(relative(analysis->loss(r), direct.tail(r)) < 1e-10);
+                QVERIFY(relative(analysis->singularValues()[r], direct.S[r]) < 1e-10);
+                if (r == 0)
+                    continue;
+                const Matrix<double> expected = product(direct.truncated(r), back);
+                QVERIFY(squaredNorm(difference(approximation(*analysis, r), expected)) < 1e-20 * squaredNorm(W));
+                QVERIFY(relative(outputError(W, X, approximation(*analysis, r), X), direct.tail(r)) < 1e-10);
+            }
+        }
+        QVERIFY(relative(analysis->totalEnergy(), squaredNorm(product(W, X))) < 1e-12);
+    }
+
+    void whitenedSvdIsNotImprovedByPerturbations()
+    {
+        const Matrix<double> W = randomWeights(18, 28, 5);
+        const TapStatistics statistics = statisticsOf(correlatedInputs(28, 120, 6));
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        const Factorisation best = analysis->factorize(6);
+        const double loss = measureLoss(*m_device, W, product(best.B, best.A), &statistics);
+        QVERIFY(relative(analysis->loss(6), loss) < 1e-12);
+        for (unsigned trial = 0; trial < 200; ++trial) {
+            // Either factor alone (the refit identities) and both, small and large steps.
+            Factorisation other = best;
+            const double step = std::pow(10.0, -static_cast<double>(trial % 5));
+            const Matrix<double> changeB = randomMatrix(18, 6, 100 + trial);
+            const Matrix<double> changeA = randomMatrix(6, 28, 400 + trial);
+            for (std::size_t i = 0; i < changeB.size() && trial % 3 != 0; ++i)
+                other.B.data()[i] += step * 0.2 * changeB.data()[i];
+            for (std::size_t i = 0; i < changeA.size() && trial % 3 != 1; ++i)
+                other.A.data()[i] += step * 0.05 * changeA.data()[i];
+            QVERIFY(measureLoss(*m_device, W, product(other.B, other.A), &statistics) > loss);
+        }
+    }
+
+    void asvdEqualsScaledSvd_data() { shapes(); }
+    void asvdEqualsScaledSvd()
+    {
+        const auto [m, n] = shape();
+        const Matrix<double> W = randomWeights(m, n, 7);
+        const Matrix<double> X = correlatedInputs(n, 3 * n + 5, 8);
+        const TapStatistics statistics = statisticsOf(X);
+        for (const double alpha : {0.5, 1.0}) {
+            const auto analysis = analyze("asvd", W, &statistics, {{"alpha", alpha}});
+            Matrix<double> scaled = W;
+            std::vector<double> scale(n);
+            for (std::size_t j = 0; j < n; ++j)
+                scale[j] = std::pow(statistics.sumAbs[j] / static_cast<double>(statistics.tokens), alpha);
+            for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t j = 0; j < n; ++j)
+                    scaled(i, j) *= scale[j];
+            const Svd direct = svd(scaled);
+            for (std::size_t r = 1; r < direct.S.size(); ++r) {
+                Matrix<double> expected = direct.truncated(r);
+                for (std::size_t i = 0; i < m; ++i)
+                    for (std::size_t j = 0; j < n; ++j)
+                        expected(i, j) /= scale[j];
+                QVERIFY(squaredNorm(difference(approximation(*analysis, r), expected)) < 1e-20 * squaredNorm(W));
+                QVERIFY(relative(analysis->loss(r), outputError(W, X, expected, X)) < 1e-10);
+                QVERIFY(relative(analysis->singularValues()[r], direct.S[r]) < 1e-10);
+            }
+        }
+        const auto plain = analyze("svd", W, &statistics);
+        const auto unscaled = analyze("asvd", W, &statistics, {{"alpha", 0.0}});
+        for (std::size_t r = 0; r < std::min(m, n); ++r)
+            QVERIFY(relative(unscaled->loss(r), plain->loss(r)) < 1e-12);
+    }
+
+    void nsvdEqualsTheDirectConstruction_data() { shapes(); }
+    void nsvdEqualsTheDirectConstruction()
+    {
+        const auto [m, n] = shape();
+        const Matrix<double> W = randomWeights(m, n, 9);
+        const Matrix<double> X = correlatedInputs(n, 4 * n, 10);
+        const TapStatistics statistics = statisticsOf(X);
+        const Matrix<double> L = cholesky(statistics.secondMoment);
+        const Matrix<double> back = inverse(L);
+        const Svd first = svd(product(W, L));
+        const std::size_t full = std::min(m, n);
+        const auto whitened = analyze("whitened-svd", W, &statistics);
+        for (const double share : {0.95, 0.6, 0.0}) {
+            const auto analysis = analyze("nsvd", W, &statistics, {{"share", share}});
+            const std::vector<double> all = analysis->lossAtEveryRank();
+            QCOMPARE(all.size(), full + 1);
+            for (std::size_t k = 1; k < full; ++k) {
+                const auto k1 =
+                    std::min(static_cast<std::size_t>(std::lround(share * static_cast<double>(k))), k >= 2 ? k - 1 : k);
+                const std::size_t stage1 = k >= 2 ? k1 : 1;
+                const Matrix<double> W1 = product(first.truncated(stage1), back);
+                Matrix<double> expected = W1;
+                const Matrix<double> W2 = svd(difference(W, W1)).truncated(k - stage1);
+                for (std::size_t i = 0; i < expected.size(); ++i)
+                    expected.data()[i] += W2.data()[i];
+                QVERIFY(squaredNorm(difference(approximation(*analysis, k), expected)) < 1e-18 * squaredNorm(W));
+                QVERIFY(relative(analysis->loss(k), outputError(W, X, expected, X)) < 1e-9);
+                QVERIFY(relative(all[k], analysis->loss(k)) < 1e-9);
+                // More calibration loss than one stage of the rank, less Frobenius error than stage 1 alone.
+                QVERIFY(analysis->loss(k) >= whitened->loss(k) * (1.0 - 1e-12));
+                if (k >= 2)
+                    QVERIFY(squaredNorm(difference(W, approximation(*analysis, k))) < squaredNorm(difference(W, W1)));
+            }
+            QCOMPARE(all.front(), analysis->totalEnergy());
+        }
+    }
+
+    void nsvdPlanningCurveIsCloseAndMonotone()
+    {
+        const Matrix<double> W = randomWeights(96, 128, 11);
+        const TapStatistics statistics = statisticsOf(correlatedInputs(128, 600, 12));
+        const auto analysis = analyze("nsvd", W, &statistics);
+        const std::vector<double> exact = analysis->lossAtEveryRank();
+        const std::vector<double> curve = analysis->planningCurve();
+        QCOMPARE(curve.size(), exact.size());
+        QVERIFY(std::is_sorted(curve.rbegin(), curve.rend()));
+        std::size_t equal = 0;
+        for (std::size_t r = 0; r < exact.size(); ++r) {
+            QVERIFY2(std::abs(curve[r] - exact[r]) <= 0.05 * exact[r] + 1e-9 * exact[0],
+                     qPrintable(QStringLiteral("rank %1: %2 for %3").arg(r).arg(curve[r]).arg(exact[r])));
+            equal += relative(curve[r], exact[r]) < 1e-9 ? 1 : 0;
+        }
+        QVERIFY(equal >= 20);
+    }
+
+    void nsvdMayBeAskedFromSeveralThreads()
+    {
+        const Matrix<double> W = randomWeights(40, 48, 13);
+        const TapStatistics statistics = statisticsOf(correlatedInputs(48, 200, 14));
+        const auto analysis = analyze("nsvd", W, &statistics);
+        const BlasThreads single(1);
+        std::vector<double> losses(400);
+        parallelFor(losses.size(), 4,
+                    [&](std::size_t i, std::size_t) { losses[i] = analysis->loss(1 + (i * 7) % 40); });
+        for (std::size_t i = 0; i < losses.size(); ++i)
+            QCOMPARE(losses[i], analyze("nsvd", W, &statistics)->loss(1 + (i * 7) % 40));
+    }
+
+    void fullRankGivesTheWeightsAgain_data() { shapes(); }
+    void fullRankGivesTheWeightsAgain()
+    {
+        const auto [m, n] = shape();
+        const Matrix<double> W = randomWeights(m, n, 15);
+        // Fewer tokens than channels: most directions are not seen by the statistics.
+        const TapStatistics statistics = statisticsOf(correlatedInputs(n, std::max<std::size_t>(1, n / 3), 16));
+        for (const Method* method : methods()) {
+            const auto analysis = method->analyze(*m_device, {"x", W, &statistics}, {});
+            const std::size_t full = std::min(m, n);
+            const Matrix<double> again = approximation(*analysis, full);
+            for (std::size_t i = 0; i < W.size(); ++i)
+                QVERIFY(std::abs(again.data()[i] - W.data()[i]) < 1e-13);
+            QVERIFY(analysis->loss(full) <= 1e-14 * analysis->totalEnergy());
+            QVERIFY(kindOfFailure([&] { analysis->factorize(full + 1); }) == ErrorKind::InvalidArgument);
+            QVERIFY(kindOfFailure([&] { analysis->factorize(0); }) == ErrorKind::InvalidArgument);
+            QVERIFY(kindOfFailure([&] { analysis->loss(full + 1); }) == ErrorKind::InvalidArgument);
+        }
+    }
+
+    void fewerTokensThanChannels()
+    {
+        const std::size_t n = 40;
+        const std::size_t tokens = 12;
+        const Matrix<double> W = randomWeights(24, n, 17);
+        const Matrix<double> X = correlatedInputs(n, tokens, 18);
+        const TapStatistics statistics = statisticsOf(X);
+        const Svd direct = svd(product(W, X));
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        QVERIFY(hasEvent(*analysis, "singularStatistics", 12.0));
+        // The route with the pseudo-inverse of the root: SVD_r(W C^{1/2}) C^{-1/2}.
+        const Svd byRoot = svd(product(W, symmetricPower(statistics.secondMoment, 0.5)));
+        for (std::size_t r = 0; r < tokens; ++r) {
+            QVERIFY(relative(analysis->loss(r), direct.tail(r)) < 1e-9);
+            QVERIFY(relative(analysis->loss(r), byRoot.tail(r)) < 1e-6);
+        }
+        QVERIFY(analysis->loss(tokens) < 1e-14 * analysis->totalEnergy());
+        // Beyond the statistics ranks go to what is left of W, largest first.
+        const Svd rest = svd(difference(W, approximation(*analysis, tokens)));
+        for (std::size_t r = tokens; r < 24; ++r) {
+            const double plain = squaredNorm(difference(W, approximation(*analysis, r)));
+            QVERIFY(relative(plain, rest.tail(r - tokens)) < 1e-8);
+        }
+    }
+
+    void deadChannels()
+    {
+        const Matrix<double> W = randomWeights(20, 30, 19);
+        Matrix<double> X = correlatedInputs(30, 200, 20);
+        for (const std::size_t dead : {std::size_t{0}, std::size_t{7}, std::size_t{29}})
+            for (std::size_t t = 0; t < X.columns(); ++t)
+                X(dead, t) = 0.0;
+        const TapStatistics statistics = statisticsOf(X);
+        const Svd direct = svd(product(W, X));
+        for (const Method* method : methods()) {
+            const auto analysis = method->analyze(*m_device, {"x", W, &statistics}, {});
+            QVERIFY(hasEvent(*analysis, "singularStatistics", 27.0));
+            for (const double loss : analysis->lossAtEveryRank())
+                QVERIFY(std::isfinite(loss));
+            for (std::size_t r = 1; r <= 20; ++r)
+                for (const double value : analysis->factorize(r).A.span())
+                    QVERIFY(std::isfinite(value));
+        }
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        for (std::size_t r = 0; r < 20; ++r)
+            QVERIFY(relative(analysis->loss(r), direct.tail(r)) < 1e-10);
+    }
+
+    void massiveChannels()
+    {
+        // Two channels 800 times the others: C then spans 12 decades and more.
+        for (const auto& [m, n] : {std::pair<std::size_t, std::size_t>{48, 64}, {64, 48}}) {
+            const Matrix<double> W = randomWeights(m, n, 21);
+            Matrix<double> X = correlatedInputs(n, 500, 22);
+            for (std::size_t t = 0; t < X.columns(); ++t) {
+                X(3, t) *= 800.0;
+                X(17, t) *= 800.0;
+            }
+            const TapStatistics statistics = statisticsOf(X);
+            const Svd direct = svd(product(W, X));
+            const auto analysis = analyze("whitened-svd", W, &statistics);
+            for (std::size_t r = 0; r < 48; ++r)
+                QVERIFY(relative(analysis->loss(r), direct.tail(r)) < 1e-7);
+        }
+    }
+
+    void degenerateWeights()
+    {
+        const TapStatistics statistics = statisticsOf(correlatedInputs(30, 90, 23));
+        const Matrix<double> nothing(20, 30);
+        Matrix<double> lowRank = product(randomMatrix(20, 3, 24), randomMatrix(3, 30, 25));
+        for (const Method* method : methods()) {
+            const auto empty = method->analyze(*m_device, {"x", nothing, &statistics}, {});
+            QCOMPARE(empty->totalEnergy(), 0.0);
+            QCOMPARE(squaredNorm(approximation(*empty, 5)), 0.0);
+            const auto analysis = method->analyze(*m_device, {"x", lowRank, &statistics}, {});
+            QVERIFY(analysis->loss(3) < 1e-20 * analysis->totalEnergy() || method->name() == "nsvd");
+            QVERIFY(squaredNorm(difference(approximation(*analysis, 20), lowRank)) < 1e-20 * squaredNorm(lowRank));
+            const Factorisation factors = analysis->factorize(10);
+            const Matrix<double> S = product(transposed(factors.B), factors.B);
+            for (std::size_t i = 0; i < 10; ++i)
+                for (std::size_t j = 0; j < 10; ++j)
+                    QVERIFY(std::abs(S(i, j) - (i == j ? 1.0 : 0.0)) < 1e-12);
+        }
+    }
+
+    void anchoredWithEqualInputsIsPlain()
+    {
+        const Matrix<double> W = randomWeights(22, 30, 26);
+        const Matrix<double> X = correlatedInputs(30, 150, 27);
+        const TapStatistics plain = statisticsOf(X);
+        const TapStatistics anchored = anchoredStatistics(X, X);
+        for (const std::string_view method : {"whitened-svd", "nsvd"}) {
+            const auto a = analyze(method, W, &plain);
+            const auto b = analyze(method, W, &anchored);
+            for (std::size_t r = 0; r < 22; ++r)
+                QVERIFY(relative(b->loss(r), a->loss(r)) < 1e-12);
+            QVERIFY(squaredNorm(difference(approximation(*a, 7), approximation(*b, 7))) < 1e-24);
+        }
+    }
+
+    void anchoredEqualsTheFactorRoute()
+    {
+        for (const auto& [m, n] : {std::pair<std::size_t, std::size_t>{22, 30}, {30, 22}}) {
+            const Matrix<double> W = randomWeights(m, n, 28);
+            const Matrix<double> X = correlatedInputs(n, 200, 29);
+            Matrix<double> Xh = X;
+            const Matrix<double> noise = correlatedInputs(n, 200, 31);
+            for (std::size_t i = 0; i < Xh.size(); ++i)
+                Xh.data()[i] = 0.9 * Xh.data()[i] + 0.2 * noise.data()[i];
+            const TapStatistics statistics = anchoredStatistics(X, Xh);
+            // D = W X Xh^T L^-T, W_hat = SVD_r(D) L^-1 (methods 23).
+            const Matrix<double> L = cholesky(product(Xh, transposed(Xh)));
+            const Matrix<double> back = inverse(L);
+            const Svd direct = svd(product(product(W, statistics.crossMoment), transposed(back)));
+            const auto analysis = analyze("whitened-svd", W, &statistics);
+            const auto nested = analyze("nsvd", W, &statistics);
+            const std::size_t full = std::min(m, n);
+            for (std::size_t r = 1; r <= full; ++r) {
+                const Matrix<double> expected = product(direct.truncated(r), back);
+                QVERIFY(squaredNorm(difference(approximation(*analysis, r), expected)) < 1e-16 * squaredNorm(W));
+                for (const auto* each : {analysis.get(), nested.get()}) {
+                    const Matrix<double> W_hat = approximation(*each, r);
+                    QVERIFY(relative(each->loss(r), outputError(W, X, W_hat, Xh)) < 1e-10);
+                    QVERIFY(relative(measureLoss(*m_device, W, W_hat, &statistics), outputError(W, X, W_hat, Xh)) <
+                            1e-10);
+                }
+            }
+            QVERIFY(relative(analysis->totalEnergy(), squaredNorm(product(W, X))) < 1e-12);
+            for (const std::string_view other : {"svd", "asvd"})
+                QCOMPARE(kindOfFailure([&, w = W] { analyze(other, w, &statistics); }), ErrorKind::InvalidArgument);
+        }
+    }
+
+    void anchoredWithSingularInputs()
+    {
+        const Matrix<double> W = randomWeights(20, 32, 32);
+        const Matrix<double> X = correlatedInputs(32, 18, 33);
+        Matrix<double> Xh = X;
+        const Matrix<double> noise = correlatedInputs(32, 18, 35);
+        for (std::size_t i = 0; i < Xh.size(); ++i)
+            Xh.data()[i] += 0.1 * noise.data()[i];
+        const TapStatistics statistics = anchoredStatistics(X, Xh);
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        QVERIFY(hasEvent(*analysis, "pseudoInverse", 18.0));
+        QVERIFY(hasEvent(*analysis, "singularStatistics", 18.0));
+        for (std::size_t r = 1; r <= 20; ++r) {
+            const double measured = outputError(W, X, approximation(*analysis, r), Xh);
+            QVERIFY(std::abs(analysis->loss(r) - measured) < 1e-10 * measured + 1e-13 * analysis->totalEnergy());
+        }
+        // 18 tokens and 32 channels can be fitted exactly.
+        QVERIFY(analysis->loss(20) < 1e-12 * analysis->totalEnergy());
+    }
+
+    void badInputIsRefusedByName()
+    {
+        Matrix<double> W = randomWeights(6, 8, 36);
+        TapStatistics statistics = statisticsOf(correlatedInputs(8, 30, 37));
+        std::string tensor;
+        W(2, 3) = std::nan("");
+        for (const Method* method : methods()) {
+            QCOMPARE(kindOfFailure(
+                         [&] {
+                             method->analyze(*m_device, {"down_proj", W, &statistics}, {});
+                         },
+                         &tensor),
+                     ErrorKind::NonFinite);
+            QCOMPARE(tensor, std::string("down_proj"));
+        }
+        W(2, 3) = 0.0;
+        statistics.secondMoment(1, 1) = INFINITY;
+        QCOMPARE(kindOfFailure([&] { analyze("whitened-svd", W, &statistics); }), ErrorKind::NonFinite);
+        statistics = statisticsOf(correlatedInputs(8, 30, 37));
+        statistics.sumAbs[2] = std::nan("");
+        QCOMPARE(kindOfFailure([&] { analyze("asvd", W, &statistics); }), ErrorKind::NonFinite);
+        statistics = statisticsOf(correlatedInputs(7, 30, 37));
+        for (const Method* method : methods())
+            QCOMPARE(kindOfFailure([&] {
+                         method->analyze(*m_device, {"x", W, &statistics}, {});
+                     }),
+                     ErrorKind::Mismatch);
+        for (const std::string_view method : {"asvd", "whitened-svd", "nsvd"})
+            QCOMPARE(kindOfFailure([&] { analyze(method, W, nullptr); }), ErrorKind::InvalidArgument);
+        QCOMPARE(kindOfFailure([&] { analyze("svd", Matrix<double>(), nullptr); }), ErrorKind::InvalidArgument);
+    }
+
+    void methodsAreFoundByNameAndAlias()
+    {
+        QCOMPARE(findMethod("svd-llm").name(), std::string_view("whitened-svd"));
+        QCOMPARE(findMethod("root-covariance").name(), std::string_view("whitened-svd"));
+        QCOMPARE(methods().size(), std::size_t{4});
+        try {
+            findMethod("whitend-svd");
+            QFAIL("found a misspelt method");
+        } catch (const Error& error) {
+            QCOMPARE(error.kind(), ErrorKind::InvalidArgument);
+            QVERIFY(QString::fromUtf8(error.what()).contains(QStringLiteral("did you mean \"whitened-svd\"")));
+            QVERIFY(QString::fromUtf8(error.what()).contains(QStringLiteral("nsvd")));
+        }
+        const Method& nsvd = findMethod("nsvd");
+        QCOMPARE(parameterValue(nsvd, {}, "share"), 0.95);
+        QCOMPARE(parameterValue(nsvd, {{"share", 0.5}}, "share"), 0.5);
+        for (const MethodParameters& wrong :
+             {MethodParameters{{"shar", 0.5}}, MethodParameters{{"share", 1.5}}, MethodParameters{{"share", -0.1}},
+              MethodParameters{{"share", std::nan("")}}, MethodParameters{{"share", 0.5}, {"share", 0.6}}})
+            QCOMPARE(kindOfFailure([&] { checkParameters(nsvd, wrong); }), ErrorKind::InvalidArgument);
+        QCOMPARE(kindOfFailure([&] {
+                     checkParameters(findMethod("svd"), {{"alpha", 1.0}});
+                 }),
+                 ErrorKind::InvalidArgument);
+    }
+
+    void spectrumMeasures()
+    {
+        const std::vector<double> flat(8, 2.5);
+        QVERIFY(relative(effectiveRank(flat), 8.0) < 1e-14);
+        QVERIFY(relative(stableRank(flat), 8.0) < 1e-14);
+        const std::vector<double> steep{2.0, 1.0, 1.0};
+        // Entropy of (1/2, 1/4, 1/4) is 1.5 ln 2.
+        QVERIFY(relative(effectiveRank(steep), std::pow(2.0, 1.5)) < 1e-14);
+        QVERIFY(relative(stableRank(steep), 1.5) < 1e-14);
+        QCOMPARE(effectiveRank(std::vector<double>(3, 0.0)), 0.0);
+        QCOMPARE(stableRank(std::vector<double>()), 0.0);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestDecomposition)
+#include "tst_decomposition.moc"
