@@ -41,7 +41,7 @@ struct LinearProblem
 /// All calls may be made from several threads. The device must outlive the analysis; the problem need not.
 ///
 /// How well a loss agrees with measureLoss() of the stored float32 factors: with eps = 2^-24 rounding them changes the
-/// loss by less than eps sqrt(2 loss total) + 2 eps^2 total, total = totalEnergy() (met in tests: at most 0.3 of it).
+/// loss by less than eps sqrt(2 loss total) + 2 eps^2 total, total = totalEnergy() (tests meet at most 0.7 of it).
 /// The first term is what rounding B moves its column space; whitened-svd has none, being stationary in C. So predicted
 /// and measured loss agree within 1e-6 for whitened-svd down to losses of 1e-8 of the total, for the others down to
 /// 1e-3 of it; below that float32 storage decides.

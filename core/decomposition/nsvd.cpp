@@ -104,6 +104,9 @@ public:
         std::vector<std::size_t> exact{1, std::min<std::size_t>(2, full), full};
         for (std::size_t i = 1; i <= points; ++i)
             exact.push_back(std::max<std::size_t>(1, full * i / (points + 1)));
+        // Towards full rank the loss falls steeply, and the eigenproblems are small.
+        for (std::size_t missing = 1; missing * (points + 1) < full; missing += 1 + missing / 2)
+            exact.push_back(full - missing);
         std::sort(exact.begin(), exact.end());
         exact.erase(std::unique(exact.begin(), exact.end()), exact.end());
 

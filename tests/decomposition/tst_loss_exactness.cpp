@@ -72,7 +72,7 @@ private slots:
             const auto analysis = method->analyze(*m_device, {"x", W, &statistics}, {});
             const double total = analysis->totalEnergy();
             // Where the loss is stationary in C the first-order term is absent. Elsewhere it passes 1e-6 of the loss
-            // when that is small: 1e-6 loss = 2^-24 sqrt(2 loss total) / 4 (at most 0.3 of the bound is met) at 4e-4.
+            // when that is small: 1e-6 loss = 0.3 2^-24 sqrt(2 loss total) at 6e-4 of the total.
             const double smallest = method->name() == std::string_view("whitened-svd") ? 1e-8 : 1e-3;
             double worstRelative = 0.0;
             double worstShare = 0.0;
