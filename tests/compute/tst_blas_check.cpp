@@ -5,6 +5,8 @@
 #include <QProcess>
 #include <QTest>
 
+#include <utility>
+
 using namespace rankwright;
 
 namespace {
@@ -57,6 +59,7 @@ public:
         m_device->solvePositiveDefinite(S, R);
     }
     void solve(Matrix<double> J, MatrixView<double> R) const override { m_device->solve(J, R); }
+    QrFactors qr(Matrix<double> A) const override { return m_device->qr(std::move(A)); }
     std::vector<std::size_t> pivotedColumns(Matrix<double> A) const override { return m_device->pivotedColumns(A); }
 
 private:
