@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/tokenizer/text_file.h"
 #include "core/tokenizer/unicode.h"
+#include "core/tokenizer/word_cache.h"
 
 #include <algorithm>
 #include <bit>
@@ -11,8 +12,6 @@
 namespace rankwright {
 
 namespace {
-
-constexpr std::size_t longestCached = 256;
 
 std::uint64_t pairKey(std::int32_t left, std::int32_t right)
 {
@@ -24,66 +23,6 @@ std::size_t spread(std::uint64_t key)
     key *= 0x9e3779b97f4a7c15U;
     return static_cast<std::size_t>(key ^ (key >> 32U));
 }
-
-/// Word -> ids, emptied when it is full.
-class WordCache
-{
-public:
-    WordCache()
-        : m_slots(slots)
-    {}
-
-    struct Hit
-    {
-        const std::int32_t* ids = nullptr;
-        std::size_t count = 0;
-        bool found = false;
-    };
-
-    Hit find(std::string_view word, std::size_t hash) const
-    {
-        for (std::size_t at = hash % slots;; at = (at + 1) % slots) {
-            const Slot& slot = m_slots[at];
-            if (slot.length == 0)
-                return {};
-            if (slot.hash == hash && word == std::string_view(m_text).substr(slot.text, slot.length))
-                return {m_ids.data() + slot.ids, slot.count, true};
-        }
-    }
-
-    void insert(std::string_view word, std::size_t hash, const std::vector<std::int32_t>& ids)
-    {
-        if (m_used >= slots / 2 || m_text.size() + word.size() > bytes || m_ids.size() + ids.size() > bytes) {
-            std::fill(m_slots.begin(), m_slots.end(), Slot{});
-            m_text.clear();
-            m_ids.clear();
-            m_used = 0;
-        }
-        std::size_t at = hash % slots;
-        while (m_slots[at].length != 0)
-            at = (at + 1) % slots;
-        m_slots[at] = {hash, static_cast<std::uint32_t>(m_text.size()), static_cast<std::uint32_t>(word.size()),
-                       static_cast<std::uint32_t>(m_ids.size()), static_cast<std::uint32_t>(ids.size())};
-        m_text.append(word);
-        m_ids.insert(m_ids.end(), ids.begin(), ids.end());
-        ++m_used;
-    }
-
-private:
-    static constexpr std::size_t slots = std::size_t{1} << 17U;
-    static constexpr std::size_t bytes = std::size_t{4} << 20U;
-
-    struct Slot
-    {
-        std::size_t hash = 0;
-        std::uint32_t text = 0, length = 0, ids = 0, count = 0;
-    };
-
-    std::vector<Slot> m_slots;
-    std::string m_text;
-    std::vector<std::int32_t> m_ids;
-    std::size_t m_used = 0;
-};
 
 struct Symbol
 {
@@ -249,6 +188,7 @@ void BpeModel::prepareCuts()
     const auto bytes = std::count_if(m_byteIds.begin(), m_byteIds.end(), [](std::int32_t i) { return i >= 0; });
     if (m_options.byteFallback && bytes != 0 && bytes != 256)
         m_splittable = false;
+    m_allBytes = bytes == 256 && (m_options.byteLevel || m_options.byteFallback);
     for (const auto& [left, right] : m_pairs) {
         const std::string& before = m_texts[static_cast<std::size_t>(left)];
         const std::string& after = m_texts[static_cast<std::size_t>(right)];
@@ -281,11 +221,19 @@ bool BpeModel::mayCut(char32_t left, char32_t right) const
     if (left < 256 && right < 256 ? m_lowJunctions[left][right]
                                   : m_junctions.contains((std::uint64_t{left} << 32U) | right))
         return false;
-    if (!m_options.fuseUnknown || m_unknown < 0)
+    // Unknown characters that fuse or vanish make neighbours of what stands around them.
+    const bool leftKnown = isKnown(left);
+    const bool rightKnown = isKnown(right);
+    if (m_unknown < 0)
+        return leftKnown && rightKnown;
+    return !m_options.fuseUnknown || leftKnown || rightKnown;
+}
+
+bool BpeModel::isKnown(char32_t value) const
+{
+    if (m_allBytes)
         return true;
-    if (m_options.byteLevel)
-        return m_byteIds[left] >= 0 || m_byteIds[right] >= 0;
-    return m_known.contains(left) || m_known.contains(right) || (m_options.byteFallback && m_byteIds[0] >= 0);
+    return m_options.byteLevel ? m_byteIds.at(value) >= 0 : m_known.contains(value);
 }
 
 std::size_t BpeModel::nextSafeCut(std::string_view word, std::size_t from) const
@@ -338,7 +286,7 @@ void BpeModel::encode(std::string_view word, Workspace& workspace, std::vector<s
         return;
     // Words of a pre-tokenizer are short and come again; those of none are cut first, so that their parts do.
     const bool mayBeToken = m_options.ignoreMerges && word.size() <= m_longest;
-    const bool isShort = word.size() <= longestCached && (m_options.byteLevel || m_options.ignoreMerges);
+    const bool isShort = word.size() <= WordCache::longestWord && (m_options.byteLevel || m_options.ignoreMerges);
     if (mayBeToken || isShort)
         return encodeCached(word, true, workspace, ids);
     encodePart(word, workspace, ids);
@@ -356,7 +304,7 @@ void BpeModel::encodePart(std::string_view part, Workspace& workspace, std::vect
 void BpeModel::encodeCached(std::string_view word, bool whole, Workspace& workspace,
                             std::vector<std::int32_t>& ids) const
 {
-    const bool cached = word.size() <= longestCached && (whole || !m_options.ignoreMerges);
+    const bool cached = word.size() <= WordCache::longestWord && (whole || !m_options.ignoreMerges);
     const std::size_t hash = cached ? std::hash<std::string_view>()(word) : 0;
     if (cached) {
         const WordCache::Hit hit = workspace.cache.find(word, hash);

@@ -74,6 +74,7 @@ private:
     void addMerges(const std::vector<std::pair<std::string, std::string>>& merges, const std::filesystem::path& file);
     void prepareCuts();
     bool mayCut(char32_t left, char32_t right) const;
+    bool isKnown(char32_t value) const;
     std::size_t nextSafeCut(std::string_view word, std::size_t from) const;
     void encodeCached(std::string_view word, bool whole, Workspace& workspace, std::vector<std::int32_t>& ids) const;
     void encodeWord(std::string_view word, bool whole, Workspace& workspace) const;
@@ -89,6 +90,7 @@ private:
     std::int32_t m_unknown = -1;
     std::size_t m_longest = 0;
     bool m_splittable = false;
+    bool m_allBytes = false;                       ///< no character is ever unknown
     std::unordered_set<std::uint64_t> m_junctions; ///< (last character, first character) of all merges
     std::array<std::array<bool, 256>, 256> m_lowJunctions{};
     std::unordered_set<char32_t> m_known;

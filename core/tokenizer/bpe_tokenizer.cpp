@@ -171,9 +171,11 @@ void BpeTokenizer::readAddedTokens(const JsonObject& root)
         token.normalized = value.flag("normalized", !token.special);
         const auto inModel = m_model->id(token.content);
         const std::string* atId = m_model->text(token.id);
-        if ((inModel && *inModel != token.id) || (atId != nullptr && *atId != token.content))
-            value.corrupt(fmt::format("token \"{}\" has id {}, but the vocabulary has \"{}\" there", token.content, id,
-                                      atId != nullptr ? *atId : "another id for it and nothing"));
+        if (inModel && *inModel != token.id)
+            value.corrupt(fmt::format("token \"{}\" has id {}, but {} in the vocabulary", token.content, id, *inModel));
+        if (atId != nullptr && *atId != token.content)
+            value.corrupt(
+                fmt::format("token \"{}\" has id {}, which the vocabulary gives to \"{}\"", token.content, id, *atId));
         if (!m_added.emplace(token.id, token).second || !m_addedIds.emplace(token.content, token.id).second)
             value.corrupt(fmt::format("token \"{}\" or its id {} appears twice", token.content, id));
         m_size = std::max(m_size, static_cast<std::size_t>(id) + 1);

@@ -20,7 +20,9 @@ struct Regex::State
 
 namespace {
 
-constexpr std::string_view wordClass = R"(\p{L}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view wordClass = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+/// Outside of a class Oniguruma's \w also counts the superscripts and fractions of Latin-1.
+constexpr std::string_view loneWordClass = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\xB2\xB3\xB9\xBC-\xBE)";
 
 /// Rewrites Oniguruma's syntax (Ruby dialect) into ICU's.
 class Translator
@@ -79,9 +81,9 @@ private:
         case 'D':
             return replace(2, R"(\P{Nd})");
         case 'w':
-            return replace(2, fmt::format("[{}]", wordClass));
+            return replace(2, fmt::format("[{}]", m_depth > 0 ? wordClass : loneWordClass));
         case 'W':
-            return replace(2, fmt::format("[^{}]", wordClass));
+            return replace(2, fmt::format("[^{}]", m_depth > 0 ? wordClass : loneWordClass));
         case 'h':
             return replace(2, "[0-9a-fA-F]");
         case 'H':
@@ -91,9 +93,9 @@ private:
         case 'b':
             if (m_depth > 0)
                 return replace(2, R"(\x08)");
-            return replace(2, fmt::format("(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))", wordClass));
+            return replace(2, fmt::format("(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))", loneWordClass));
         case 'B':
-            return replace(2, fmt::format("(?:(?<=[{0}])(?=[{0}])|(?<![{0}])(?![{0}]))", wordClass));
+            return replace(2, fmt::format("(?:(?<=[{0}])(?=[{0}])|(?<![{0}])(?![{0}]))", loneWordClass));
         case 'Z':
             return replace(2, R"((?=\n?\z))");
         case 'p':

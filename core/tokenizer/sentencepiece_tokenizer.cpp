@@ -4,6 +4,7 @@
 #include "core/tokenizer/text_file.h"
 #include "core/tokenizer/unicode.h"
 #include "core/tokenizer/vocabulary_conversion.h"
+#include "core/tokenizer/word_cache.h"
 
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
@@ -14,11 +15,6 @@ namespace {
 
 constexpr std::string_view lowLine = "\xe2\x96\x81"; // U+2581, SentencePiece's space
 constexpr std::size_t largestModel = std::size_t{256} << 20U;
-
-std::size_t alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? 1 : 0;
-}
 
 class SentencePieceTokenizer : public Tokenizer
 {
@@ -54,15 +50,17 @@ public:
             throw Error(ErrorKind::Corrupt,
                         fmt::format("the text is not UTF-8: byte 0x{:02x} at offset {} begins no character",
                                     static_cast<unsigned char>(text[bad]), bad));
-        std::vector<int> ids;
+        WordCache cache;
+        std::vector<std::int32_t> ids;
         while (!text.empty()) {
             const std::size_t end = cut(text);
-            const auto status = m_processor.Encode({text.data(), end}, &ids);
-            if (!status.ok())
-                throw Error(ErrorKind::Internal, fmt::format("SentencePiece: {}", status.ToString()), {.file = m_file});
-            sink(ids);
+            encodePart(text.substr(0, end), cache, ids);
             // The space that a part begins with is the one the library puts before every text.
             text.remove_prefix(end < text.size() && m_model.addDummyPrefix ? end + 1 : end);
+            if (ids.size() > 4096 || text.empty()) {
+                sink(ids);
+                ids.clear();
+            }
         }
     }
 
@@ -143,17 +141,34 @@ private:
         return true;
     }
 
-    /// Where a first part of the text may end: at one space between two ASCII letters or digits.
+    /// Where a first part of the text may end: at one space between two printable ASCII characters.
     std::size_t cut(std::string_view text) const
     {
-        constexpr std::size_t part = std::size_t{64} << 10U;
-        if (!m_divisible)
-            return text.size();
-        for (std::size_t at = part; at + 1 < text.size(); ++at) {
-            if (text[at] == ' ' && alphanumeric(text[at - 1]) != 0 && alphanumeric(text[at + 1]) != 0)
+        const auto printable = [&](std::size_t at) { return text[at] > ' ' && text[at] < '\x7f'; };
+        for (std::size_t at = 1; m_divisible && at + 1 < text.size(); ++at) {
+            if (text[at] == ' ' && printable(at - 1) && printable(at + 1))
                 return at;
         }
         return text.size();
+    }
+
+    void encodePart(std::string_view part, WordCache& cache, std::vector<std::int32_t>& ids) const
+    {
+        const bool cached = part.size() <= WordCache::longestWord;
+        const std::size_t hash = cached ? std::hash<std::string_view>()(part) : 0;
+        if (cached) {
+            if (const WordCache::Hit hit = cache.find(part, hash); hit.found) {
+                ids.insert(ids.end(), hit.ids, hit.ids + hit.count);
+                return;
+            }
+        }
+        std::vector<int> found;
+        const auto status = m_processor.Encode({part.data(), part.size()}, &found);
+        if (!status.ok())
+            throw Error(ErrorKind::Internal, fmt::format("SentencePiece: {}", status.ToString()), {.file = m_file});
+        ids.insert(ids.end(), found.begin(), found.end());
+        if (cached)
+            cache.insert(part, hash, found);
     }
 
     GgufVocabulary vocabulary() const

@@ -1,0 +1,127 @@
+#include "broken_tokenizer_json.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/tokenizer/tokenizer.h"
+
+#include <QTemporaryDir>
+#include <QTest>
+
+using namespace rankwright;
+
+/// Broken and malicious tokenizer files end in an Error of the right kind that names the file.
+class TestTokenizerHostile : public QObject
+{
+    Q_OBJECT
+
+    QTemporaryDir m_folder;
+
+    std::filesystem::path write(const char* name, std::string_view content) const
+    {
+        const std::filesystem::path path = std::filesystem::path(m_folder.path().toStdString()) / name;
+        writeFileAtomically(path, content);
+        return path;
+    }
+
+    static void expect(ErrorKind kind, const std::filesystem::path& path, const std::string& word)
+    {
+        try {
+            Tokenizer::open(path)->encode("some text");
+        } catch (const Error& error) {
+            QVERIFY2(error.kind() == kind, error.what());
+            const std::string message = error.what();
+            QVERIFY2(message.find(word) != std::string::npos, error.what());
+            QVERIFY2(message.find(path.parent_path().string()) != std::string::npos, error.what());
+            return;
+        }
+        QFAIL(("accepted, expected " + word).c_str());
+    }
+
+private slots:
+    void brokenTokenizerJson_data() { addBrokenTokenizerJsonRows(); }
+
+    void brokenTokenizerJson()
+    {
+        QFETCH(QByteArray, content);
+        QFETCH(int, kind);
+        QFETCH(QByteArray, word);
+        expect(static_cast<ErrorKind>(kind), write("tokenizer.json", content.toStdString()), word.toStdString());
+    }
+
+    void aPatternThatNeverEndsIsStopped()
+    {
+        const auto path = write(
+            "tokenizer.json",
+            tokenizerJson(
+                R"("vocab": {"a": 0}, "merges": [])",
+                R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a|a)+(a|a)+(a|a)+b"}, "behavior": "Isolated"}, )"));
+        const auto tokenizer = Tokenizer::open(path);
+        QVERIFY_EXCEPTION_THROWN(tokenizer->encode(std::string(64, 'a')), Error);
+    }
+
+    void everyCutOfASentencePieceModelIsRefusedOrWhole()
+    {
+        const std::string whole = readFile(RANKWRIGHT_TEST_DATA "/models/babyllama-tok105/tokenizer.model");
+        std::size_t refused = 0;
+        for (std::size_t size = 0; size < whole.size(); size += 7) {
+            try {
+                Tokenizer::open(write("tokenizer.model", std::string_view(whole).substr(0, size)))->encode("ab c");
+            } catch (const Error& error) {
+                QVERIFY2(error.kind() == ErrorKind::Corrupt, error.what());
+                ++refused;
+            }
+        }
+        QVERIFY(refused > 100);
+    }
+
+    void brokenVocabularyAndMerges()
+    {
+        write("vocab.json", R"({"a": 0, "b": 1, "ab": 2})");
+        const auto merges = write("merges.txt", "#version: 0.2\na b\na b c\n");
+        expect(ErrorKind::Corrupt, merges, "merge 1");
+        write("merges.txt", "#version: 0.2\na b\n");
+        expect(ErrorKind::Corrupt, write("vocab.json", "[]"), "vocab.json");
+        QCOMPARE(Tokenizer::open(write("vocab.json", R"({"a": 0, "b": 1, "ab": 2})"))->encode("ab"),
+                 std::vector<std::int32_t>{2});
+    }
+
+    void ggufTablesMustAgree()
+    {
+        GgufVocabulary v;
+        v.model = "llama";
+        v.tokens = {"a", "b"};
+        const auto refuses = [&](const char* word) {
+            try {
+                Tokenizer::fromGguf(v, "m.gguf");
+            } catch (const Error& error) {
+                return error.kind() == ErrorKind::Corrupt && std::string(error.what()).find(word) != std::string::npos;
+            }
+            return false;
+        };
+        QVERIFY(refuses("scores"));
+        v.scores = {0, std::numeric_limits<float>::quiet_NaN()};
+        QVERIFY(refuses("not finite"));
+        v.scores = {0, -1};
+        v.types = {1};
+        QVERIFY(refuses("token_type"));
+        v.types = {1, 1};
+        v.bos = 2;
+        QVERIFY(refuses("bos_token_id"));
+        v.bos.reset();
+        v.tokens = {"a", "\xff"};
+        QVERIFY(refuses("UTF-8"));
+        v.tokens = {"a", "a"};
+        QVERIFY(refuses("twice"));
+        v.tokens.clear();
+        QVERIFY(refuses("tokens"));
+    }
+
+    void missingFilesAreNamed()
+    {
+        QVERIFY_EXCEPTION_THROWN(Tokenizer::open("/nonexistent/folder"), Error);
+        const QTemporaryDir empty;
+        expect(ErrorKind::NotFound, std::filesystem::path(empty.path().toStdString()) / ".", "tokenizer.json");
+    }
+};
+
+QTEST_GUILESS_MAIN(TestTokenizerHostile)
+#include "tst_tokenizer_hostile.moc"
