@@ -106,16 +106,23 @@ void hashConfig(Hasher& hasher, const ModelConfig& config)
 
 } // namespace
 
-std::string calibrationFingerprint(const Model& model, const TokenWindows& windows)
+std::string modelFingerprint(const Model& model)
 {
     if (model.hasReplacedLinears())
         throw Error(
             ErrorKind::InvalidArgument,
-            "statistics are kept of the checkpoint's own weights only; pass the model without replaced linears");
+            "results are kept of the checkpoint's own weights only; pass the model without replaced linears");
+    Hasher hasher;
+    hasher.update(std::string_view("model")).update(std::string_view(model.checkpoint().fingerprint()));
+    hashConfig(hasher, model.config());
+    return hasher.hex();
+}
+
+std::string calibrationFingerprint(const Model& model, const TokenWindows& windows)
+{
     Hasher hasher;
     hasher.update(std::string_view("calibration")).update(statisticsVersion);
-    hasher.update(std::string_view(model.checkpoint().fingerprint()));
-    hashConfig(hasher, model.config());
+    hasher.update(std::string_view(modelFingerprint(model)));
     hasher.update(std::string_view(windows.fingerprint));
     return hasher.hex();
 }

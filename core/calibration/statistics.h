@@ -65,6 +65,8 @@ private:
     bool m_reused = false;
 };
 
+/// Key of a model: weights and configuration. Throws as calibrationFingerprint().
+std::string modelFingerprint(const Model& model);
 /// Key of a set: weights, configuration, windows and the version of the statistics code. Throws Error(InvalidArgument)
 /// if linears of the model are replaced: statistics of other weights have no key.
 std::string calibrationFingerprint(const Model& model, const TokenWindows& windows);

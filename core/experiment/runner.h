@@ -11,15 +11,22 @@ struct RunPlaces
 };
 
 /// Runs a recipe: calibrate (or reuse), analyse every chosen linear, allocate, factorise and measure on a pool of
-/// one-thread workers (one many-thread worker for large linears), evaluate, export. Every finished linear is a file of
-/// the run's folder (temporary, fsync, rename) before it is recorded, and the same recipe continues from there.
-/// Throws Error; the store then says Failed or Cancelled.
+/// one-thread workers (one many-thread worker for linears whose smaller side is above 2048), evaluate, export. Every
+/// finished linear is a file of the run's folder (temporary, fsync, rename) before it is recorded, and the same recipe
+/// continues from there. Equal recipes give equal bytes, whatever the number of workers, the memory limit and the
+/// interruptions; for linears above 2048 as far as BLAS itself does not depend on its number of threads.
+/// Stages: open, allocate, calibrate, analyse, factorise, evaluate, export.
+/// Throws Error(InvalidArgument) before any work for a wrong recipe or an export folder that is not empty; any other
+/// Error, also that of a run that another process is at, leaves the run in the store as Failed or Cancelled.
 RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context);
 
-/// Replacements of a finished run, read from its folder one linear at a time.
+/// Replacements of a finished run, read from its folder one linear at a time, by any number of threads. Throws
+/// Error(NotFound) if the run is not finished, Error(Mismatch) if it is another one's folder, Error(Corrupt).
 LinearSource runLinears(const std::filesystem::path& folder, const std::string& fingerprint);
 
-/// What a run will need, from shapes alone (a few per cent where flops decide, not a promise).
+/// What a run will need, from shapes alone: forward passes at 2 operations per weight and token, n^2 per tap and token
+/// for the second moments, and per m x n linear 4 m n^2 + 2 k^2 (m + n) + 9 k^3 + 4 m n k, k = min(m, n), at fixed
+/// rates of one thread. The order of magnitude, not a promise.
 struct RunEstimate
 {
     double seconds = 0.0;

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "core/experiment/run_journal.h"
+
+#include <memory>
+#include <mutex>
+
+namespace rankwright {
+
+/// Wall seconds of the workers, split by what they did.
+struct CompressionSeconds
+{
+    double analyse = 0.0;
+    double factorise = 0.0;
+};
+
+/// Plans and computes the linears of a run.
+class Compression
+{
+public:
+    explicit Compression(const RunJob& job);
+    ~Compression();
+
+    /// Statistics of the dense model; null where the method needs none.
+    void useStatistics(const CalibrationSet* calibration) { m_calibration = calibration; }
+
+    /// The chosen linears with their ranks set by hand. Throws Error(NotFound or InvalidArgument) for a rank set by
+    /// hand of a linear that does not exist or is not chosen.
+    std::vector<AllocationItem> items() const;
+
+    /// Fills loss curves and weights (relative losses, methods 25.7) from an analysis of every linear on the dense
+    /// statistics. Analyses are kept for compressDense() as far as half of the memory limit allows and made again past
+    /// it, which is noted.
+    void analyseAll(std::vector<AllocationItem>& items);
+
+    /// All unfinished linears on the statistics of the dense model.
+    void compressDense(const AllocationPlan& plan, RunJournal& journal);
+
+    /// All unfinished linears in the order of the forward pass, on statistics of what is compressed before them.
+    void compressSequential(const AllocationPlan& plan, const TokenWindows& windows, const PassOptions& options,
+                            RunJournal& journal);
+
+    CompressionSeconds seconds() const;
+
+private:
+    struct Loaded;
+    struct Kept;
+
+    Loaded load(const LinearInfo& info, const TapStatistics* statistics) const;
+    std::unique_ptr<Analysis> analyse(const Loaded& loaded);
+    void finish(std::size_t position, const AllocatedRank& rank, const Loaded& loaded, const Analysis& analysis,
+                double seconds, RunJournal& journal);
+    LinearShape largestShape(const TapTask& task) const;
+    void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,
+                     SequentialStatistics& statistics, const BlockWeights& current, RunJournal& journal);
+
+    const RunJob& m_job;
+    const CalibrationSet* m_calibration = nullptr;
+    mutable std::mutex m_mutex;
+    CompressionSeconds m_seconds;
+    std::vector<Kept> m_kept; ///< by position
+    std::size_t m_keptBytes = 0;
+};
+
+} // namespace rankwright

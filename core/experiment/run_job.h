@@ -1,0 +1,52 @@
+#pragma once
+
+#include "core/experiment/recipe.h"
+#include "core/model/model.h"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+/// What all parts of a run share. Everything referred to outlives the run.
+struct RunJob
+{
+    const Recipe& recipe;
+    const Model& model;
+    const Device& device;
+    const Method& method;
+    TaskContext context;
+    std::string fingerprint;
+    std::filesystem::path folder;
+    std::vector<const LinearInfo*> linears; ///< chosen ones, in the order of the model
+    std::size_t threads = 1;
+    std::size_t memoryLimit = 0; ///< bytes
+};
+
+/// The chosen linears of one tap, which share its statistics.
+struct TapTask
+{
+    std::size_t tap = 0;
+    std::vector<std::size_t> positions; ///< in RunJob::linears
+};
+
+/// Chosen linears for which `wanted(position)` holds, grouped by tap in ascending order.
+std::vector<TapTask> tapTasks(const RunJob& job, const std::function<bool(std::size_t position)>& wanted);
+
+/// Above this smaller dimension a linear gets all BLAS threads to itself.
+inline constexpr std::size_t largeLinear = 2048;
+
+/// Bytes that statistics and one analysis of a linear need while it is made.
+std::size_t analysisPeakBytes(LinearShape shape);
+/// Bytes of a kept analysis.
+std::size_t analysisBytes(LinearShape shape);
+
+/// Calls `work(index)` for [0, shapes.size()): linears up to largeLinear on a pool of one-thread workers, as many as
+/// the memory limit allows, larger ones one after the other with all BLAS threads. `shapes` are those of the largest
+/// linear of each piece of work. Throws Error(Memory) if one does not fit.
+void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes,
+               const std::function<void(std::size_t index)>& work);
+
+} // namespace rankwright

@@ -1,0 +1,401 @@
+#include "core/experiment/runner.h"
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/version.h"
+#include "core/experiment/compression.h"
+#include "core/experiment/run_folder.h"
+#include "core/export/export.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <mutex>
+#include <optional>
+
+namespace rankwright {
+
+namespace {
+
+void requireFreeTarget(const std::filesystem::path& out)
+{
+    std::error_code failure;
+    if (out.empty() || !std::filesystem::exists(out, failure))
+        return;
+    if (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure))
+        throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another one for the export",
+                    {.file = out});
+}
+
+/// One run of a recipe, from the row in the store to its end.
+class Run
+{
+public:
+    Run(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context)
+        : m_recipe(recipe)
+        , m_store(store)
+        , m_places(places)
+        , m_device(openDevice(recipe.device, recipe.threads))
+        , m_method(findMethod(recipe.method))
+        , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
+        , m_userContext(context)
+        , m_context(context)
+    {
+        m_context.event = [this](const NumericEvent& event) { note(event); };
+    }
+
+    RunResult execute()
+    {
+        m_result.id = m_store.beginRun(m_recipe, environment(), {});
+        try {
+            stage("open", [this] { open(); });
+            compress();
+            stage("evaluate", [this] { evaluate(); });
+            stage("export", [this] { exportResult(); });
+            m_store.finishRun(m_result.id, RunState::Finished, m_result, {});
+        } catch (const Error& error) {
+            close(error.kind() == ErrorKind::Cancelled ? RunState::Cancelled : RunState::Failed, error.what());
+            throw;
+        } catch (const std::bad_alloc&) {
+            const Error error(ErrorKind::Memory, "no memory left; lower the memory limit or the number of threads");
+            close(RunState::Failed, error.what());
+            throw error;
+        } catch (const std::exception& exception) {
+            close(RunState::Failed, exception.what());
+            throw;
+        }
+        return m_result;
+    }
+
+private:
+    struct Evaluation
+    {
+        EvaluationOutcome outcome;
+        TokenWindows windows;
+    };
+
+    RunEnvironment environment() const
+    {
+        const DeviceInfo info = m_device->info();
+        return {.programVersion = std::string(version()),
+                .device = info.id,
+                .blas = info.library,
+                .threads = effectiveThreads(m_options),
+                .host = fmt::format("{}, {}", info.name, formatBytes(physicalMemory()))};
+    }
+
+    void note(const NumericEvent& event)
+    {
+        {
+            const std::lock_guard lock(m_mutex);
+            m_result.events.push_back(event);
+        }
+        m_store.recordEvent(m_result.id, event);
+        m_userContext.note(event);
+    }
+
+    void close(RunState state, const std::string& error)
+    {
+        try {
+            if (m_journal)
+                m_result.linears = m_journal->outcomes();
+            m_store.finishRun(m_result.id, state, m_result, error);
+        } catch (const std::exception& exception) {
+            logError(std::string("the end of the run could not be recorded: ") + exception.what());
+        }
+    }
+
+    template <typename Work>
+    void stage(const char* name, const Work& work)
+    {
+        m_context.checkStop();
+        m_context.report(name, {}, 0, 0);
+        const auto start = std::chrono::steady_clock::now();
+        work();
+        m_result.stageSeconds.emplace_back(
+            name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+
+    /// Everything that can be wrong with model and texts is found here, before hours of work.
+    void open()
+    {
+        m_model = Model::open(m_recipe.model);
+        m_context.report("open", "checking weights", 0, 0);
+        m_model->requireFinite();
+        m_result.modelFingerprint = modelFingerprint(*m_model);
+        for (const LinearInfo& linear : m_model->linears()) {
+            if (recipeSelects(m_recipe, linear))
+                m_linears.push_back(&linear);
+        }
+        if (m_linears.empty())
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("none of the {} linears is chosen; 'only' takes patterns of names such as "
+                                    "model.layers.0.* and roles such as q or down",
+                                    m_model->linears().size()),
+                        {.file = m_recipe.model});
+        openTexts();
+        m_result.fingerprint = recipeFingerprint(m_recipe, m_result.modelFingerprint, m_result.calibrationFingerprint);
+        m_result.folder = m_store.runsFolder() / m_result.fingerprint;
+        m_store.setFingerprints(m_result.id, m_result.fingerprint, m_result.modelFingerprint,
+                                m_result.calibrationFingerprint);
+        m_lock.emplace(m_result.folder);
+        removePartialFiles(m_result.folder);
+    }
+
+    void openTexts()
+    {
+        if (m_recipe.calibration) {
+            m_context.report("open", m_recipe.calibration->text.filename().string(), 0, 0);
+            m_calibrationWindows = makeWindows(*m_model->tokenizer(), *m_recipe.calibration, m_context);
+            m_result.calibrationFingerprint = calibrationFingerprint(*m_model, *m_calibrationWindows);
+        }
+        if (m_recipe.heldOutWindows > 0) {
+            WindowOptions more = *m_recipe.calibration;
+            more.count += m_recipe.heldOutWindows;
+            m_heldOut = makeWindows(*m_model->tokenizer(), more, m_context);
+            const auto calibration = static_cast<std::ptrdiff_t>(m_recipe.calibration->count);
+            m_heldOut.ids.erase(m_heldOut.ids.begin(), m_heldOut.ids.begin() + calibration);
+            m_heldOut.offsets.erase(m_heldOut.offsets.begin(), m_heldOut.offsets.begin() + calibration);
+        }
+        for (const EvaluationText& text : m_recipe.evaluations) {
+            Evaluation evaluation;
+            evaluation.outcome.name = text.name.empty() ? text.windows.text.filename().string() : text.name;
+            evaluation.outcome.windows = text.windows;
+            m_context.report("open", evaluation.outcome.name, 0, 0);
+            evaluation.windows = makeWindows(*m_model->tokenizer(), text.windows, m_context);
+            m_evaluations.push_back(std::move(evaluation));
+        }
+    }
+
+    void compress()
+    {
+        const bool sequential = m_recipe.sequential != SequentialMode::Dense;
+        RunJob job{.recipe = m_recipe,
+                   .model = *m_model,
+                   .device = *m_device,
+                   .method = m_method,
+                   .context = m_context,
+                   .fingerprint = m_result.fingerprint,
+                   .folder = m_result.folder,
+                   .linears = m_linears,
+                   .threads = effectiveThreads(m_options),
+                   .memoryLimit = effectiveMemoryLimit(m_options)};
+        m_job.emplace(std::move(job));
+        m_journal.emplace(*m_job, m_store, m_result.id);
+
+        Compression compression(*m_job);
+        std::vector<AllocationItem> items = compression.items();
+        std::optional<AllocationPlan> plan = earlierPlan();
+        // Before the calibration also where losses decide: a budget that no allocator can keep is found here.
+        stage("allocate", [&] {
+            AllocationPlan uniform = allocate("uniform", m_recipe.structure, m_recipe.keptRatio, items);
+            if (!planned())
+                plan = std::move(uniform);
+        });
+
+        std::optional<CalibrationSet> calibration;
+        stage("calibrate", [&] {
+            if (!m_recipe.calibration || (sequential && plan))
+                return;
+            calibration.emplace(
+                calibrate(*m_model, *m_device, *m_calibrationWindows, m_places.cache, m_options, m_context));
+            m_result.calibrationReused = calibration->reused();
+            compression.useStatistics(&*calibration);
+        });
+
+        m_context.checkStop();
+        const auto start = std::chrono::steady_clock::now();
+        if (!plan) {
+            compression.analyseAll(items);
+            plan = allocate(m_recipe.allocation, m_recipe.structure, m_recipe.keptRatio, items);
+            writePlan(m_result.folder, m_result.fingerprint, *plan);
+        }
+        const std::chrono::duration<double> planning = std::chrono::steady_clock::now() - start;
+        m_journal->resume(*plan);
+        if (sequential)
+            compression.compressSequential(*plan, *m_calibrationWindows, m_options, *m_journal);
+        else
+            compression.compressDense(*plan, *m_journal);
+        const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
+        splitSeconds(planning.count(), all.count(), compression.seconds());
+
+        m_result.linears = m_journal->outcomes();
+        sumUp();
+        writeManifest(m_result.folder, m_recipe, m_result, m_linears);
+        m_store.recordArtefact(m_result.id, "linears", m_result.folder, m_result.bytes);
+    }
+
+    /// Whether ranks depend on losses.
+    bool planned() const { return m_recipe.allocation != "uniform"; }
+
+    std::optional<AllocationPlan> earlierPlan()
+    {
+        if (!planned())
+            return std::nullopt;
+        try {
+            return readPlan(m_result.folder, m_result.fingerprint, m_recipe, m_linears);
+        } catch (const Error& error) {
+            m_context.note({"discardedFile", "",
+                            std::string("the plan of an earlier attempt is made again: ") + error.what(), 0.0});
+            return std::nullopt;
+        }
+    }
+
+    /// Analyses and factorisations are interleaved: the wall time is split as the workers' time was.
+    void splitSeconds(double planning, double all, const CompressionSeconds& workers)
+    {
+        const double sum = workers.analyse + workers.factorise;
+        const double share = sum > 0.0 ? workers.analyse / sum : 0.0;
+        m_result.stageSeconds.emplace_back("analyse", std::max(planning, all * share));
+        m_result.stageSeconds.emplace_back("factorise", std::max(all - std::max(planning, all * share), 0.0));
+    }
+
+    void sumUp()
+    {
+        std::size_t kept = 0;
+        std::size_t dense = 0;
+        std::size_t storedBefore = 0;
+        std::size_t parametersBefore = 0;
+        std::size_t bytes = 0;
+        for (const TensorInfo& tensor : m_model->checkpoint().tensors())
+            bytes += tensor.bytes;
+        for (std::size_t i = 0; i < m_linears.size(); ++i) {
+            const LinearInfo& info = *m_linears[i];
+            const LinearOutcome& outcome = m_result.linears[i];
+            const std::size_t before = parameterCount(info.structure, info.shape, info.rank);
+            kept += outcome.keptParameters;
+            dense += outcome.denseParameters;
+            parametersBefore += before;
+            if (outcome.structure == StructureKind::Dense)
+                continue;
+            storedBefore += bytesFor(info.dtype, before);
+            bytes += storedBytes(outcome.structure, info.shape, outcome.rank, m_recipe.storage);
+        }
+        m_result.keptRatio = static_cast<double>(kept) / static_cast<double>(dense);
+        m_result.parameters = m_model->parameterCount() - parametersBefore + kept;
+        m_result.wholeModelRatio =
+            static_cast<double>(m_result.parameters) / static_cast<double>(m_model->parameterCount());
+        m_result.bytes = bytes - storedBefore;
+    }
+
+    Model compressed() const { return m_model->withLinears(runLinears(m_result.folder, m_result.fingerprint)); }
+
+    void evaluate()
+    {
+        if (m_evaluations.empty() && m_heldOut.ids.empty())
+            return;
+        const Model other = compressed();
+        for (Evaluation& evaluation : m_evaluations) {
+            m_context.checkStop();
+            EvaluationOutcome& outcome = evaluation.outcome;
+            m_context.report("evaluate", outcome.name, m_result.evaluations.size(), m_evaluations.size());
+            const auto known = m_store.cachedPerplexity(m_result.modelFingerprint, evaluation.windows.fingerprint);
+            if (known) {
+                outcome.original = *known;
+            } else {
+                outcome.original = evaluatePerplexity(*m_model, *m_device, evaluation.windows, m_options, m_context);
+                m_store.cachePerplexity(m_result.modelFingerprint, evaluation.windows.fingerprint, outcome.original);
+            }
+            outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
+            m_store.recordEvaluation(m_result.id, outcome);
+            m_result.evaluations.push_back(outcome);
+        }
+        if (!m_heldOut.ids.empty())
+            evaluateHeldOut(other);
+    }
+
+    void evaluateHeldOut(const Model& other)
+    {
+        m_context.report("evaluate", "held-out windows", m_evaluations.size(), m_evaluations.size());
+        for (const LinearErrorResult& error :
+             evaluateLinearErrors(*m_model, other, *m_device, m_heldOut, m_options, m_context)) {
+            const auto found = std::find_if(m_result.linears.begin(), m_result.linears.end(),
+                                            [&](const LinearOutcome& outcome) { return outcome.name == error.name; });
+            if (found != m_result.linears.end())
+                found->heldOutError = error.relativeError;
+        }
+    }
+
+    Json card() const
+    {
+        Json parameters = Json::object();
+        for (const ParameterInfo& parameter : m_method.parameters())
+            parameters[parameter.name] = parameterValue(m_method, m_recipe.parameters, parameter.name);
+        Json result = {{"method", m_method.name()},
+                       {"methodTitle", m_method.title()},
+                       {"source", m_method.source()},
+                       {"parameters", parameters},
+                       {"model", m_recipe.model.filename().string()},
+                       {"structure", structureName(m_recipe.structure)},
+                       {"allocation", m_recipe.allocation},
+                       {"sequential", sequentialModeName(m_recipe.sequential)},
+                       {"targetKeptRatio", m_recipe.keptRatio},
+                       {"keptRatio", m_result.keptRatio},
+                       {"wholeModelRatio", m_result.wholeModelRatio},
+                       {"linears", m_result.linears.size()},
+                       {"storage", dtypeName(m_recipe.storage)},
+                       {"fingerprint", m_result.fingerprint}};
+        if (m_recipe.calibration)
+            result["calibration"] = {
+                {"text", m_recipe.calibration->text.filename().string()},
+                {"rows", m_recipe.calibration->rows},
+                {"windows", m_calibrationWindows->ids.size()},
+                {"window", m_recipe.calibration->length},
+                {"order", m_recipe.calibration->order == WindowOrder::Random ? "random" : "consecutive"},
+                {"seed", m_recipe.calibration->seed}};
+        Json evaluations = Json::array();
+        for (const EvaluationOutcome& outcome : m_result.evaluations)
+            evaluations.push_back({{"text", outcome.name},
+                                   {"window", outcome.windows.length},
+                                   {"windows", outcome.compressed.windows},
+                                   {"originalPerplexity", outcome.original.perplexity},
+                                   {"compressedPerplexity", outcome.compressed.perplexity}});
+        result["evaluations"] = evaluations;
+        return result;
+    }
+
+    void exportResult()
+    {
+        if (m_recipe.out.empty())
+            return;
+        const ExportOptions options{.format = exportFormatFromName(m_recipe.exportFormat),
+                                    .dtype = m_recipe.exportDType,
+                                    .card = card(),
+                                    .threads = m_recipe.threads,
+                                    .memoryLimit = m_recipe.memoryLimit};
+        const ExportResult exported = exportModel(compressed(), *m_device, m_recipe.out, options, m_context);
+        m_result.exportFolder = exported.folder;
+        m_store.recordArtefact(m_result.id, "export", exported.folder, exported.bytes);
+    }
+
+    const Recipe& m_recipe;
+    Store& m_store;
+    const RunPlaces& m_places;
+    std::shared_ptr<const Device> m_device;
+    const Method& m_method;
+    PassOptions m_options;
+    const TaskContext& m_userContext;
+    TaskContext m_context;
+    std::mutex m_mutex;
+    RunResult m_result;
+    std::optional<Model> m_model;
+    std::vector<const LinearInfo*> m_linears;
+    std::optional<TokenWindows> m_calibrationWindows;
+    TokenWindows m_heldOut;
+    std::vector<Evaluation> m_evaluations;
+    std::optional<RunLock> m_lock;
+    std::optional<RunJob> m_job;
+    std::optional<RunJournal> m_journal;
+};
+
+} // namespace
+
+RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context)
+{
+    validateRecipe(recipe);
+    requireFreeTarget(recipe.out);
+    return Run(recipe, store, places, context).execute();
+}
+
+} // namespace rankwright
