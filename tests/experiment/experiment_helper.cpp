@@ -1,6 +1,6 @@
 // A process of its own for the tests: writes to a store, or runs a recipe, until it ends or is killed.
 #include "core/base/error.h"
-#include "core/experiment/store.h"
+#include "core/experiment/runner.h"
 
 #include <cstdio>
 #include <exception>
@@ -33,6 +33,13 @@ int leaveRunning(const std::filesystem::path& file)
     return 0;
 }
 
+int run(const std::filesystem::path& recipe, const std::filesystem::path& file, const std::filesystem::path& cache)
+{
+    Store store(file);
+    runRecipe(recipeFromJson(readJson(recipe), recipe.parent_path()), store, {.cache = cache}, {});
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -43,7 +50,9 @@ int main(int argc, char** argv)
             return insertRuns(argv[2], std::stoi(argv[3]));
         if (verb == "leave" && argc == 3)
             return leaveRunning(argv[2]);
-        std::fputs("usage: experiment_helper insert STORE COUNT | leave STORE\n", stderr);
+        if (verb == "run" && argc == 5)
+            return run(argv[2], argv[3], argv[4]);
+        std::fputs("usage: experiment_helper insert STORE COUNT | leave STORE | run RECIPE STORE CACHE\n", stderr);
         return 2;
     } catch (const std::exception& exception) {
         std::fprintf(stderr, "error: %s\n", exception.what());

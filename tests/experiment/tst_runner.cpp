@@ -1,0 +1,606 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/experiment/linear_file.h"
+#include "core/experiment/run_folder.h"
+#include "core/experiment/runner.h"
+
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+#include <thread>
+#include <unistd.h>
+
+using namespace rankwright;
+
+namespace {
+
+const std::filesystem::path demo = RANKWRIGHT_DEMO;
+constexpr const char* queryName = "model.layers.0.self_attn.q_proj";
+constexpr const char* downName = "model.layers.2.mlp.down_proj";
+constexpr std::size_t demoLinears = 35;
+
+/// A folder with a store and a cache of its own.
+struct Place
+{
+    QTemporaryDir folder;
+    std::filesystem::path path = folder.path().toStdString();
+    Store store{path / "experiments.sqlite"};
+
+    RunResult run(const Recipe& recipe, const TaskContext& context = {})
+    {
+        return runRecipe(recipe, store, {.cache = path / "cache"}, context);
+    }
+};
+
+Recipe demoRecipe(const std::string& method = "whitened-svd")
+{
+    Recipe recipe;
+    recipe.name = "demo";
+    recipe.model = demo / "stories260K";
+    recipe.method = method;
+    recipe.keptRatio = 0.7;
+    recipe.threads = 2;
+    recipe.calibration = WindowOptions{.text = demo / "stories-calibration.txt", .length = 64, .count = 8};
+    return recipe;
+}
+
+EvaluationText heldOutStories(std::size_t windows = 8)
+{
+    return {"held-out stories", {.text = demo / "stories-heldout.txt", .length = 64, .count = windows}};
+}
+
+std::optional<Error> errorOf(const std::function<void()>& work)
+{
+    try {
+        work();
+    } catch (const Error& error) {
+        return error;
+    }
+    return std::nullopt;
+}
+
+/// Name and content of every file of a run's folder.
+std::map<std::string, std::string> contentOf(const std::filesystem::path& folder)
+{
+    std::map<std::string, std::string> result;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+        result[entry.path().filename().string()] = readFile(entry.path());
+    return result;
+}
+
+/// The names of the files that differ.
+QString difference(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b)
+{
+    QString result;
+    for (const auto* side : {&a, &b}) {
+        for (const auto& [name, content] : *side) {
+            const auto other = (side == &a ? b : a).find(name);
+            if (other == (side == &a ? b : a).end() || other->second != content)
+                result += QString::fromStdString(name) + QLatin1Char(' ');
+        }
+    }
+    return result;
+}
+
+void writeBytes(const std::filesystem::path& file, const std::string& content)
+{
+    writeFileAtomically(file, content);
+}
+
+bool predictionHolds(const LinearOutcome& outcome)
+{
+    return std::abs(outcome.predictedLoss - outcome.measuredLoss) <= 1e-6 * outcome.measuredLoss;
+}
+
+} // namespace
+
+class TestRunner : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void runsFinish_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::addColumn<QString>("structure");
+        QTest::addColumn<QString>("allocation");
+        for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd"})
+            for (const char* structure : {"factors", "block-identity"})
+                for (const char* allocation : {"uniform", "marginal-loss"})
+                    QTest::addRow("%s %s %s", method, structure, allocation)
+                        << QString::fromUtf8(method) << QString::fromUtf8(structure) << QString::fromUtf8(allocation);
+    }
+    void runsFinish()
+    {
+        QFETCH(QString, method);
+        QFETCH(QString, structure);
+        QFETCH(QString, allocation);
+        Place place;
+        Recipe recipe = demoRecipe(method.toStdString());
+        recipe.structure = structureFromName(structure.toStdString());
+        recipe.allocation = allocation.toStdString();
+        recipe.evaluations = {heldOutStories()};
+        const RunResult result = place.run(recipe);
+
+        QCOMPARE(result.linears.size(), demoLinears);
+        std::size_t kept = 0;
+        for (const LinearOutcome& outcome : result.linears) {
+            QVERIFY2(predictionHolds(outcome), qPrintable(QStringLiteral("%1: %2 predicted, %3 measured")
+                                                              .arg(QString::fromStdString(outcome.name))
+                                                              .arg(outcome.predictedLoss, 0, 'g', 12)
+                                                              .arg(outcome.measuredLoss, 0, 'g', 12)));
+            QVERIFY(outcome.totalEnergy > outcome.measuredLoss);
+            QVERIFY(!outcome.resumed);
+            kept += outcome.keptParameters;
+        }
+        QVERIFY(result.keptRatio <= 0.7 && result.keptRatio > 0.6);
+        const Model model = Model::open(recipe.model);
+        QCOMPARE(result.parameters, model.parameterCount() - model.linearParameterCount() + kept);
+        QVERIFY(result.wholeModelRatio > result.keptRatio && result.wholeModelRatio < 1.0);
+        QCOMPARE(result.evaluations.size(), std::size_t{1});
+        QVERIFY(result.evaluations[0].original.perplexity < result.evaluations[0].compressed.perplexity);
+        QVERIFY(std::isfinite(result.evaluations[0].compressed.perplexity));
+        qInfo("perplexity %.4f -> %.4f", result.evaluations[0].original.perplexity,
+              result.evaluations[0].compressed.perplexity);
+
+        const RunRecord record = place.store.run(result.id);
+        QCOMPARE(record.summary.state, RunState::Finished);
+        QCOMPARE(record.result.linears.size(), demoLinears);
+        QCOMPARE(record.result.linears[7].name, result.linears[7].name);
+        QCOMPARE(record.result.linears[7].measuredLoss, result.linears[7].measuredLoss);
+        QCOMPARE(place.store.spectrum(result.id, queryName).size(), std::size_t{64});
+        std::set<std::string> stages;
+        for (const auto& [name, seconds] : result.stageSeconds)
+            stages.insert(name);
+        QCOMPARE(stages, (std::set<std::string>{"open", "allocate", "calibrate", "analyse", "factorise", "evaluate",
+                                                "export"}));
+
+        const LinearSource source = runLinears(result.folder, result.fingerprint);
+        for (const LinearInfo& info : model.linears()) {
+            const auto weights = source(info);
+            const LinearOutcome& outcome = result.linears[info.index];
+            QCOMPARE(weights == nullptr, outcome.structure == StructureKind::Dense);
+            if (weights) {
+                QCOMPARE(weights->shape(), info.shape);
+                QCOMPARE(weights->rank(), outcome.rank);
+                QCOMPARE(weights->parameters(), outcome.keptParameters);
+            }
+        }
+    }
+
+    void whitenedLosesLeastAtEqualRanks()
+    {
+        Place place;
+        const RunResult whitened = place.run(demoRecipe("whitened-svd"));
+        QVERIFY(!whitened.calibrationReused);
+        for (const char* method : {"svd", "asvd", "nsvd"}) {
+            const RunResult other = place.run(demoRecipe(method));
+            QVERIFY(other.calibrationReused);
+            for (std::size_t i = 0; i < demoLinears; ++i) {
+                QCOMPARE(other.linears[i].rank, whitened.linears[i].rank);
+                QVERIFY(whitened.linears[i].measuredLoss <= other.linears[i].measuredLoss * (1.0 + 1e-9));
+            }
+        }
+    }
+
+    void bytesDoNotDependOnThreadsMemoryOrRepetition()
+    {
+        Recipe recipe = demoRecipe("nsvd");
+        recipe.allocation = "marginal-loss";
+        recipe.threads = 1;
+        Place place;
+        const auto expected = contentOf(place.run(recipe).folder);
+        QVERIFY(expected.contains("run.json") && expected.contains("plan.json"));
+        QCOMPARE(expected.size(), demoLinears + 2);
+        recipe.threads = 3;
+        Place threaded;
+        QCOMPARE(difference(contentOf(threaded.run(recipe).folder), expected), QString());
+        // Too little for all analyses at once: some are made twice.
+        recipe.memoryLimit = std::size_t{6} << 20U;
+        Place small;
+        const RunResult result = small.run(recipe);
+        QVERIFY(std::any_of(result.events.begin(), result.events.end(),
+                            [](const NumericEvent& event) { return event.kind == "analysesRecomputed"; }));
+        QCOMPARE(difference(contentOf(result.folder), expected), QString());
+    }
+
+    void aFinishedRunIsTakenOver()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.evaluations = {heldOutStories()};
+        const RunResult first = place.run(recipe);
+        const auto expected = contentOf(first.folder);
+        const RunResult second = place.run(recipe);
+        QCOMPARE(second.folder, first.folder);
+        for (std::size_t i = 0; i < demoLinears; ++i) {
+            QVERIFY(second.linears[i].resumed);
+            QCOMPARE(second.linears[i].measuredLoss, first.linears[i].measuredLoss);
+            QCOMPARE(second.linears[i].notes, first.linears[i].notes);
+        }
+        QCOMPARE(second.evaluations[0].compressed.perplexity, first.evaluations[0].compressed.perplexity);
+        QCOMPARE(second.evaluations[0].original.windowNll, first.evaluations[0].original.windowNll);
+        QCOMPARE(place.store.spectrum(second.id, queryName), place.store.spectrum(first.id, queryName));
+        QCOMPARE(difference(contentOf(second.folder), expected), QString());
+    }
+
+    void damagedFilesAreComputedAgain()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.allocation = "marginal-loss";
+        const RunResult first = place.run(recipe);
+        const auto expected = contentOf(first.folder);
+        writeBytes(linearFile(first.folder, 3), expected.at("linear-00003.safetensors").substr(0, 1000));
+        std::string flipped = expected.at("linear-00008.safetensors");
+        flipped[flipped.size() - 5] = static_cast<char>(flipped[flipped.size() - 5] ^ 4);
+        writeBytes(linearFile(first.folder, 8), flipped);
+        writeBytes(linearFile(first.folder, 9), expected.at("linear-00010.safetensors"));
+        writeBytes(first.folder / "plan.json", "{\"fingerprint\": 7}");
+        writeBytes(first.folder / ".linear-00001.safetensors.1-0.partial", "half");
+        const RunResult second = place.run(recipe);
+        for (std::size_t i = 0; i < demoLinears; ++i)
+            QCOMPARE(second.linears[i].resumed, i != 3 && i != 8 && i != 9);
+        QCOMPARE(std::count_if(second.events.begin(), second.events.end(),
+                               [](const NumericEvent& event) { return event.kind == "discardedFile"; }),
+                 4);
+        QCOMPARE(difference(contentOf(second.folder), expected), QString());
+    }
+
+    void linearFilesAreReadWithSuspicion()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.structure = StructureKind::BlockIdentity;
+        recipe.only = {queryName};
+        const RunResult result = place.run(recipe);
+        const Model model = Model::open(recipe.model);
+        const LinearInfo& info = model.linear(queryName);
+        const auto file = linearFile(result.folder, info.index);
+        const std::string good = readFile(file);
+        const auto read = [&] { readLinearFile(file, result.fingerprint, info); };
+        QVERIFY(!errorOf(read));
+        for (std::size_t size = 0; size < good.size(); size += size < 2000 ? 37 : 997) {
+            writeBytes(file, good.substr(0, size));
+            QVERIFY2(errorOf(read).has_value(), qPrintable(QString::number(size)));
+        }
+        std::mt19937 random(7);
+        for (int i = 0; i < 400; ++i) {
+            std::string bad = good;
+            bad[random() % bad.size()] ^= static_cast<char>(1U << (random() % 8));
+            writeBytes(file, bad);
+            errorOf(read); // an Error or a harmless change; never anything else
+        }
+        writeBytes(file, good);
+        QCOMPARE(errorOf([&] { readLinearFile(file, "other", info); })->kind(), ErrorKind::Mismatch);
+        QCOMPARE(errorOf([&] { readLinearFile(file, result.fingerprint, model.linear(downName)); })->kind(),
+                 ErrorKind::Mismatch);
+    }
+
+    void killedRunsLoseNothing_data()
+    {
+        QTest::addColumn<QString>("sequential");
+        QTest::addColumn<QString>("allocation");
+        QTest::newRow("dense") << QStringLiteral("dense") << QStringLiteral("marginal-loss");
+        QTest::newRow("compressed prefix") << QStringLiteral("compressed") << QStringLiteral("uniform");
+    }
+    void killedRunsLoseNothing()
+    {
+        QFETCH(QString, sequential);
+        QFETCH(QString, allocation);
+        Recipe recipe = demoRecipe("nsvd");
+        recipe.allocation = allocation.toStdString();
+        recipe.sequential = sequentialModeFromName(sequential.toStdString());
+        recipe.structure = StructureKind::BlockIdentity;
+        recipe.calibration->count = 2;
+        Place unbroken;
+        const auto recipeFile = unbroken.path / "recipe.json";
+        writeBytes(recipeFile, dumpJson(recipeToJson(recipe)));
+        const auto start = [&](QProcess& process, const std::filesystem::path& path) {
+            process.setProcessChannelMode(QProcess::ForwardedChannels);
+            process.start(QStringLiteral(EXPERIMENT_HELPER),
+                          {QStringLiteral("run"), QString::fromStdString(recipeFile.string()),
+                           QString::fromStdString((path / "experiments.sqlite").string()),
+                           QString::fromStdString((path / "cache").string())});
+            return process.waitForStarted();
+        };
+        QElapsedTimer timer;
+        timer.start();
+        {
+            QProcess whole;
+            QVERIFY(start(whole, unbroken.path));
+            QVERIFY(whole.waitForFinished(120'000));
+            QCOMPARE(whole.exitCode(), 0);
+        }
+        const auto duration = static_cast<unsigned>(timer.elapsed());
+        const auto expected = contentOf(unbroken.run(recipe).folder);
+
+        std::mt19937 random(20);
+        int killed = 0;
+        std::size_t takenOver = 0;
+        for (int attempt = 0; attempt < 10; ++attempt) {
+            const QTemporaryDir folder;
+            const std::filesystem::path path = folder.path().toStdString();
+            QProcess process;
+            QVERIFY(start(process, path));
+            std::this_thread::sleep_for(std::chrono::milliseconds(random() % (duration + 1)));
+            process.kill();
+            QVERIFY(process.waitForFinished(30'000));
+            killed += process.exitStatus() == QProcess::CrashExit ? 1 : 0;
+
+            Store store(path / "experiments.sqlite");
+            std::set<std::string> recorded;
+            for (const RunSummary& run : store.runs()) {
+                QVERIFY(run.state == RunState::Interrupted || run.state == RunState::Finished);
+                for (const LinearOutcome& outcome : store.run(run.id).result.linears)
+                    recorded.insert(outcome.name);
+            }
+            const RunResult result = runRecipe(recipe, store, {.cache = path / "cache"}, {});
+            for (const LinearOutcome& outcome : result.linears)
+                QVERIFY2(outcome.resumed || !recorded.contains(outcome.name), outcome.name.c_str());
+            takenOver += recorded.size();
+            QCOMPARE(difference(contentOf(result.folder), expected), QString());
+        }
+        qInfo("%d of 10 processes killed within %u ms, %zu linears taken over", killed, duration, takenOver);
+        QVERIFY(killed >= 5);
+    }
+
+    void aCancelledRunGoesOnLater()
+    {
+        Place reference;
+        const Recipe recipe = demoRecipe();
+        const auto expected = contentOf(reference.run(recipe).folder);
+        Place place;
+        std::stop_source stop;
+        std::atomic<int> factorised{0};
+        TaskContext context;
+        context.stop = stop.get_token();
+        context.progress = [&](const Progress& progress) {
+            if (progress.stage == "factorise" && !progress.item.empty() && ++factorised == 10)
+                stop.request_stop();
+        };
+        const auto error = errorOf([&] { place.run(recipe, context); });
+        QVERIFY(error.has_value());
+        QCOMPARE(error->kind(), ErrorKind::Cancelled);
+        const RunRecord record = place.store.run(place.store.runs().at(0).id);
+        QCOMPARE(record.summary.state, RunState::Cancelled);
+        QVERIFY(record.result.linears.size() >= 10 && record.result.linears.size() < demoLinears);
+        const auto folder = place.store.runsFolder() / record.summary.fingerprint;
+        QCOMPARE(errorOf([&] { runLinears(folder, record.summary.fingerprint); })->kind(), ErrorKind::NotFound);
+        const RunResult result = place.run(recipe);
+        QCOMPARE(static_cast<std::size_t>(std::count_if(result.linears.begin(), result.linears.end(),
+                                                        [](const LinearOutcome& o) { return o.resumed; })),
+                 record.result.linears.size());
+        QCOMPARE(difference(contentOf(result.folder), expected), QString());
+    }
+
+    void oneRunAtATime()
+    {
+        Place place;
+        const RunResult first = place.run(demoRecipe());
+        const RunLock lock(first.folder);
+        const auto error = errorOf([&] { place.run(demoRecipe()); });
+        QVERIFY(error.has_value());
+        QCOMPARE(error->kind(), ErrorKind::InvalidArgument);
+        QVERIFY(std::string(error->what()).find("process " + std::to_string(::getpid())) != std::string::npos);
+        QCOMPARE(place.store.runs().at(0).state, RunState::Failed);
+    }
+
+    void sequentialModesPredictTheirLosses_data()
+    {
+        QTest::addColumn<QString>("mode");
+        QTest::addColumn<QString>("allocation");
+        for (const char* mode : {"compressed", "anchored"})
+            for (const char* allocation : {"uniform", "marginal-loss"})
+                QTest::addRow("%s %s", mode, allocation) << QString::fromUtf8(mode) << QString::fromUtf8(allocation);
+    }
+    void sequentialModesPredictTheirLosses()
+    {
+        QFETCH(QString, mode);
+        QFETCH(QString, allocation);
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.allocation = allocation.toStdString();
+        recipe.calibration->count = 64;
+        recipe.evaluations = {heldOutStories(32)};
+        const RunResult dense = place.run(recipe);
+        recipe.sequential = sequentialModeFromName(mode.toStdString());
+        const RunResult result = place.run(recipe);
+        QCOMPARE(result.linears.size(), demoLinears);
+        for (std::size_t i = 0; i < demoLinears; ++i) {
+            QVERIFY2(predictionHolds(result.linears[i]), result.linears[i].name.c_str());
+            QCOMPARE(result.linears[i].rank, dense.linears[i].rank);
+        }
+        // The first tap has nothing compressed before it.
+        for (std::size_t i = 0; i < 3; ++i)
+            QVERIFY(std::abs(result.linears[i].measuredLoss - dense.linears[i].measuredLoss) <=
+                    1e-6 * dense.linears[i].measuredLoss);
+        QVERIFY(std::abs(result.linears[6].measuredLoss - dense.linears[6].measuredLoss) >
+                1e-3 * dense.linears[6].measuredLoss);
+        qInfo("perplexity: original %.4f, dense statistics %.4f, %s %.4f", result.evaluations[0].original.perplexity,
+              dense.evaluations[0].compressed.perplexity, qPrintable(mode),
+              result.evaluations[0].compressed.perplexity);
+        QVERIFY(result.evaluations[0].compressed.perplexity < 1.1 * dense.evaluations[0].compressed.perplexity);
+        QVERIFY(result.evaluations[0].compressed.perplexity > result.evaluations[0].original.perplexity);
+    }
+
+    void ranksSetByHandAreKept()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.ranks = {{queryName, 5}, {downName, 60}};
+        recipe.heldOutWindows = 4;
+        const RunResult result = place.run(recipe);
+        const auto outcome = [&](const char* name) {
+            return *std::find_if(result.linears.begin(), result.linears.end(),
+                                 [&](const LinearOutcome& o) { return o.name == name; });
+        };
+        QCOMPARE(outcome(queryName).rank, std::size_t{5});
+        QCOMPARE(outcome(queryName).structure, StructureKind::Factors);
+        QVERIFY(!outcome(queryName).notes.empty());
+        QCOMPARE(outcome(downName).structure, StructureKind::Dense); // break-even is at 46
+        QCOMPARE(outcome(downName).keptParameters, outcome(downName).denseParameters);
+        QCOMPARE(outcome(downName).measuredLoss, 0.0);
+        QVERIFY(!outcome(downName).notes.empty());
+        QVERIFY(result.keptRatio <= 0.7);
+        const Model model = Model::open(recipe.model);
+        QVERIFY(runLinears(result.folder, result.fingerprint)(model.linear(downName)) == nullptr);
+        for (const LinearOutcome& linear : result.linears) {
+            if (linear.structure == StructureKind::Dense)
+                continue;
+            QVERIFY(linear.heldOutError > 0.0 && linear.heldOutError < 1.0);
+            // Near the error on the calibration windows: same language, other windows.
+            const double calibration = std::sqrt(linear.measuredLoss / linear.totalEnergy);
+            QVERIFY(linear.heldOutError > 0.5 * calibration && linear.heldOutError < 3.0 * calibration);
+        }
+        QCOMPARE(place.store.run(result.id).result.linears[1].heldOutError, result.linears[1].heldOutError);
+        // Taken over, a dense linear is still dense.
+        QVERIFY(place.run(recipe).linears[0].resumed);
+    }
+
+    void chosenLinearsOnly()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.only = {"down", "model.layers.0.self_attn.*"};
+        const RunResult result = place.run(recipe);
+        QCOMPARE(result.linears.size(), std::size_t{9});
+        recipe.only = {"nothing"};
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        recipe.only = {"q"};
+        recipe.ranks = {{downName, 3}};
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        recipe.ranks = {{"model.layers.0.self_attn.query", 3}};
+        QVERIFY(errorOf([&] { place.run(recipe); }).has_value());
+    }
+
+    void plainSvdNeedsNoText()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("svd");
+        recipe.calibration.reset();
+        const RunResult result = place.run(recipe);
+        for (const LinearOutcome& outcome : result.linears)
+            QVERIFY(predictionHolds(outcome));
+        QVERIFY(result.calibrationFingerprint.empty());
+    }
+
+    void halfPrecisionStorageIsMeasuredAsStored()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        const RunResult full = place.run(recipe);
+        recipe.storage = DType::BF16;
+        const RunResult half = place.run(recipe);
+        QVERIFY(half.bytes < full.bytes);
+        for (std::size_t i = 0; i < demoLinears; ++i) {
+            QVERIFY(half.linears[i].measuredLoss > full.linears[i].measuredLoss);
+            QVERIFY(half.linears[i].measuredLoss < 1.05 * full.linears[i].measuredLoss);
+        }
+    }
+
+    void exportsAreWrittenAndOpened()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.out = place.path / "exported";
+        const RunResult result = place.run(recipe);
+        QCOMPARE(result.exportFolder, recipe.out);
+        const Model exported = Model::open(recipe.out);
+        QCOMPARE(exported.parameterCount(), result.parameters);
+        QCOMPARE(exported.linear(queryName).rank, result.linears[0].rank);
+        // The same again must not touch what is there, and must say so before it works.
+        const auto error = errorOf([&] { place.run(recipe); });
+        QVERIFY(error.has_value());
+        QCOMPARE(error->kind(), ErrorKind::InvalidArgument);
+        QCOMPARE(error->file(), recipe.out);
+        QCOMPARE(place.store.runs().size(), std::size_t{1});
+    }
+
+    void wrongRecipesLeaveNoRun()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("whitened-sdv");
+        const auto unknown = errorOf([&] { place.run(recipe); });
+        QVERIFY(unknown.has_value());
+        QCOMPARE(unknown->kind(), ErrorKind::InvalidArgument);
+        QVERIFY(std::string(unknown->what()).find("whitened-svd") != std::string::npos);
+        for (const double ratio : {0.0, -0.5, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
+            recipe = demoRecipe();
+            recipe.keptRatio = ratio;
+            QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        }
+        QVERIFY(place.store.runs().empty());
+    }
+
+    void failuresAreRecorded()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.calibration->count = 100'000;
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        recipe = demoRecipe();
+        recipe.model = place.path / "missing";
+        QVERIFY(errorOf([&] { place.run(recipe); }).has_value());
+        recipe = demoRecipe();
+        recipe.keptRatio = 1e-4;
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        recipe = demoRecipe();
+        recipe.memoryLimit = 100'000;
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::Memory);
+        QCOMPARE(place.store.runs().size(), std::size_t{4});
+        for (const RunSummary& run : place.store.runs()) {
+            QCOMPARE(run.state, RunState::Failed);
+            QVERIFY(!run.error.empty());
+        }
+    }
+
+    void weightsThatAreNotFiniteAreRefused()
+    {
+        Place place;
+        const auto model = place.path / "broken";
+        std::filesystem::copy(demo / "stories260K", model);
+        std::string bytes = readFile(model / "model.safetensors");
+        std::size_t header = 0;
+        std::memcpy(&header, bytes.data(), 8);
+        const Json json = parseJson(std::string_view(bytes).substr(8, header), "header");
+        const std::string tensor = "model.layers.3.mlp.up_proj.weight";
+        const std::size_t offset = json.at(tensor).at("data_offsets").at(0).get<std::size_t>();
+        const std::size_t width = json.at(tensor).at("dtype").get<std::string>() == "F32" ? 4 : 2;
+        // All bits set is a NaN in F32, F16 and BF16.
+        std::memset(bytes.data() + 8 + header + offset + 40 * width, 0xff, width);
+        writeBytes(model / "model.safetensors", bytes);
+        Recipe recipe = demoRecipe();
+        recipe.model = model;
+        const auto error = errorOf([&] { place.run(recipe); });
+        QVERIFY(error.has_value());
+        QCOMPARE(error->kind(), ErrorKind::NonFinite);
+        QCOMPARE(error->tensor(), tensor);
+        QCOMPARE(place.store.runs().at(0).state, RunState::Failed);
+    }
+
+    void estimatesGrowWithTheWork()
+    {
+        Recipe recipe = demoRecipe();
+        const Model model = Model::open(recipe.model);
+        const RunEstimate small = estimateRun(recipe, model);
+        QVERIFY(small.seconds > 0.0 && small.memory > 0 && small.disk > 0);
+        recipe.calibration->count *= 4;
+        recipe.evaluations = {heldOutStories()};
+        const RunEstimate large = estimateRun(recipe, model);
+        QVERIFY(large.seconds > small.seconds && large.memory >= small.memory);
+        recipe.keptRatio = 0.2;
+        QVERIFY(estimateRun(recipe, model).disk < large.disk);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestRunner)
+#include "tst_runner.moc"
