@@ -63,7 +63,7 @@ void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes, const 
     }
     {
         const BlasThreads one(1);
-        const std::size_t workers = std::clamp<std::size_t>(job.memoryLimit / smallBytes, 1, job.threads);
+        const std::size_t workers = std::clamp<std::size_t>(job.memoryLimit / 2 / smallBytes, 1, job.threads);
         parallelFor(small.size(), workers, [&](std::size_t i, std::size_t) {
             job.context.checkStop();
             work(small[i]);

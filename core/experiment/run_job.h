@@ -44,7 +44,8 @@ std::size_t analysisPeakBytes(LinearShape shape);
 std::size_t analysisBytes(LinearShape shape);
 
 /// Calls `work(index)` for [0, shapes.size()): linears up to largeLinear on a pool of one-thread workers, as many as
-/// the memory limit allows, larger ones one after the other with all BLAS threads. `shapes` are those of the largest
+/// half of the memory limit allows (kept analyses may fill the rest), larger ones one after the other with all BLAS
+/// threads. `shapes` are those of the largest
 /// linear of each piece of work. Throws Error(Memory) if one does not fit.
 void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes,
                const std::function<void(std::size_t index)>& work);

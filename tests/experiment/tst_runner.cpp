@@ -90,6 +90,16 @@ QString difference(const std::map<std::string, std::string>& a, const std::map<s
     return result;
 }
 
+std::size_t countLinearFiles(const std::filesystem::path& folder)
+{
+    std::size_t count = 0;
+    std::error_code ignored; // files come and go
+    std::filesystem::recursive_directory_iterator entry(folder, ignored);
+    for (; entry != std::filesystem::recursive_directory_iterator(); entry.increment(ignored))
+        count += entry->path().filename().string().starts_with("linear-") ? 1 : 0;
+    return count;
+}
+
 void writeBytes(const std::filesystem::path& file, const std::string& content)
 {
     writeFileAtomically(file, content);
@@ -239,7 +249,7 @@ private slots:
         recipe.allocation = "marginal-loss";
         const RunResult first = place.run(recipe);
         const auto expected = contentOf(first.folder);
-        writeBytes(linearFile(first.folder, 3), expected.at("linear-00003.safetensors").substr(0, 1000));
+        writeBytes(linearFile(first.folder, 3), expected.at("linear-00003.safetensors").substr(0, 500));
         std::string flipped = expected.at("linear-00008.safetensors");
         flipped[flipped.size() - 5] = static_cast<char>(flipped[flipped.size() - 5] ^ 4);
         writeBytes(linearFile(first.folder, 8), flipped);
@@ -331,7 +341,15 @@ private slots:
             const std::filesystem::path path = folder.path().toStdString();
             QProcess process;
             QVERIFY(start(process, path));
-            std::this_thread::sleep_for(std::chrono::milliseconds(random() % (duration + 1)));
+            // Half of them at any time, half while linears are being written.
+            if (attempt % 2 == 0) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(random() % (duration + 1)));
+            } else {
+                const std::size_t wanted = 1 + random() % (demoLinears - 1);
+                while (process.state() == QProcess::Running && countLinearFiles(path) < wanted)
+                    process.waitForFinished(1);
+                std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
+            }
             process.kill();
             QVERIFY(process.waitForFinished(30'000));
             killed += process.exitStatus() == QProcess::CrashExit ? 1 : 0;
@@ -350,7 +368,7 @@ private slots:
             QCOMPARE(difference(contentOf(result.folder), expected), QString());
         }
         qInfo("%d of 10 processes killed within %u ms, %zu linears taken over", killed, duration, takenOver);
-        QVERIFY(killed >= 5);
+        QVERIFY(killed >= 5 && takenOver > 0);
     }
 
     void aCancelledRunGoesOnLater()
@@ -419,16 +437,23 @@ private slots:
             QVERIFY2(predictionHolds(result.linears[i]), result.linears[i].name.c_str());
             QCOMPARE(result.linears[i].rank, dense.linears[i].rank);
         }
-        // The first tap has nothing compressed before it.
-        for (std::size_t i = 0; i < 3; ++i)
-            QVERIFY(std::abs(result.linears[i].measuredLoss - dense.linears[i].measuredLoss) <=
-                    1e-6 * dense.linears[i].measuredLoss);
-        QVERIFY(std::abs(result.linears[6].measuredLoss - dense.linears[6].measuredLoss) >
-                1e-3 * dense.linears[6].measuredLoss);
+        // The first tap has nothing compressed before it; later ones do. The cross moments of an anchored run come from
+        // another float32 product than second moments, so that they agree to its rounding only.
+        bool differs = false;
+        for (std::size_t i = 0; i < demoLinears; ++i) {
+            const double change = std::abs(result.linears[i].measuredLoss - dense.linears[i].measuredLoss);
+            if (i < 3)
+                QVERIFY(change <= 1e-6 * dense.linears[i].totalEnergy);
+            else
+                differs = differs || change > 1e-3 * dense.linears[i].totalEnergy;
+        }
+        QVERIFY(differs);
         qInfo("perplexity: original %.4f, dense statistics %.4f, %s %.4f", result.evaluations[0].original.perplexity,
               dense.evaluations[0].compressed.perplexity, qPrintable(mode),
               result.evaluations[0].compressed.perplexity);
-        QVERIFY(result.evaluations[0].compressed.perplexity < 1.1 * dense.evaluations[0].compressed.perplexity);
+        // Ranks planned on dense losses need not suit the compressed prefix: there it only has to work.
+        const double bound = recipe.allocation == "uniform" ? 1.0 : 1.5;
+        QVERIFY(result.evaluations[0].compressed.perplexity < bound * dense.evaluations[0].compressed.perplexity);
         QVERIFY(result.evaluations[0].compressed.perplexity > result.evaluations[0].original.perplexity);
     }
 
