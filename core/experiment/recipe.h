@@ -64,8 +64,8 @@ Json recipeToJson(const Recipe& recipe);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
 /// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.
-/// What options cannot say (evaluations that differ in more than the text, or have names of their own) goes through a
-/// temporary recipe file in the same line.
+/// What options cannot say (evaluations that differ in more than the text, are random, have names of their own or a BOS
+/// per window) goes through a temporary recipe file in the same line.
 std::string recipeToCommand(const Recipe& recipe);
 /// Whether a linear is chosen by Recipe::only: its whole name matches a pattern, or its role is one ("q", "down").
 bool recipeSelects(const Recipe& recipe, const LinearInfo& linear);

@@ -63,7 +63,7 @@ std::string bytesText(std::size_t bytes)
 
 bool sameButText(const WindowOptions& a, const WindowOptions& b)
 {
-    return a.rows == b.rows && a.length == b.length && a.count == b.count && a.bosPerWindow == b.bosPerWindow;
+    return a.rows == b.rows && a.length == b.length && a.count == b.count;
 }
 
 /// Options give all evaluation texts the same windows and no names.
@@ -71,7 +71,7 @@ bool optionsCanSay(const Recipe& recipe)
 {
     return std::ranges::all_of(recipe.evaluations, [&](const EvaluationText& text) {
         return (text.name.empty() || text.name == text.windows.text.filename()) &&
-               text.windows.order == WindowOrder::Consecutive &&
+               text.windows.order == WindowOrder::Consecutive && !text.windows.bosPerWindow &&
                sameButText(text.windows, recipe.evaluations.front().windows);
     });
 }
@@ -116,7 +116,6 @@ void addEvaluations(const Recipe& recipe, CommandLine& command)
     command.option("--evaluate-window", windows.length);
     if (windows.count > 0)
         command.option("--evaluate-windows", windows.count);
-    command.flag("--evaluate-bos-per-window", windows.bosPerWindow);
 }
 
 } // namespace
