@@ -51,6 +51,7 @@ const rankwright::Device* rankwright_device_create(int index, std::size_t)
         rankwright::SymmetricEigen symmetricEigen(rankwright::Matrix<double>, std::size_t) const override { return {}; }
         void solvePositiveDefinite(rankwright::Matrix<double>, rankwright::MatrixView<double>) const override {}
         void solve(rankwright::Matrix<double>, rankwright::MatrixView<double>) const override {}
+        rankwright::QrFactors qr(rankwright::Matrix<double>) const override { return {}; }
         std::vector<std::size_t> pivotedColumns(rankwright::Matrix<double>) const override { return {}; }
     };
     return index == 0 ? new FakeDevice : nullptr;
