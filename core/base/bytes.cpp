@@ -30,15 +30,15 @@ std::size_t parseBytes(std::string_view text)
     while (!unit.empty() && unit.front() == ' ')
         unit.remove_prefix(1);
     constexpr std::array<std::pair<std::string_view, double>, 10> units = {{{"", 1.0},
-                                                                           {"B", 1.0},
-                                                                           {"KiB", 1024.0},
-                                                                           {"MiB", 1024.0 * 1024},
-                                                                           {"GiB", 1024.0 * 1024 * 1024},
-                                                                           {"TiB", 1024.0 * 1024 * 1024 * 1024},
-                                                                           {"KB", 1e3},
-                                                                           {"MB", 1e6},
-                                                                           {"GB", 1e9},
-                                                                           {"TB", 1e12}}};
+                                                                            {"B", 1.0},
+                                                                            {"KiB", 1024.0},
+                                                                            {"MiB", 1024.0 * 1024},
+                                                                            {"GiB", 1024.0 * 1024 * 1024},
+                                                                            {"TiB", 1024.0 * 1024 * 1024 * 1024},
+                                                                            {"KB", 1e3},
+                                                                            {"MB", 1e6},
+                                                                            {"GB", 1e9},
+                                                                            {"TB", 1e12}}};
     const auto* found = std::find_if(units.begin(), units.end(), [&](const auto& u) { return u.first == unit; });
     if (found == units.end() || !std::isfinite(value) || value <= 0.0 || value * found->second > 9e18)
         throw wrong();

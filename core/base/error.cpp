@@ -57,7 +57,6 @@ Error::Error(ErrorKind kind, const std::string& message, ErrorContext context)
     : std::runtime_error(oneLine(message, context))
     , m_kind(kind)
     , m_context(std::move(context))
-{
-}
+{}
 
 } // namespace rankwright

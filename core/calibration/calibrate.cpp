@@ -109,9 +109,8 @@ void hashConfig(Hasher& hasher, const ModelConfig& config)
 std::string modelFingerprint(const Model& model)
 {
     if (model.hasReplacedLinears())
-        throw Error(
-            ErrorKind::InvalidArgument,
-            "results are kept of the checkpoint's own weights only; pass the model without replaced linears");
+        throw Error(ErrorKind::InvalidArgument,
+                    "results are kept of the checkpoint's own weights only; pass the model without replaced linears");
     Hasher hasher;
     hasher.update(std::string_view("model")).update(std::string_view(model.checkpoint().fingerprint()));
     hashConfig(hasher, model.config());

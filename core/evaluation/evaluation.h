@@ -13,8 +13,8 @@ struct PerplexityResult
     double perplexity = 0.0; ///< exp(sum of window losses / predicted tokens)
     std::size_t windows = 0;
     std::size_t windowLength = 0;
-    std::size_t predictedTokens = 0;   ///< windows (L - 1)
-    std::vector<double> windowNll;     ///< nats summed over the L - 1 shifted targets of each window
+    std::size_t predictedTokens = 0; ///< windows (L - 1)
+    std::vector<double> windowNll;   ///< nats summed over the L - 1 shifted targets of each window
     double seconds = 0.0;
     double tokensPerSecond = 0.0;
 };
@@ -26,7 +26,7 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
 
 struct DivergenceResult
 {
-    double klDivergence = 0.0;  ///< mean over positions of KL(original || other), nats
+    double klDivergence = 0.0; ///< mean over positions of KL(original || other), nats
     double klStandardError = 0.0;
     double topOneAgreement = 0.0; ///< share of positions with the same most likely token
     std::size_t positions = 0;

@@ -20,8 +20,8 @@ ExportFormat exportFormatFromName(std::string_view name);
 struct ExportOptions
 {
     ExportFormat format = ExportFormat::Factored;
-    DType dtype = DType::F32;                            ///< F32, F16 or BF16, of every weight written
-    std::size_t shardBytes = std::size_t{4} << 30U;      ///< largest safetensors file
+    DType dtype = DType::F32;                       ///< F32, F16 or BF16, of every weight written
+    std::size_t shardBytes = std::size_t{4} << 30U; ///< largest safetensors file
     Json card = {}; ///< what the model card states: method, parameters, calibration text, ratios, measured figures
     std::size_t threads = 0;
     std::size_t memoryLimit = 0;
@@ -31,8 +31,8 @@ struct ExportResult
 {
     std::filesystem::path folder;
     std::vector<std::string> files;
-    std::size_t bytes = 0;          ///< all files
-    std::size_t weightBytes = 0;    ///< safetensors files
+    std::size_t bytes = 0;               ///< all files
+    std::size_t weightBytes = 0;         ///< safetensors files
     double largestLogitDifference = 0.0; ///< reopened export against the model in memory, over the largest |logit|
 };
 

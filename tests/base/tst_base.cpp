@@ -83,10 +83,11 @@ private slots:
 
     void parallelForPassesOnTheFirstException()
     {
-        QVERIFY_EXCEPTION_THROWN(parallelFor(100, 3, [](std::size_t i, std::size_t) {
-                                     if (i == 7)
-                                         throw Error(ErrorKind::Io, "seven");
-                                 }),
+        QVERIFY_EXCEPTION_THROWN(parallelFor(100, 3,
+                                             [](std::size_t i, std::size_t) {
+                                                 if (i == 7)
+                                                     throw Error(ErrorKind::Io, "seven");
+                                             }),
                                  Error);
     }
 };
