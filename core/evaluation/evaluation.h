@@ -27,13 +27,18 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
 struct DivergenceResult
 {
     double klDivergence = 0.0; ///< mean over positions of KL(original || other), nats
+    /// Of klDivergence, from the spread of the means of the windows, as positions of a window depend on each other;
+    /// 0 for a single window.
     double klStandardError = 0.0;
-    double topOneAgreement = 0.0; ///< share of positions with the same most likely token
+    double topOneAgreement = 0.0; ///< share of positions with the same most likely token (the lower id of equals)
     std::size_t positions = 0;
-    std::vector<double> windowKl; ///< summed per window
+    std::vector<double> windowKl; ///< summed over the positions of each window
 };
 
-/// How far `other` is from `original` on the same windows (all L positions of each).
+/// How far the predictions of `other` are from those of `original` at all L positions of the same windows:
+/// KL = sum_i p_i (log p_i - log q_i) in float64 from float32 logits. `original` runs first and its last hidden states
+/// are kept, in memory or in a file; logits exist for a few rows at a time. Results do not depend on threads and memory
+/// limit. Throws Error(Mismatch) for different vocabularies, Error(NonFinite) as evaluatePerplexity().
 DivergenceResult evaluateDivergence(const Model& original, const Model& other, const Device& device,
                                     const TokenWindows& windows, const PassOptions& options,
                                     const TaskContext& context);
@@ -41,10 +46,13 @@ DivergenceResult evaluateDivergence(const Model& original, const Model& other, c
 struct LinearErrorResult
 {
     std::string name;
-    double relativeError = 0.0; ///< ||W X - W_hat X||_F / ||W X||_F on the windows, X of the original model
+    double relativeError = 0.0; ///< ||Y - Y_hat||_F / ||Y||_F, Y = W X + b on the windows, X of the original model
 };
 
-/// Relative output error of every replaced linear on held-out windows, inputs of the original model, streamed.
+/// Relative output error of every linear on held-out windows, with the inputs of the original model, in the order of
+/// original.linears(); 0 where `other` has the same weights. Streamed block by block; Y - Y_hat = (W - W_hat) X, so
+/// that small errors do not drown in the rounding of Y. Results do not depend on threads and memory limit. Throws
+/// Error(Mismatch) where the linears of the models differ in name or shape, Error(NonFinite) naming the linear.
 std::vector<LinearErrorResult> evaluateLinearErrors(const Model& original, const Model& other, const Device& device,
                                                     const TokenWindows& windows, const PassOptions& options,
                                                     const TaskContext& context);

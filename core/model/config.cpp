@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::size_t largestSize = std::size_t{1} << 31U;
 
+// What transformers takes where config.json of a Mistral model says nothing; for Llama see readHuggingFace().
+constexpr std::size_t mistralContext = std::size_t{4096} * 32;
+constexpr std::size_t mistralKeyValueHeads = 8;
+
 /// Typed access to config.json with errors that name the key.
 class ConfigReader
 {
@@ -67,6 +71,13 @@ public:
         return value->get<double>();
     }
 
+    double needReal(const std::string& key) const
+    {
+        if (!find(key))
+            refuse(key, "is missing");
+        return real(key, 0.0);
+    }
+
     bool boolean(const std::string& key, bool otherwise) const
     {
         const Json* value = find(key);
@@ -87,20 +98,23 @@ public:
         return value->get<std::string>();
     }
 
-    /// A token id, or the first of a list of them.
-    std::optional<std::int32_t> token(const std::string& key) const
+    bool has(const std::string& key) const { return m_json.contains(key); }
+
+    /// A token id or a list of them; -1 stands for none.
+    std::vector<std::int32_t> tokens(const std::string& key) const
     {
         const Json* value = find(key);
-        if (value && value->is_array() && !value->empty())
-            value = &value->front();
         if (!value)
             return {};
-        if (!value->is_number_integer() || value->get<std::int64_t>() < -1 ||
-            value->get<std::int64_t>() >= static_cast<std::int64_t>(largestSize))
-            refuse(key, fmt::format("must be a token id, not {}", dumpJson(*value)));
-        if (value->get<std::int64_t>() < 0)
-            return {};
-        return value->get<std::int32_t>();
+        std::vector<std::int32_t> ids;
+        for (const Json& id : value->is_array() ? *value : Json::array({*value})) {
+            if (!id.is_number_integer() || id.get<std::int64_t>() < -1 ||
+                id.get<std::int64_t>() >= static_cast<std::int64_t>(largestSize))
+                refuse(key, fmt::format("must be a token id or a list of them, not {}", dumpJson(*value)));
+            if (id.get<std::int64_t>() >= 0)
+                ids.push_back(id.get<std::int32_t>());
+        }
+        return ids;
     }
 
 private:
@@ -108,38 +122,50 @@ private:
     std::filesystem::path m_file;
 };
 
-std::optional<RopeScaling> readScaling(const Json& json, const std::filesystem::path& file)
+/// `context`: of the whole model, which transformers takes where the original one is not told.
+std::optional<RopeScaling> readScaling(const ConfigReader& reader, std::size_t context)
 {
-    const ConfigReader reader(json, file);
     const std::string kind = reader.string("rope_type", reader.string("type", "default"));
+    if (reader.string("type", kind) != kind)
+        reader.refuse("rope_type", fmt::format("\"{}\" and type \"{}\" disagree", kind, reader.string("type", "")));
     if (kind == "default")
         return {};
     if (kind != "linear" && kind != "llama3")
         throw Error(ErrorKind::Unsupported,
                     fmt::format("rotary scaling \"{}\" is not known; known are default, linear and llama3", kind),
-                    {.file = file});
+                    {.file = reader.file()});
     RopeScaling scaling;
     scaling.kind = kind;
-    scaling.factor = reader.real("factor", 0.0);
-    scaling.lowFrequencyFactor = reader.real("low_freq_factor", scaling.lowFrequencyFactor);
-    scaling.highFrequencyFactor = reader.real("high_freq_factor", scaling.highFrequencyFactor);
-    scaling.originalContext = reader.size("original_max_position_embeddings").value_or(scaling.originalContext);
+    scaling.factor = reader.needReal("factor");
+    if (kind == "llama3") {
+        scaling.lowFrequencyFactor = reader.needReal("low_freq_factor");
+        scaling.highFrequencyFactor = reader.needReal("high_freq_factor");
+        scaling.originalContext = reader.size("original_max_position_embeddings").value_or(context);
+    }
     return scaling;
 }
 
+void requireWholeRotation(const ConfigReader& reader)
+{
+    if (reader.real("partial_rotary_factor", 1.0) != 1.0)
+        throw Error(ErrorKind::Unsupported, "a partial rotary embedding is not supported", {.file = reader.file()});
+}
+
+/// rope_theta and rope_scaling of transformers 4, rope_parameters of transformers 5.
 void readRotary(const ConfigReader& reader, ModelConfig& config)
 {
     config.ropeTheta = reader.real("rope_theta", config.ropeTheta);
-    if (reader.real("partial_rotary_factor", 1.0) != 1.0)
-        throw Error(ErrorKind::Unsupported, "a partial rotary embedding is not supported", {.file = reader.file()});
+    requireWholeRotation(reader);
     for (const char* key : {"rope_scaling", "rope_parameters"}) {
         const Json* value = reader.find(key);
         if (!value)
             continue;
         if (!value->is_object())
             reader.refuse(key, "must be an object");
-        config.ropeTheta = ConfigReader(*value, reader.file()).real("rope_theta", config.ropeTheta);
-        if (const std::optional<RopeScaling> scaling = readScaling(*value, reader.file()))
+        const ConfigReader part(*value, reader.file());
+        config.ropeTheta = part.real("rope_theta", config.ropeTheta);
+        requireWholeRotation(part);
+        if (const std::optional<RopeScaling> scaling = readScaling(part, config.contextLength))
             config.ropeScaling = scaling;
     }
 }
@@ -154,8 +180,10 @@ void checkFamily(const ConfigReader& reader)
                                 type),
                     {.file = reader.file()});
     if (type == "mistral") {
-        const std::optional<std::size_t> window = reader.size("sliding_window");
-        const std::size_t context = reader.size("max_position_embeddings").value_or(4096 * 32);
+        // A missing window is 4096 to transformers, null is none.
+        const std::optional<std::size_t> window =
+            reader.has("sliding_window") ? reader.size("sliding_window") : std::optional<std::size_t>(4096);
+        const std::size_t context = reader.size("max_position_embeddings").value_or(mistralContext);
         if (window && *window < context)
             throw Error(ErrorKind::Unsupported,
                         fmt::format("model_type \"mistral\" with a sliding window of {} in a context of {} is not "
@@ -177,14 +205,17 @@ ModelConfig readHuggingFace(const Json& json, const std::filesystem::path& file)
     const ConfigReader reader(json, file);
     checkFamily(reader);
     ModelConfig config;
+    const bool mistral = reader.string("model_type", "") == "mistral";
     config.architecture = "llama";
     config.hiddenSize = reader.needSize("hidden_size");
     config.intermediateSize = reader.needSize("intermediate_size");
     config.blocks = reader.needSize("num_hidden_layers");
     config.heads = reader.needSize("num_attention_heads");
-    config.keyValueHeads = reader.size("num_key_value_heads").value_or(config.heads);
+    config.keyValueHeads =
+        reader.size("num_key_value_heads")
+            .value_or(mistral && !reader.has("num_key_value_heads") ? mistralKeyValueHeads : config.heads);
     config.vocabularySize = reader.needSize("vocab_size");
-    config.contextLength = reader.size("max_position_embeddings").value_or(2048);
+    config.contextLength = reader.size("max_position_embeddings").value_or(mistral ? mistralContext : 2048);
     config.normEpsilon = static_cast<float>(reader.real("rms_norm_eps", 1e-6));
     if (const std::optional<std::size_t> width = reader.size("head_dim"))
         config.headWidth = *width;
@@ -195,11 +226,31 @@ ModelConfig readHuggingFace(const Json& json, const std::filesystem::path& file)
                                                  config.hiddenSize, config.heads));
     readRotary(reader, config);
     config.tiedHead = reader.boolean("tie_word_embeddings", false);
-    config.attentionBias = reader.boolean("attention_bias", false);
-    config.mlpBias = reader.boolean("mlp_bias", false);
-    config.bosToken = reader.token("bos_token_id");
-    config.eosToken = reader.token("eos_token_id");
+    // Mistral has no biases whatever the file says.
+    config.attentionBias = !mistral && reader.boolean("attention_bias", false);
+    config.mlpBias = !mistral && reader.boolean("mlp_bias", false);
+    const auto readTokens = [&](const std::string& key, std::int32_t otherwise) {
+        std::vector<std::int32_t> ids = reader.tokens(key);
+        if (!reader.has(key) && static_cast<std::size_t>(otherwise) < config.vocabularySize)
+            ids.push_back(otherwise);
+        return ids;
+    };
+    const std::vector<std::int32_t> bos = readTokens("bos_token_id", 1);
+    config.bosToken = bos.empty() ? std::nullopt : std::optional(bos.front());
+    config.endTokens = readTokens("eos_token_id", 2);
+    config.eosToken = config.endTokens.empty() ? std::nullopt : std::optional(config.endTokens.front());
     return config;
+}
+
+/// What transformers' generate() goes by where the file exists.
+void readGenerationConfig(const std::filesystem::path& file, ModelConfig& config)
+{
+    if (!std::filesystem::is_regular_file(file))
+        return;
+    const Json json = readJson(file);
+    const ConfigReader reader(json, file);
+    if (std::vector<std::int32_t> ends = reader.tokens("eos_token_id"); !ends.empty())
+        config.endTokens = std::move(ends);
 }
 
 } // namespace
@@ -241,6 +292,7 @@ ModelConfig readModelConfig(const Checkpoint& checkpoint)
     if (!checkpoint.config())
         throw Error(ErrorKind::NotFound, "there is no configuration beside the weights", {.file = file});
     ModelConfig config = readHuggingFace(*checkpoint.config(), file);
+    readGenerationConfig(checkpoint.folder() / "generation_config.json", config);
     checkModelConfig(config, file);
     return config;
 }

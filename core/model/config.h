@@ -42,6 +42,9 @@ struct ModelConfig
     bool mlpBias = false;       ///< gate, up and down have a bias
     std::optional<std::int32_t> bosToken;
     std::optional<std::int32_t> eosToken;
+    /// Tokens that end a generated text: of generation_config.json where it names some, else of the configuration (in
+    /// GGUF end of text and end of turn).
+    std::vector<std::int32_t> endTokens;
 };
 
 /// Reads and checks the configuration. Throws Error(Unsupported) for other architectures (naming them), Error(Corrupt)

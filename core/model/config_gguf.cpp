@@ -55,9 +55,14 @@ std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const Model
     const std::filesystem::path& file = checkpoint.files().front();
     const std::string kind = gguf.string("llama.rope.scaling.type").value_or("none");
     RopeScaling scaling;
-    if (kind == "linear") {
-        scaling.kind = kind;
-        scaling.factor = gguf.real("llama.rope.scaling.factor").value_or(0.0);
+    // Files of early converters have rope.scale_linear alone.
+    const std::optional<double> early = gguf.real("llama.rope.scale_linear");
+    if (kind == "linear" || (kind == "none" && early && *early != 1.0)) {
+        scaling.kind = "linear";
+        scaling.factor = gguf.real("llama.rope.scaling.factor").value_or(early.value_or(0.0));
+        if (checkpoint.find("rope_freqs.weight"))
+            throw Error(ErrorKind::Unsupported, "a linear rotary scaling beside rotary factors is not supported",
+                        {.file = file, .tensor = "rope_freqs.weight"});
         return scaling;
     }
     if (kind != "none")
@@ -138,6 +143,10 @@ ModelConfig readGgufConfig(const Checkpoint& checkpoint)
     config.mlpBias = checkpoint.find("blk.0.ffn_gate.bias") != nullptr;
     config.bosToken = reader.token("tokenizer.ggml.bos_token_id");
     config.eosToken = reader.token("tokenizer.ggml.eos_token_id");
+    for (const std::optional<std::int32_t>& end : {config.eosToken, reader.token("tokenizer.ggml.eot_token_id")}) {
+        if (end)
+            config.endTokens.push_back(*end);
+    }
     return config;
 }
 

@@ -93,15 +93,20 @@ private:
     std::unique_ptr<Data> m_data;
 };
 
-/// Logits in chunks of rows: final norm, then the head; `visit(first, logits)` gets up to 256 rows (rows x vocabulary)
-/// starting at position `first`. The head is held in float32 by `Head` once for all windows, or, where it would take
-/// more than a third of `memoryLimit` (0: no limit), read again for every chunk of rows.
+/// Logits in chunks of rows: final norm, then the head. The head is held in float32 by `Head` once for all windows, or,
+/// where it would take more than a third of `memoryLimit` (0: no limit), read again for every chunk of rows.
 class Head
 {
 public:
+    /// Rows of one chunk.
+    static constexpr std::size_t chunkRows = 256;
+
     /// `device` must outlive the head. Throws Error(NonFinite) naming the tensor.
     Head(const Model& model, const Device& device, std::size_t memoryLimit = 0);
-    /// Throws Error(NonFinite) if a logit is not finite.
+    /// Logits (rows x vocabulary) of the positions [first, first + chunkRows) of `hidden`, fewer at its end. They lie
+    /// in `scratch` until its next use. Throws Error(NonFinite) if a logit is not finite.
+    MatrixView<float> chunk(ConstMatrixView<float> hidden, std::size_t first, ForwardScratch& scratch) const;
+    /// `visit(first, logits)` for the chunks of all positions, in order.
     void logits(ConstMatrixView<float> hidden, ForwardScratch& scratch,
                 const std::function<void(std::size_t first, MatrixView<float> logits)>& visit) const;
     /// Bytes held.
@@ -131,6 +136,10 @@ std::size_t effectiveThreads(const PassOptions& options);
 using WindowTapObserver = std::function<void(std::size_t block, std::size_t window, std::size_t worker, TapSite site,
                                              ConstMatrixView<float> X)>;
 
+/// Called with the weights of a block before windows run through it; they live until all have. A block comes again with
+/// every batch of windows. Other threads wait, and BLAS uses one thread.
+using BlockObserver = std::function<void(std::size_t block, const BlockWeights& weights)>;
+
 /// Runs windows of equal length through all blocks, block by block (each block's weights are brought in once per batch
 /// of windows that fits the budget; where it costs less, states are spilled instead), then calls `visit(window,
 /// hidden)` for every window in ascending order of batches; within a batch `visit` and `observer` run on several
@@ -141,6 +150,6 @@ void forwardWindows(const Model& model, const Device& device, std::span<const st
                     const PassOptions& options, const TaskContext& context,
                     const std::function<void(std::size_t window, std::size_t worker, ConstMatrixView<float> hidden,
                                              ForwardScratch& scratch)>& visit,
-                    const WindowTapObserver& observer = {});
+                    const WindowTapObserver& observer = {}, const BlockObserver& blockObserver = {});
 
 } // namespace rankwright

@@ -10,8 +10,7 @@ namespace rankwright {
 inline constexpr std::size_t rowsPerCall = 512;
 /// Query rows of one head that meet their keys at once.
 inline constexpr std::size_t queriesPerCall = 128;
-/// Rows and vocabulary entries of one call of the head.
-inline constexpr std::size_t logitRows = 256;
+/// Vocabulary entries of one call of the head.
 inline constexpr std::size_t logitColumns = 8192;
 
 /// Storage that only grows; content is unspecified.

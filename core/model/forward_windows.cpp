@@ -38,7 +38,7 @@ std::size_t scratchBytes(const ModelConfig& config, std::size_t length, bool obs
     const std::size_t keys = config.keyValueHeads * config.headWidth;
     const std::size_t perRow = 2 * config.hiddenSize + 2 * queries + 2 * config.intermediateSize;
     const std::size_t scores = config.heads / config.keyValueHeads * queriesPerCall * length;
-    return (rows * perRow + 2 * length * keys + scores + logitRows * config.vocabularySize) * sizeof(float);
+    return (rows * perRow + 2 * length * keys + scores + Head::chunkRows * config.vocabularySize) * sizeof(float);
 }
 
 /// Batches bring every block in again; states past the memory are written and read for every block. The one that moves
@@ -86,7 +86,7 @@ void checkWindows(const Model& model, std::span<const std::vector<std::int32_t>>
 void forwardWindows(const Model& model, const Device& device, std::span<const std::vector<std::int32_t>> windows,
                     const PassOptions& options, const TaskContext& context,
                     const std::function<void(std::size_t, std::size_t, ConstMatrixView<float>, ForwardScratch&)>& visit,
-                    const WindowTapObserver& observer)
+                    const WindowTapObserver& observer, const BlockObserver& blockObserver)
 {
     if (windows.empty())
         return;
@@ -113,6 +113,8 @@ void forwardWindows(const Model& model, const Device& device, std::span<const st
         for (std::size_t block = 0; block < config.blocks; ++block) {
             context.checkStop();
             const std::shared_ptr<const BlockWeights> weights = model.loadBlock(block);
+            if (blockObserver)
+                blockObserver(block, *weights);
             const std::string item = fmt::format("block {} of {}", block + 1, config.blocks);
             parallelFor(count, workers, [&](std::size_t index, std::size_t worker) {
                 context.checkStop();

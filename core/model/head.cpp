@@ -21,41 +21,44 @@ Head::Head(const Model& model, const Device& device, std::size_t memoryLimit)
     model.readHead(0, config.vocabularySize, m_weights.view());
 }
 
-void Head::logits(ConstMatrixView<float> hidden, ForwardScratch& scratch,
-                  const std::function<void(std::size_t, MatrixView<float>)>& visit) const
+MatrixView<float> Head::chunk(ConstMatrixView<float> hidden, std::size_t first, ForwardScratch& scratch) const
 {
     const ModelConfig& config = m_model.config();
     const std::size_t vocabulary = config.vocabularySize;
     ForwardScratch::Buffers& buffers = scratch.buffers();
-    for (std::size_t first = 0; first < hidden.rows; first += logitRows) {
-        const std::size_t rows = std::min(logitRows, hidden.rows - first);
-        const MatrixView<float> normed = buffers.normed.view(rows, config.hiddenSize);
-        for (std::size_t row = 0; row < rows; ++row)
-            rmsNorm(hidden.rowSpan(first + row), m_norm, config.normEpsilon, normed.rowSpan(row));
-        const MatrixView<float> logits = buffers.logits.view(rows, vocabulary);
-        // Parts of the vocabulary are the same with any number of threads, and so are the sums.
-        parallelFor((vocabulary + logitColumns - 1) / logitColumns, scratch.threads(),
-                    [&](std::size_t part, std::size_t worker) {
-                        const std::size_t begin = part * logitColumns;
-                        const std::size_t count = std::min(logitColumns, vocabulary - begin);
-                        ConstMatrixView<float> weights = m_weights.view();
-                        if (m_weights.empty()) {
-                            const MatrixView<float> read = buffers.workers[worker].head.view(count, config.hiddenSize);
-                            m_model.readHead(begin, count, read);
-                            weights = read;
-                        } else {
-                            weights = weights.rowRange(begin, count);
-                        }
-                        m_device.gemm(Transpose::No, Transpose::Yes, 1.0F, normed, weights, 0.0F,
-                                      logits.columnRange(begin, count));
-                    });
-        for (std::size_t row = 0; row < rows; ++row) {
-            if (!allFinite(logits.rowSpan(row)))
-                throw Error(ErrorKind::NonFinite, fmt::format("the logits at position {} are not finite", first + row),
-                            {.file = m_model.checkpoint().path()});
-        }
-        visit(first, logits);
+    const std::size_t rows = std::min(chunkRows, hidden.rows - first);
+    const MatrixView<float> normed = buffers.normed.view(rows, config.hiddenSize);
+    for (std::size_t row = 0; row < rows; ++row)
+        rmsNorm(hidden.rowSpan(first + row), m_norm, config.normEpsilon, normed.rowSpan(row));
+    const MatrixView<float> logits = buffers.logits.view(rows, vocabulary);
+    // Parts of the vocabulary are the same with any number of threads, and so are the sums.
+    parallelFor(
+        (vocabulary + logitColumns - 1) / logitColumns, scratch.threads(), [&](std::size_t part, std::size_t worker) {
+            const std::size_t begin = part * logitColumns;
+            const std::size_t count = std::min(logitColumns, vocabulary - begin);
+            ConstMatrixView<float> weights = m_weights.view();
+            if (m_weights.empty()) {
+                const MatrixView<float> read = buffers.workers[worker].head.view(count, config.hiddenSize);
+                m_model.readHead(begin, count, read);
+                weights = read;
+            } else {
+                weights = weights.rowRange(begin, count);
+            }
+            m_device.gemm(Transpose::No, Transpose::Yes, 1.0F, normed, weights, 0.0F, logits.columnRange(begin, count));
+        });
+    for (std::size_t row = 0; row < rows; ++row) {
+        if (!allFinite(logits.rowSpan(row)))
+            throw Error(ErrorKind::NonFinite, fmt::format("the logits at position {} are not finite", first + row),
+                        {.file = m_model.checkpoint().path()});
     }
+    return logits;
+}
+
+void Head::logits(ConstMatrixView<float> hidden, ForwardScratch& scratch,
+                  const std::function<void(std::size_t, MatrixView<float>)>& visit) const
+{
+    for (std::size_t first = 0; first < hidden.rows; first += chunkRows)
+        visit(first, chunk(hidden, first, scratch));
 }
 
 std::size_t Head::bytes() const

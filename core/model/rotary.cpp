@@ -7,27 +7,30 @@ namespace rankwright {
 
 namespace {
 
-/// Angle per position of frequency `index`, radians.
-double frequency(const ModelConfig& config, std::size_t index)
+/// Angle per position of frequency `index`, radians; every step is rounded to float32 as in transformers, since an
+/// error in the last place grows with the position.
+float frequency(const ModelConfig& config, std::size_t index)
 {
-    const double plain =
-        1.0 / std::pow(config.ropeTheta, 2.0 * static_cast<double>(index) / static_cast<double>(config.headWidth));
+    const float exponent = static_cast<float>(2 * index) / static_cast<float>(config.headWidth);
+    const float plain = 1.0F / static_cast<float>(std::pow(static_cast<double>(static_cast<float>(config.ropeTheta)),
+                                                           static_cast<double>(exponent)));
     if (!config.ropeScaling)
         return plain;
     const RopeScaling& scaling = *config.ropeScaling;
     if (scaling.kind == "factors")
-        return plain / static_cast<double>(scaling.factors.at(index));
+        return plain / scaling.factors.at(index);
+    const auto factor = static_cast<float>(scaling.factor);
     if (scaling.kind == "linear")
-        return plain / scaling.factor;
-    const double wavelength = 2.0 * std::numbers::pi / plain;
+        return plain / factor;
+    const float wavelength = static_cast<float>(2.0 * std::numbers::pi) / plain;
     const auto context = static_cast<double>(scaling.originalContext);
-    if (wavelength < context / scaling.highFrequencyFactor)
+    if (wavelength < static_cast<float>(context / scaling.highFrequencyFactor))
         return plain;
-    if (wavelength > context / scaling.lowFrequencyFactor)
-        return plain / scaling.factor;
-    const double smooth = (context / wavelength - scaling.lowFrequencyFactor) /
-                          (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
-    return (1.0 - smooth) * plain / scaling.factor + smooth * plain;
+    if (wavelength > static_cast<float>(context / scaling.lowFrequencyFactor))
+        return plain / factor;
+    const float smooth = (static_cast<float>(context) / wavelength - static_cast<float>(scaling.lowFrequencyFactor)) /
+                         static_cast<float>(scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
+    return (1.0F - smooth) * plain / factor + smooth * plain;
 }
 
 } // namespace
@@ -37,8 +40,7 @@ RotaryTable makeRotaryTable(const ModelConfig& config, std::size_t positions)
     const std::size_t half = config.headWidth / 2;
     RotaryTable table{Matrix<float>(positions, half), Matrix<float>(positions, half)};
     for (std::size_t index = 0; index < half; ++index) {
-        // transformers keeps frequencies and angles in float32, which shows at large positions.
-        const auto perPosition = static_cast<float>(frequency(config, index));
+        const float perPosition = frequency(config, index);
         for (std::size_t position = 0; position < positions; ++position) {
             const float angle = static_cast<float>(position) * perPosition;
             table.cosines(position, index) = static_cast<float>(std::cos(static_cast<double>(angle)));

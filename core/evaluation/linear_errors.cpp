@@ -1,0 +1,225 @@
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/evaluation/evaluation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+
+namespace rankwright {
+
+namespace {
+
+/// Rows of X in one call. Fixed, so that the same BLAS calls are made with any number of threads.
+constexpr std::size_t rowsAtOnce = 512;
+
+bool sameMatrix(const Matrix<float>& a, const Matrix<float>& b)
+{
+    return a.rows() == b.rows() && a.columns() == b.columns() && std::ranges::equal(a.span(), b.span());
+}
+
+bool sameWeights(const LinearWeights& a, const LinearWeights& b)
+{
+    if (a.structure() != b.structure() || a.bias != b.bias)
+        return false;
+    if (const auto* dense = std::get_if<DenseWeights>(&a.form))
+        return sameMatrix(dense->W, std::get<DenseWeights>(b.form).W);
+    if (const auto* factors = std::get_if<FactorWeights>(&a.form)) {
+        const auto& others = std::get<FactorWeights>(b.form);
+        return sameMatrix(factors->B, others.B) && sameMatrix(factors->A, others.A);
+    }
+    const auto& identity = std::get<BlockIdentityWeights>(a.form);
+    const auto& others = std::get<BlockIdentityWeights>(b.form);
+    return identity.pivots == others.pivots && sameMatrix(identity.B, others.B) && sameMatrix(identity.A2, others.A2);
+}
+
+/// The linear x -> (W - W_hat) x + (b - b_hat), the difference made in float64.
+LinearWeights difference(const Device& device, const LinearWeights& original, const LinearWeights& other)
+{
+    const Matrix<double> W_hat = expandLinear(device, other);
+    Matrix<float> D(W_hat.rows(), W_hat.columns());
+    if (const auto* dense = std::get_if<DenseWeights>(&original.form)) {
+        for (std::size_t i = 0; i < D.size(); ++i)
+            D.data()[i] = static_cast<float>(static_cast<double>(dense->W.data()[i]) - W_hat.data()[i]);
+    } else {
+        const Matrix<double> W = expandLinear(device, original);
+        for (std::size_t i = 0; i < D.size(); ++i)
+            D.data()[i] = static_cast<float>(W.data()[i] - W_hat.data()[i]);
+    }
+    LinearWeights result;
+    if (original.bias != other.bias) {
+        result.bias.resize(D.rows());
+        for (std::size_t i = 0; i < D.rows(); ++i)
+            result.bias[i] =
+                (original.bias.empty() ? 0.0F : original.bias[i]) - (other.bias.empty() ? 0.0F : other.bias[i]);
+    }
+    result.form = DenseWeights{std::move(D)};
+    return result;
+}
+
+double sumOfSquares(ConstMatrixView<float> Y)
+{
+    double sum = 0;
+    for (std::size_t row = 0; row < Y.rows; ++row) {
+        for (const float value : Y.rowSpan(row))
+            sum += static_cast<double>(value) * static_cast<double>(value);
+    }
+    return sum;
+}
+
+class LinearErrors
+{
+public:
+    LinearErrors(const Model& original, const Model& other, const Device& device, std::size_t windows,
+                 const PassOptions& options)
+        : m_original(original)
+        , m_other(other)
+        , m_device(device)
+        , m_outputs(original.linears().size(), windows)
+        , m_errors(original.linears().size(), windows)
+        , m_workers(std::min(effectiveThreads(options), windows))
+        , m_changed(original.linears().size())
+    {
+        std::vector<std::size_t> blockBytes(original.config().blocks);
+        std::size_t widest = 0;
+        std::size_t largest = 0;
+        for (const LinearInfo& info : original.linears()) {
+            blockBytes[info.block] += info.shape.parameters() * sizeof(float);
+            widest = std::max(widest, info.shape.rows);
+            largest = std::max(largest, info.shape.parameters());
+        }
+        // The product of the factors in float64 and their own conversion.
+        const std::size_t expansion = 2 * largest * sizeof(double);
+        const std::size_t limit = effectiveMemoryLimit(options);
+        m_expansions = std::clamp<std::size_t>(limit / 4 / expansion, 1, effectiveThreads(options));
+        const std::size_t used = 2 * *std::ranges::max_element(blockBytes) + m_expansions * expansion +
+                                 m_workers.size() * 2 * rowsAtOnce * widest * sizeof(float);
+        m_options = options;
+        m_options.memoryLimit = limit > used ? limit - used : 1;
+    }
+
+    /// What the pass of the original model may use beside this object.
+    const PassOptions& remaining() const { return m_options; }
+
+    /// `weights` must live until the windows have passed the block.
+    void enterBlock(std::size_t block, const BlockWeights& weights)
+    {
+        m_weights = &weights;
+        m_differences = {};
+        auto others = m_other.loadBlock(block)->linears;
+        parallelFor(roleCount, m_expansions, [&](std::size_t role, std::size_t) {
+            if (!sameWeights(m_weights->linear(static_cast<Role>(role)), *others[role])) {
+                m_differences[role] = std::make_shared<const LinearWeights>(
+                    difference(m_device, m_weights->linear(static_cast<Role>(role)), *others[role]));
+                m_changed[m_original.linear(block, static_cast<Role>(role)).index] = 1;
+            }
+            others[role].reset();
+        });
+    }
+
+    void observe(const TapInfo& tap, std::size_t window, std::size_t worker, ConstMatrixView<float> X)
+    {
+        for (const std::size_t index : tap.linears) {
+            const LinearInfo& info = m_original.linears()[index];
+            const auto role = static_cast<std::size_t>(info.role);
+            if (!m_differences[role])
+                continue;
+            m_outputs(index, window) = squaredOutput(m_weights->linear(static_cast<Role>(role)), X, m_workers[worker]);
+            m_errors(index, window) = squaredOutput(*m_differences[role], X, m_workers[worker]);
+            if (!std::isfinite(m_outputs(index, window)) || !std::isfinite(m_errors(index, window)))
+                throw Error(ErrorKind::NonFinite, fmt::format("the output is not finite in window {}", window),
+                            {.file = m_other.checkpoint().path(), .tensor = info.name});
+        }
+    }
+
+    std::vector<LinearErrorResult> results() const
+    {
+        std::vector<LinearErrorResult> results;
+        for (const LinearInfo& info : m_original.linears()) {
+            LinearErrorResult& result = results.emplace_back();
+            result.name = info.name;
+            if (!m_changed[info.index])
+                continue;
+            const auto total = [&](const Matrix<double>& sums) {
+                return std::accumulate(sums.row(info.index), sums.row(info.index) + sums.columns(), 0.0);
+            };
+            if (const double error = total(m_errors); error > 0)
+                result.relativeError = std::sqrt(error / total(m_outputs));
+        }
+        return results;
+    }
+
+private:
+    struct Worker
+    {
+        LinearScratch linear;
+        Matrix<float> Y;
+    };
+
+    double squaredOutput(const LinearWeights& weights, ConstMatrixView<float> X, Worker& worker) const
+    {
+        double sum = 0;
+        for (std::size_t first = 0; first < X.rows; first += rowsAtOnce) {
+            const std::size_t rows = std::min(rowsAtOnce, X.rows - first);
+            worker.Y.reshape(rows, weights.shape().rows);
+            applyLinear(m_device, weights, X.rowRange(first, rows), worker.Y.view(), worker.linear);
+            sum += sumOfSquares(worker.Y.view());
+        }
+        return sum;
+    }
+
+    const Model& m_original;
+    const Model& m_other;
+    const Device& m_device;
+    Matrix<double> m_outputs; ///< linears x windows, squared norms of Y
+    Matrix<double> m_errors;  ///< linears x windows, squared norms of Y - Y_hat
+    std::vector<Worker> m_workers;
+    std::vector<char> m_changed; ///< by linear; bytes, as roles of a block are set by different threads
+    std::size_t m_expansions = 1;
+    PassOptions m_options;
+    const BlockWeights* m_weights = nullptr;                                   ///< of the current block
+    std::array<std::shared_ptr<const LinearWeights>, roleCount> m_differences; ///< null where nothing changed
+};
+
+void requireSameLinears(const Model& original, const Model& other)
+{
+    const ErrorContext where{.file = other.checkpoint().path()};
+    if (original.linears().size() != other.linears().size())
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("models of {} and {} linears cannot be compared", original.linears().size(),
+                                other.linears().size()),
+                    where);
+    for (std::size_t i = 0; i < original.linears().size(); ++i) {
+        const LinearInfo& a = original.linears()[i];
+        const LinearInfo& b = other.linears()[i];
+        if (a.name != b.name || a.shape != b.shape)
+            throw Error(ErrorKind::Mismatch,
+                        fmt::format("{} of {}x{} cannot be compared with {} of {}x{}", a.name, a.shape.rows,
+                                    a.shape.columns, b.name, b.shape.rows, b.shape.columns),
+                        where);
+    }
+}
+
+} // namespace
+
+std::vector<LinearErrorResult> evaluateLinearErrors(const Model& original, const Model& other, const Device& device,
+                                                    const TokenWindows& windows, const PassOptions& options,
+                                                    const TaskContext& context)
+{
+    if (windows.ids.empty() || windows.ids.front().empty())
+        throw Error(ErrorKind::InvalidArgument, "errors of linears need at least one window; take more text");
+    requireSameLinears(original, other);
+    LinearErrors errors(original, other, device, windows.ids.size(), options);
+    forwardWindows(
+        original, device, windows.ids, errors.remaining(), context,
+        [](std::size_t, std::size_t, ConstMatrixView<float>, ForwardScratch&) {},
+        [&](std::size_t block, std::size_t window, std::size_t worker, TapSite site, ConstMatrixView<float> X) {
+            errors.observe(original.taps()[block * siteCount + static_cast<std::size_t>(site)], window, worker, X);
+        },
+        [&](std::size_t block, const BlockWeights& weights) { errors.enterBlock(block, weights); });
+    return errors.results();
+}
+
+} // namespace rankwright
