@@ -90,14 +90,19 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
     m_file.write(header);
 }
 
-const TensorPlan& SafetensorsWriter::begin(std::string_view name, std::size_t elements) const
+const TensorPlan& SafetensorsWriter::turnOf(std::string_view name) const
 {
     if (m_next >= m_order.size() || m_order[m_next].name != name)
         throw Error(ErrorKind::Internal,
                     fmt::format("written out of order; next is {}",
                                 m_next < m_order.size() ? m_order[m_next].name : std::string("none")),
                     {.file = m_path, .tensor = std::string(name)});
-    const TensorPlan& plan = m_order[m_next];
+    return m_order[m_next];
+}
+
+const TensorPlan& SafetensorsWriter::begin(std::string_view name, std::size_t elements) const
+{
+    const TensorPlan& plan = turnOf(name);
     if (elements != planElements(plan))
         throw Error(ErrorKind::Internal, fmt::format("{} elements written, {} planned", elements, planElements(plan)),
                     {.file = m_path, .tensor = plan.name});
@@ -112,10 +117,9 @@ void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> 
     ++m_next;
 }
 
-void SafetensorsWriter::writeFloats(std::string_view name, std::span<const float> values)
+void SafetensorsWriter::append(const TensorPlan& plan, std::span<const float> values, std::size_t done)
 {
     constexpr std::size_t part = std::size_t{1} << 18U;
-    const TensorPlan& plan = begin(name, values.size());
     std::vector<std::byte> buffer;
     std::vector<float> stored;
     for (std::size_t first = 0; first < values.size(); first += part) {
@@ -126,10 +130,33 @@ void SafetensorsWriter::writeFloats(std::string_view name, std::span<const float
         convertToFloat(plan.dtype, buffer, stored);
         if (!allFinite(stored))
             throw Error(ErrorKind::NonFinite,
-                        fmt::format("a value from element {} on is NaN, infinite or too large for {}", first,
+                        fmt::format("a value from element {} on is NaN, infinite or too large for {}", done + first,
                                     dtypeName(plan.dtype)),
                         {.file = m_path, .tensor = plan.name});
         m_file.write(buffer);
+    }
+}
+
+void SafetensorsWriter::writeFloats(std::string_view name, std::span<const float> values)
+{
+    append(begin(name, values.size()), values, 0);
+    ++m_next;
+}
+
+void SafetensorsWriter::writeFloatParts(std::string_view name,
+                                        const std::function<std::span<const float>(std::size_t done)>& next)
+{
+    const TensorPlan& plan = turnOf(name);
+    const std::size_t elements = planElements(plan);
+    std::size_t done = 0;
+    while (done < elements) {
+        const std::span<const float> values = next(done);
+        if (values.empty() || values.size() > elements - done)
+            throw Error(ErrorKind::Internal,
+                        fmt::format("{} values where {} of {} are left", values.size(), elements - done, elements),
+                        {.file = m_path, .tensor = plan.name});
+        append(plan, values, done);
+        done += values.size();
     }
     ++m_next;
 }

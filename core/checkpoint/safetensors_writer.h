@@ -40,6 +40,9 @@ public:
     void write(std::string_view name, std::span<const std::byte> data);
     /// Converts to the planned F32, F16 or BF16. Throws Error(NonFinite) if a value is NaN, infinite or overflows F16.
     void writeFloats(std::string_view name, std::span<const float> values);
+    /// The same for a tensor that is not held whole: `next(done)` gives the values that follow the `done` ones written.
+    /// Throws Error(Internal) as well for an empty part or more values than planned.
+    void writeFloatParts(std::string_view name, const std::function<std::span<const float>(std::size_t done)>& next);
     /// Planned as F64.
     void writeDoubles(std::string_view name, std::span<const double> values);
     /// Planned as I32.
@@ -48,7 +51,9 @@ public:
     void commit();
 
 private:
+    const TensorPlan& turnOf(std::string_view name) const;
     const TensorPlan& begin(std::string_view name, std::size_t elements) const;
+    void append(const TensorPlan& plan, std::span<const float> values, std::size_t done);
 
     std::filesystem::path m_path;
     std::vector<TensorPlan> m_order;

@@ -111,7 +111,8 @@ private:
         m_layout.linearParameters += m_layout.parameters - before;
         if (role <= Role::O ? m_config.attentionBias : m_config.mlpBias) {
             LinearTensors& stored = m_layout.linearTensors.emplace_back(tensors);
-            stored.bias = take(m_names.linear(block, role) + ".bias", {info.shape.rows});
+            const std::string_view owner = info.structure == StructureKind::Dense ? ".bias" : ".B.bias";
+            stored.bias = take(m_names.linear(block, role).append(owner), {info.shape.rows});
         } else {
             m_layout.linearTensors.push_back(tensors);
         }
@@ -156,11 +157,11 @@ private:
         if (info.structure == StructureKind::Dense) {
             tensors.weight = take(name + ".weight", {shape.rows, shape.columns});
         } else {
-            tensors.B = take(name + ".B", {shape.rows, info.rank});
+            tensors.B = take(name + ".B.weight", {shape.rows, info.rank});
             if (info.structure == StructureKind::Factors) {
-                tensors.A = take(name + ".A", {info.rank, shape.columns});
+                tensors.A = take(name + ".A.weight", {info.rank, shape.columns});
             } else {
-                tensors.A = take(name + ".A2", {info.rank, shape.columns - info.rank});
+                tensors.A = take(name + ".A2.weight", {info.rank, shape.columns - info.rank});
                 tensors.pivots = take(name + ".pivots", {info.rank}, true);
             }
         }

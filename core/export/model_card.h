@@ -1,0 +1,24 @@
+#pragma once
+
+#include "core/export/exported_weights.h"
+
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+/// What a model card states beside ExportOptions::card.
+struct CardFacts
+{
+    ExportedParameters parameters;
+    Json structures;                   ///< of the linears that are not dense
+    std::string tokenizer;             ///< sentence of exportTokenizer()
+    std::vector<std::string> licences; ///< copied files
+    std::string statedLicence;
+};
+
+/// README.md of an export: what was compressed and how, parameters and figures with their measure, licence, and how to
+/// load the folder.
+std::string modelCard(const Model& model, const ExportOptions& options, const CardFacts& facts);
+
+} // namespace rankwright

@@ -1,0 +1,135 @@
+#include "tests/export/export_support.h"
+
+#include "core/base/file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace rankwright::exporting {
+
+struct Replacements::State
+{
+    Model model;
+    std::shared_ptr<const Device> device;
+    std::size_t every = 1;
+    double ratio = 0.5;
+    std::mutex mutex;
+    std::map<std::size_t, std::shared_ptr<const LinearWeights>> made;
+
+    StructureKind kindOf(const LinearInfo& info) const
+    {
+        switch (info.block / every % 3) {
+        case 0:
+            return StructureKind::Factors;
+        case 1:
+            return StructureKind::BlockIdentity;
+        default:
+            break;
+        }
+        switch (info.role) {
+        case Role::Q:
+        case Role::Gate:
+            return StructureKind::Factors;
+        case Role::K:
+        case Role::Up:
+        case Role::Down:
+            return StructureKind::BlockIdentity;
+        default:
+            return StructureKind::Dense;
+        }
+    }
+
+    std::shared_ptr<const LinearWeights> make(const LinearInfo& info) const
+    {
+        const StructureKind kind = kindOf(info);
+        if (info.block % every != 0 || kind == StructureKind::Dense)
+            return nullptr;
+        const auto W = convertMatrix<double>(model.readDense(info));
+        const auto rank =
+            std::max<std::size_t>(1, static_cast<std::size_t>(ratio * static_cast<double>(info.shape.fullRank())));
+        std::mt19937_64 random(info.index);
+        std::normal_distribution<double> normal;
+        Matrix<double> directions(W.columns(), rank);
+        for (double& value : directions.span())
+            value = normal(random);
+        Matrix<double> range(W.rows(), rank);
+        device->gemm(Transpose::No, Transpose::No, 1.0, W.view(), directions.view(), 0.0, range.view());
+        Factorisation factorisation{device->qr(std::move(range)).Q, Matrix<double>(rank, W.columns())};
+        device->gemm(Transpose::Yes, Transpose::No, 1.0, factorisation.B.view(), W.view(), 0.0, factorisation.A.view());
+        LinearWeights weights = storeFactorisation(*device, factorisation, kind, DType::F32);
+        weights.bias = model.readLinear(info).bias;
+        return std::make_shared<const LinearWeights>(std::move(weights));
+    }
+};
+
+Replacements::Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every, double ratio)
+    : m_state(std::make_shared<State>())
+{
+    m_state->model = model;
+    m_state->device = std::move(device);
+    m_state->every = every;
+    m_state->ratio = ratio;
+}
+
+LinearSource Replacements::source() const
+{
+    return [state = m_state](const LinearInfo& info) {
+        const std::lock_guard lock(state->mutex);
+        const auto found = state->made.find(info.index);
+        if (found != state->made.end())
+            return found->second;
+        return state->made.emplace(info.index, state->make(info)).first->second;
+    };
+}
+
+Matrix<float> logitsOf(const Model& model, const Device& device, const std::vector<std::int32_t>& ids)
+{
+    Matrix<float> result(ids.size(), model.config().vocabularySize);
+    const Head head(model, device);
+    const std::vector<std::vector<std::int32_t>> windows{ids};
+    forwardWindows(model, device, windows, {}, {},
+                   [&](std::size_t, std::size_t, ConstMatrixView<float> hidden, ForwardScratch& scratch) {
+                       head.logits(hidden, scratch, [&](std::size_t first, MatrixView<float> logits) {
+                           for (std::size_t row = 0; row < logits.rows; ++row)
+                               std::copy_n(logits.row(row), logits.columns, result.row(first + row));
+                       });
+                   });
+    return result;
+}
+
+std::vector<std::int32_t> greedy(const Model& model, const Device& device, std::vector<std::int32_t> ids,
+                                 std::size_t tokens)
+{
+    std::vector<std::int32_t> generated;
+    while (generated.size() < tokens) {
+        const Matrix<float> logits = logitsOf(model, device, ids);
+        const float* last = logits.row(ids.size() - 1);
+        const auto next = static_cast<std::int32_t>(std::max_element(last, last + logits.columns()) - last);
+        generated.push_back(next);
+        ids.push_back(next);
+    }
+    return generated;
+}
+
+double relativeDifference(const Matrix<float>& expected, const Matrix<float>& found)
+{
+    double largest = 0.0;
+    double difference = 0.0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        largest = std::max(largest, std::abs(static_cast<double>(expected.data()[i])));
+        difference = std::max(difference,
+                              std::abs(static_cast<double>(expected.data()[i]) - static_cast<double>(found.data()[i])));
+    }
+    return difference / largest;
+}
+
+std::map<std::string, std::string> contentOf(const std::filesystem::path& folder)
+{
+    std::map<std::string, std::string> content;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        content[entry.path().filename().string()] = readFile(entry.path());
+    return content;
+}
+
+} // namespace rankwright::exporting

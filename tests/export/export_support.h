@@ -1,0 +1,42 @@
+#pragma once
+
+#include "core/export/export.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace rankwright::exporting {
+
+/// Low-rank replacements for tests: B spans a random r-dimensional part of the range of W, A = B^T W.
+/// Blocks go round: all factors; all block identities; q and gate in factors, k and up with a block identity, down with
+/// an identity over as many columns as fit, o and v as they are. Made once per linear.
+class Replacements
+{
+public:
+    /// `every`: only blocks whose number is a multiple are replaced. `ratio`: rank over min(m, n).
+    Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every = 1, double ratio = 0.5);
+    LinearSource source() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> m_state;
+};
+
+/// Logits of one window, T x vocabulary.
+Matrix<float> logitsOf(const Model& model, const Device& device, const std::vector<std::int32_t>& ids);
+
+/// `tokens` greedy tokens after `ids`, by the whole forward pass again for each.
+std::vector<std::int32_t> greedy(const Model& model, const Device& device, std::vector<std::int32_t> ids,
+                                 std::size_t tokens);
+
+/// The largest |difference| over the largest |expected|.
+double relativeDifference(const Matrix<float>& expected, const Matrix<float>& found);
+
+/// Name -> bytes of every file of a folder.
+std::map<std::string, std::string> contentOf(const std::filesystem::path& folder);
+
+} // namespace rankwright::exporting

@@ -1,0 +1,427 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "tests/export/export_support.h"
+
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace rankwright;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path demo = fs::path(RANKWRIGHT_DEMO) / "stories260K";
+const fs::path babyllama = fs::path(RANKWRIGHT_TEST_DATA) / "models" / "babyllama-tok105";
+
+std::vector<std::int32_t> someIds(const Model& model, std::size_t count)
+{
+    std::vector<std::int32_t> ids(count);
+    for (std::size_t i = 0; i < count; ++i)
+        ids[i] = static_cast<std::int32_t>((1 + 37 * i) % model.config().vocabularySize);
+    return ids;
+}
+
+/// Kind of the Error that `call` throws; nothing if it throws none.
+template <typename Call>
+std::optional<ErrorKind> kindOf(Call call, std::string* message = nullptr)
+{
+    try {
+        call();
+    } catch (const Error& error) {
+        if (message)
+            *message = error.what();
+        return error.kind();
+    }
+    return {};
+}
+
+/// Folders below `folder`, hidden ones too, that Rankwright opens as a model under any name, or that are left at all.
+std::set<std::string> entries(const fs::path& folder)
+{
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder))
+        names.insert(entry.path().filename().string());
+    return names;
+}
+
+} // namespace
+
+class TestExport : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void initTestCase() { m_device = makeCpuDevice(); }
+
+    void reopenedExportGivesTheSameLogits_data()
+    {
+        QTest::addColumn<QString>("source");
+        QTest::addColumn<bool>("dense");
+        QTest::addColumn<QString>("dtype");
+        for (const char* source : {"stories260K", "babyllama"})
+            for (const bool dense : {false, true})
+                for (const char* dtype : {"F32", "F16", "BF16"})
+                    QTest::addRow("%s %s %s", source, dense ? "dense" : "factored", dtype)
+                        << QString::fromLatin1(source) << dense << QString::fromLatin1(dtype);
+    }
+
+    void reopenedExportGivesTheSameLogits()
+    {
+        QFETCH(QString, source);
+        QFETCH(bool, dense);
+        QFETCH(QString, dtype);
+        const Model model = Model::open(source == QLatin1String("babyllama") ? babyllama : demo);
+        const exporting::Replacements replacements(model, m_device);
+        const Model compressed = model.withLinears(replacements.source());
+        const ExportOptions options{.format = dense ? ExportFormat::Dense : ExportFormat::Factored,
+                                    .dtype = dtype == QLatin1String("F32")   ? DType::F32
+                                             : dtype == QLatin1String("F16") ? DType::F16
+                                                                             : DType::BF16};
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        const ExportResult result = exportModel(compressed, *m_device, folder, options, {});
+        const Model reopened = Model::open(folder);
+        const std::vector<std::int32_t> ids = someIds(model, 64);
+        const double difference = exporting::relativeDifference(exporting::logitsOf(compressed, *m_device, ids),
+                                                                exporting::logitsOf(reopened, *m_device, ids));
+        qInfo("%s: largest logit difference %.3g of the largest on 64 tokens, %.3g on the 16 of the export",
+              QTest::currentDataTag(), difference, result.largestLogitDifference);
+        // Factors in F32 are written as they are. A dense F32 export rounds the product once, about 2^-24 per weight.
+        const double bound = options.dtype == DType::F32 ? (dense ? 1e-5 : 0.0) : exportLogitBound(options.dtype);
+        QVERIFY(difference <= bound);
+        QVERIFY(result.largestLogitDifference <= bound);
+        for (const LinearInfo& info : reopened.linears()) {
+            const auto replaced = replacements.source()(model.linear(info.name));
+            QCOMPARE(info.structure, replaced && !dense ? replaced->structure() : StructureKind::Dense);
+            QCOMPARE(info.rank, replaced && !dense ? replaced->rank() : info.shape.fullRank());
+            QCOMPARE(info.dtype, options.dtype);
+        }
+        QCOMPARE(reopened.config().tiedHead, model.config().tiedHead);
+        QCOMPARE(reopened.tokenizer()->encode("Once upon a time"), model.tokenizer()->encode("Once upon a time"));
+        QCOMPARE(fs::exists(folder / "modeling_rankwright_llama.py"), !dense);
+        const auto content = exporting::contentOf(folder);
+        std::size_t bytes = 0;
+        std::vector<std::string> names;
+        for (const auto& [name, text] : content) {
+            bytes += text.size();
+            names.push_back(name);
+        }
+        QCOMPARE(result.files, names);
+        QCOMPARE(result.bytes, bytes);
+        QCOMPARE(result.weightBytes, content.at("model.safetensors").size());
+        QCOMPARE(content.at("README.md").find("saves nothing") != std::string::npos, dense);
+        QVERIFY(content.contains("LICENSE"));
+    }
+
+    void equalInputGivesEqualBytesWithAnyThreadsAndLimit()
+    {
+        const Model model = Model::open(babyllama);
+        const exporting::Replacements replacements(model, m_device);
+        const Model compressed = model.withLinears(replacements.source());
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        for (const ExportFormat format : {ExportFormat::Factored, ExportFormat::Dense}) {
+            const auto run = [&](const char* name, std::size_t threads, std::size_t limit) {
+                const fs::path folder = parent / (std::string(name) + std::string(exportFormatName(format)));
+                exportModel(compressed, *m_device, folder,
+                            {.format = format, .card = {{"method", "svd"}}, .threads = threads, .memoryLimit = limit},
+                            {});
+                return exporting::contentOf(folder);
+            };
+            const auto once = run("a", 1, 0);
+            QVERIFY(once == run("b", 2, std::size_t{16} << 20U));
+        }
+    }
+
+    void shardsHoldAtMostTheirLimit()
+    {
+        const Model model = Model::open(babyllama);
+        const exporting::Replacements replacements(model, m_device);
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "sharded";
+        constexpr std::size_t limit = std::size_t{512} << 10U;
+        const ExportResult result = exportModel(model.withLinears(replacements.source()), *m_device, folder,
+                                                {.dtype = DType::F16, .shardBytes = limit}, {});
+        QVERIFY(fs::exists(folder / "model.safetensors.index.json"));
+        std::size_t shards = 0;
+        for (const std::string& name : result.files) {
+            if (!name.ends_with(".safetensors"))
+                continue;
+            ++shards;
+            // Data within the limit, beside a header of some kilobytes.
+            QVERIFY(fs::file_size(folder / name) <= limit + (std::size_t{32} << 10U));
+        }
+        QVERIFY(shards > 1);
+        QCOMPARE(Model::open(folder).checkpoint().files().size(), shards);
+    }
+
+    void exportsCanBeExportedAndReplacedAgain()
+    {
+        const Model model = Model::open(demo);
+        const exporting::Replacements replacements(model, m_device);
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        exportModel(model.withLinears(replacements.source()), *m_device, parent / "first", {}, {});
+        const Model first = Model::open(parent / "first");
+
+        exportModel(first, *m_device, parent / "second", {}, {});
+        auto expected = exporting::contentOf(parent / "first");
+        QVERIFY(expected == exporting::contentOf(parent / "second"));
+
+        const exporting::Replacements again(first, m_device, 1, 0.25);
+        const Model smaller = first.withLinears(again.source());
+        exportModel(smaller, *m_device, parent / "third", {}, {});
+        const std::vector<std::int32_t> ids = someIds(model, 32);
+        QCOMPARE(exporting::relativeDifference(exporting::logitsOf(smaller, *m_device, ids),
+                                               exporting::logitsOf(Model::open(parent / "third"), *m_device, ids)),
+                 0.0);
+        QVERIFY(fs::file_size(parent / "third" / "model.safetensors") <
+                fs::file_size(parent / "first" / "model.safetensors"));
+    }
+
+    void identityOverAllColumnsIsWrittenDense()
+    {
+        const Model model = Model::open(demo);
+        const Model compressed = model.withLinears([&](const LinearInfo& info) {
+            std::shared_ptr<const LinearWeights> replaced;
+            if (info.role == Role::Up) {
+                BlockIdentityWeights identity;
+                identity.B = model.readDense(info);
+                identity.A2 = Matrix<float>(info.shape.columns, 0);
+                for (std::uint32_t column = 0; column < info.shape.columns; ++column)
+                    identity.pivots.push_back(column);
+                replaced = std::make_shared<const LinearWeights>(LinearWeights{std::move(identity), {}});
+            }
+            return replaced;
+        });
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        QCOMPARE(exportModel(compressed, *m_device, folder, {}, {}).largestLogitDifference, 0.0);
+        QCOMPARE(Model::open(folder).linear(0, Role::Up).structure, StructureKind::Dense);
+        QVERIFY(!fs::exists(folder / "modeling_rankwright_llama.py"));
+    }
+
+    void cardStatesWhatWasMeasured()
+    {
+        const Model model = Model::open(demo);
+        const exporting::Replacements replacements(model, m_device);
+        const Json card = {{"method", "whitened-svd"},
+                           {"methodTitle", "Whitened SVD"},
+                           {"model", "stories260K"},
+                           {"parameters", {{"damping", 0.25}}},
+                           {"targetKeptRatio", 0.8},
+                           {"calibration", {{"text", "a|b.txt"}, {"windows", 128}}},
+                           {"surprise", "kept"},
+                           {"evaluations",
+                            {{{"text", "heldout.txt"},
+                              {"window", 256},
+                              {"windows", 7},
+                              {"originalPerplexity", 4.25},
+                              {"compressedPerplexity", 5.125}}}}};
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        exportModel(model.withLinears(replacements.source()), *m_device, folder, {.card = card}, {});
+        const std::string text = readFile(folder / "README.md");
+        std::size_t linears = 0;
+        std::size_t dense = 0;
+        for (const LinearInfo& info : model.linears()) {
+            const auto replaced = replacements.source()(info);
+            linears += replaced ? replaced->parameters() : info.shape.parameters();
+            dense += info.shape.parameters();
+        }
+        QCOMPARE(dense, model.linearParameterCount());
+        const std::size_t others = model.parameterCount() - dense;
+        const QString counts = QStringLiteral("| linears of the blocks | %1 | %2 |").arg(linears).arg(dense);
+        const QString whole =
+            QStringLiteral("| whole model | %1 | %2 |").arg(linears + others).arg(model.parameterCount());
+        for (const std::string& line :
+             {counts.toStdString(), whole.toStdString(), std::string("Whitened SVD (`whitened-svd`)"),
+              std::string("| parameter damping | 0.25 |"), std::string("| calibration: text | a\\|b.txt |"),
+              std::string("| surprise | kept |"), std::string("| kept ratio asked for | 0.8 |"),
+              std::string("| heldout.txt | 256 | 7 | 4.2500 | 5.1250 |"), std::string("trust_remote_code=True"),
+              std::string("Copied from it: `LICENSE`")})
+            QVERIFY2(text.find(line) != std::string::npos, line.c_str());
+        QVERIFY(text.find("saves nothing") == std::string::npos);
+    }
+
+    void wrongCallsAreRefused()
+    {
+        const Model model = Model::open(demo);
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        const auto attempt = [&](const fs::path& folder, const ExportOptions& options) {
+            return kindOf([&] { exportModel(model, *m_device, folder, options, {}); });
+        };
+        QCOMPARE(attempt(parent / "a", {.dtype = DType::Q8_0}), ErrorKind::InvalidArgument);
+        QCOMPARE(attempt(parent / "a", {.shardBytes = 0}), ErrorKind::InvalidArgument);
+        QCOMPARE(attempt({}, {}), ErrorKind::InvalidArgument);
+        writeFileAtomically(parent / "file", "not a folder");
+        QCOMPARE(attempt(parent / "file", {}), ErrorKind::InvalidArgument);
+        QCOMPARE(readFile(parent / "file"), std::string("not a folder"));
+        fs::create_directory(parent / "full");
+        writeFileAtomically(parent / "full" / "precious", "kept");
+        QCOMPARE(attempt(parent / "full", {}), ErrorKind::InvalidArgument);
+        QCOMPARE(readFile(parent / "full" / "precious"), std::string("kept"));
+        QCOMPARE(attempt(demo, {}), ErrorKind::InvalidArgument);
+        QCOMPARE(attempt(parent / "file" / "below", {}), ErrorKind::Io);
+        QCOMPARE(entries(parent), (std::set<std::string>{"file", "full"}));
+        QCOMPARE(kindOf([] { exportFormatFromName("zip"); }), ErrorKind::InvalidArgument);
+
+        fs::create_directory(parent / "empty");
+        QCOMPARE(attempt(parent / "empty" / "", {}), std::nullopt);
+        QCOMPARE(Model::open(parent / "empty").linears().size(), model.linears().size());
+    }
+
+    void readOnlyParentIsAnError()
+    {
+        const Model model = Model::open(demo);
+        // Root writes into folders without write permission, but nobody makes folders in /proc.
+        std::string message;
+        QCOMPARE(kindOf([&] { exportModel(model, *m_device, "/proc/rankwright-export", {}, {}); }, &message),
+                 ErrorKind::Io);
+        QVERIFY(message.find("/proc/rankwright-export") != std::string::npos);
+        if (::geteuid() == 0)
+            return;
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        QCOMPARE(::chmod(parent.c_str(), 0500), 0);
+        QCOMPARE(kindOf([&] { exportModel(model, *m_device, parent / "out", {}, {}); }), ErrorKind::Io);
+        QCOMPARE(::chmod(parent.c_str(), 0700), 0);
+        QVERIFY(entries(parent).empty());
+    }
+
+    void failuresInTheMiddleLeaveNothing()
+    {
+        const Model model = Model::open(demo);
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        // The first pass over the blocks reads this one, the second does not get it any more.
+        std::size_t calls = 0;
+        const Model failing = model.withLinears([&](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            if (info.block == 3 && info.role == Role::Q && ++calls == 2)
+                throw Error(ErrorKind::Corrupt, "the run's folder was damaged");
+            return nullptr;
+        });
+        QCOMPARE(kindOf([&] { exportModel(failing, *m_device, folder, {}, {}); }), ErrorKind::Corrupt);
+        QVERIFY(entries(folder.parent_path()).empty());
+
+        // 1e6 does not fit F16; the tensor is named.
+        const Model large = model.withLinears([&](const LinearInfo& info) {
+            std::shared_ptr<const LinearWeights> replaced;
+            if (info.block == 2 && info.role == Role::V) {
+                DenseWeights dense{model.readDense(info)};
+                dense.W(0, 0) = 1e6F;
+                replaced = std::make_shared<const LinearWeights>(LinearWeights{std::move(dense), {}});
+            }
+            return replaced;
+        });
+        std::string message;
+        QCOMPARE(kindOf([&] { exportModel(large, *m_device, folder, {.dtype = DType::F16}, {}); }, &message),
+                 ErrorKind::NonFinite);
+        QVERIFY(message.find("model.layers.2.self_attn.v_proj.weight") != std::string::npos);
+        QVERIFY(entries(folder.parent_path()).empty());
+    }
+
+    void differentLogitsAreNotAccepted()
+    {
+        const Model model = Model::open(demo);
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        // A source that gives other weights once they were written: the reopened folder no longer agrees.
+        std::size_t calls = 0;
+        const Model changing = model.withLinears([&](const LinearInfo& info) {
+            std::shared_ptr<const LinearWeights> replaced;
+            if (info.block == 1 && info.role == Role::Down && ++calls > 2) {
+                DenseWeights dense{model.readDense(info)};
+                for (float& value : dense.W.span())
+                    value = -value;
+                replaced = std::make_shared<const LinearWeights>(LinearWeights{std::move(dense), {}});
+            }
+            return replaced;
+        });
+        QCOMPARE(kindOf([&] { exportModel(changing, *m_device, folder, {}, {}); }), ErrorKind::Mismatch);
+        QVERIFY(entries(folder.parent_path()).empty());
+    }
+
+    void cancelAtAnyStepLeavesNothing()
+    {
+        const Model model = Model::open(demo);
+        const exporting::Replacements replacements(model, m_device);
+        const Model compressed = model.withLinears(replacements.source());
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        std::size_t steps = 0;
+        exportModel(compressed, *m_device, folder.parent_path() / "whole", {},
+                    {.progress = [&](const Progress&) { ++steps; }});
+        QVERIFY(steps > 50);
+        for (std::size_t at = 0; at < steps; at += 7) {
+            std::stop_source stop;
+            std::size_t step = 0;
+            const TaskContext context{.stop = stop.get_token(), .progress = [&](const Progress&) {
+                                          if (step++ == at)
+                                              stop.request_stop();
+                                      }};
+            QCOMPARE(kindOf([&] { exportModel(compressed, *m_device, folder, {}, context); }), ErrorKind::Cancelled);
+            QCOMPARE(entries(folder.parent_path()), (std::set<std::string>{"whole"}));
+        }
+    }
+
+    void fullDiskLeavesNothing()
+    {
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        for (const char* limit : {"0", "1000", "100000"}) {
+            QProcess process;
+            process.start(QStringLiteral(EXPORT_HELPER),
+                          {QString::fromStdString(folder.string()), QString::fromLatin1(limit)});
+            QVERIFY(process.waitForFinished(60000));
+            const QByteArray text = process.readAllStandardError();
+            QVERIFY2(process.exitStatus() == QProcess::NormalExit && process.exitCode() == 1, text.constData());
+            QVERIFY2(text.startsWith("io: "), text.constData());
+            QVERIFY(entries(folder.parent_path()).empty());
+        }
+    }
+
+    void killedExportsLeaveNothingThatLooksWhole()
+    {
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        const fs::path whole = parent / "whole";
+        QCOMPARE(QProcess::execute(QStringLiteral(EXPORT_HELPER), {QString::fromStdString(whole.string())}), 0);
+        const auto expected = exporting::contentOf(whole);
+        int killed = 0;
+        for (int attempt = 0; attempt < 12; ++attempt) {
+            const fs::path folder = parent / ("out" + std::to_string(attempt));
+            QProcess process;
+            process.start(QStringLiteral(EXPORT_HELPER), {QString::fromStdString(folder.string())});
+            QVERIFY(process.waitForStarted());
+            std::this_thread::sleep_for(std::chrono::milliseconds(10 * attempt));
+            process.kill();
+            QVERIFY(process.waitForFinished(60000));
+            killed += process.exitStatus() == QProcess::CrashExit ? 1 : 0;
+            // Under its name the folder is whole or not there at all.
+            if (fs::exists(folder))
+                QVERIFY(exporting::contentOf(folder) == expected);
+        }
+        for (const std::string& name : entries(parent)) {
+            if (!name.starts_with("out"))
+                QVERIFY2(name == "whole" || name.ends_with(".partial"), name.c_str());
+        }
+        qInfo("%d of 12 exports were killed before their end", killed);
+        QVERIFY(killed > 0);
+    }
+
+private:
+    std::shared_ptr<const Device> m_device;
+};
+
+QTEST_GUILESS_MAIN(TestExport)
+#include "tst_export.moc"
