@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/structure/linear_weights.h"
+
+namespace rankwright::benchmarks {
+
+// The straightforward way to a whitened low-rank factorisation of W with the second moment C, by LAPACK:
+// C = L L^T, SVD of W L = U S V^T, B = U_r S_r^(1/2), A = S_r^(1/2) V_r^T L^-1.
+
+/// All of it in float64: dpotrf, dtrtri, dtrmm, dgesdd.
+Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank);
+
+/// As SVD-LLM (Wang et al. 2024) runs it: dpotrf, the inverse of the factor as of any matrix (dgetrf, dgetri), the rest
+/// in float32 with sgesdd.
+Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank);
+
+} // namespace rankwright::benchmarks
