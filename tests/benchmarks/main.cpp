@@ -18,6 +18,7 @@ int main(int argc, char** argv)
         benchmarks::addStages();
         benchmarks::addForward();
         benchmarks::addInput();
+        benchmarks::addPipeline();
         benchmark::Initialize(&argc, argv);
         if (benchmark::ReportUnrecognizedArguments(argc, argv))
             return 2;

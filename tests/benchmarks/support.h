@@ -42,5 +42,6 @@ void addLayers();
 void addStages();
 void addForward();
 void addInput();
+void addPipeline();
 
 } // namespace rankwright::benchmarks
