@@ -1,0 +1,299 @@
+#include "core/base/error.h"
+#include "core/model/model.h"
+#include "tests/checkpoint/hostile_files.h"
+#include "tests/support/tiny_llama.h"
+
+#include <QTest>
+
+#include <functional>
+
+using namespace rankwright;
+using tiny::TinyLlama;
+
+namespace {
+
+struct Refusal
+{
+    const char* name;
+    std::function<void(TinyLlama&, Json& config)> change;
+    ErrorKind kind;
+    const char* tensor; ///< named by the error, or ""
+    std::vector<std::string> words;
+};
+
+using Change = std::function<void(TinyLlama&, Json&)>;
+
+/// Sets a value of config.json.
+Change set(const std::string& key, const Json& value)
+{
+    return [=](TinyLlama&, Json& config) { config[key] = value; };
+}
+
+Change remove(const std::string& key)
+{
+    return [=](TinyLlama&, Json& config) { config.erase(key); };
+}
+
+Change scaling(const Json& value)
+{
+    return set("rope_scaling", value);
+}
+
+std::vector<Refusal> refusals()
+{
+    constexpr const char* k = "model.layers.1.self_attn.k_proj.weight";
+    return {
+        {"other family", set("model_type", "gpt2"), ErrorKind::Unsupported, "", {"gpt2"}},
+        {"no family", remove("model_type"), ErrorKind::Unsupported, "", {"model_type"}},
+        {"activation", set("hidden_act", "gelu"), ErrorKind::Unsupported, "", {"hidden_act", "gelu"}},
+        {"packed weights",
+         set("quantization_config", Json::object()),
+         ErrorKind::Unsupported,
+         "",
+         {"quantization_config"}},
+        {"no width", remove("hidden_size"), ErrorKind::Corrupt, "", {"hidden_size", "missing"}},
+        {"width of zero", set("hidden_size", 0), ErrorKind::Corrupt, "", {"hidden_size"}},
+        {"negative width", set("hidden_size", -24), ErrorKind::Corrupt, "", {"hidden_size", "-24"}},
+        {"huge width", set("hidden_size", std::uint64_t{1} << 62U), ErrorKind::Corrupt, "", {"hidden_size"}},
+        {"fractional width", set("hidden_size", 24.5), ErrorKind::Corrupt, "", {"hidden_size", "24.5"}},
+        {"key heads that do not divide", set("num_key_value_heads", 3), ErrorKind::Corrupt, "", {"4", "3"}},
+        {"more key heads than heads", set("num_key_value_heads", 8), ErrorKind::Corrupt, "", {"4", "8"}},
+        {"odd head width", set("head_dim", 5), ErrorKind::Corrupt, "", {"5", "odd"}},
+        {"heads that do not divide the width",
+         [](TinyLlama&, Json& config) {
+             config.erase("head_dim");
+             config["num_attention_heads"] = 5;
+             config["num_key_value_heads"] = 5;
+         },
+         ErrorKind::Corrupt,
+         "",
+         {"24", "5"}},
+        {"heads that disagree with the shapes",
+         set("num_attention_heads", 2),
+         ErrorKind::Mismatch,
+         "model.layers.0.self_attn.q_proj.weight",
+         {"24", "12"}},
+        {"vocabulary that disagrees",
+         set("vocab_size", 51),
+         ErrorKind::Mismatch,
+         "model.embed_tokens.weight",
+         {"50", "51"}},
+        {"neurons that disagree",
+         set("intermediate_size", 41),
+         ErrorKind::Mismatch,
+         "model.layers.0.mlp.gate_proj.weight",
+         {"40", "41"}},
+        {"too few blocks",
+         set("num_hidden_layers", 1),
+         ErrorKind::Unsupported,
+         "model.layers.1.input_layernorm.weight",
+         {"1 blocks"}},
+        {"too many blocks",
+         set("num_hidden_layers", 3),
+         ErrorKind::NotFound,
+         "model.layers.2.input_layernorm.weight",
+         {}},
+        {"absurd blocks", set("num_hidden_layers", 2000000000), ErrorKind::Mismatch, "", {"2000000000"}},
+        {"missing tensor", [=](TinyLlama& tiny, Json&) { tiny.tensors.erase(k); }, ErrorKind::NotFound, k, {}},
+        {"missing head", set("tie_word_embeddings", false), ErrorKind::NotFound, "lm_head.weight", {}},
+        {"missing bias", set("attention_bias", true), ErrorKind::NotFound, "model.layers.0.self_attn.q_proj.bias", {}},
+        {"unknown tensor",
+         [](TinyLlama& tiny, Json&) {
+             tiny.tensors["model.layers.0.self_attn.q_norm.weight"] = {{2}, {1, 1}};
+         },
+         ErrorKind::Unsupported,
+         "model.layers.0.self_attn.q_norm.weight",
+         {}},
+        {"transposed tensor",
+         [=](TinyLlama& tiny, Json&) { std::swap(tiny.tensors[k].shape[0], tiny.tensors[k].shape[1]); },
+         ErrorKind::Mismatch,
+         k,
+         {}},
+        {"epsilon", set("rms_norm_eps", -1e-5), ErrorKind::Corrupt, "", {"epsilon"}},
+        {"rotary base", set("rope_theta", 0.0), ErrorKind::Corrupt, "", {"rotary base"}},
+        {"rotary text", set("rope_theta", "10000"), ErrorKind::Corrupt, "", {"rope_theta"}},
+        {"partial rotation", set("partial_rotary_factor", 0.5), ErrorKind::Unsupported, "", {"partial"}},
+        {"partial rotation of version 5",
+         set("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
+         ErrorKind::Unsupported,
+         "",
+         {"partial"}},
+        {"yarn", scaling({{"rope_type", "yarn"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"yarn"}},
+        {"dynamic", scaling({{"type", "dynamic"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"dynamic"}},
+        {"scaling types that disagree",
+         scaling({{"type", "linear"}, {"rope_type", "llama3"}, {"factor", 4.0}}),
+         ErrorKind::Corrupt,
+         "",
+         {"linear", "llama3"}},
+        {"linear without factor", scaling({{"type", "linear"}}), ErrorKind::Corrupt, "", {"factor", "missing"}},
+        {"linear by zero", scaling({{"type", "linear"}, {"factor", 0.0}}), ErrorKind::Corrupt, "", {"factor"}},
+        {"llama3 without bounds",
+         scaling({{"rope_type", "llama3"}, {"factor", 8.0}}),
+         ErrorKind::Corrupt,
+         "",
+         {"low_freq_factor", "missing"}},
+        {"llama3 with crossed bounds",
+         scaling({{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 4.0}, {"high_freq_factor", 1.0}}),
+         ErrorKind::Corrupt,
+         "",
+         {"low_freq_factor"}},
+        {"scaling that is no object", scaling("llama3"), ErrorKind::Corrupt, "", {"rope_scaling"}},
+        {"token outside the vocabulary", set("bos_token_id", 50), ErrorKind::Corrupt, "", {"50"}},
+        {"token text", set("eos_token_id", "</s>"), ErrorKind::Corrupt, "", {"eos_token_id"}},
+        {"mistral with a window",
+         [](TinyLlama&, Json& config) {
+             config["model_type"] = "mistral";
+             config["sliding_window"] = 128;
+         },
+         ErrorKind::Unsupported,
+         "",
+         {"sliding window", "128", "512"}},
+        {"mistral with the window of transformers",
+         [](TinyLlama&, Json& config) {
+             config["model_type"] = "mistral";
+             config["max_position_embeddings"] = 8192;
+         },
+         ErrorKind::Unsupported,
+         "",
+         {"4096", "8192"}},
+        {"tie that is no boolean", set("tie_word_embeddings", 1), ErrorKind::Corrupt, "", {"tie_word_embeddings"}},
+    };
+}
+
+} // namespace
+
+class TestModelConfig : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void refuses_data()
+    {
+        QTest::addColumn<std::size_t>("index");
+        for (std::size_t i = 0; const Refusal& refusal : refusals())
+            QTest::newRow(refusal.name) << i++;
+    }
+    void refuses()
+    {
+        QFETCH(std::size_t, index);
+        const Refusal refusal = refusals()[index];
+        TinyLlama tiny;
+        tiny.fill(1);
+        Json config = tiny.config();
+        refusal.change(tiny, config);
+        tiny.write(m_folder.path(), config);
+        const auto error = hostile::errorOf([&] { Model::open(m_folder.path()); });
+        QVERIFY(error.has_value());
+        const std::string what = error->what();
+        QVERIFY2(error->kind() == refusal.kind, what.c_str());
+        QCOMPARE(error->tensor(), std::string(refusal.tensor));
+        QVERIFY2(!error->file().empty() && what.find(error->file().filename().string()) != std::string::npos,
+                 what.c_str());
+        for (const std::string& word : refusal.words)
+            QVERIFY2(what.find(word) != std::string::npos, what.c_str());
+    }
+
+    void defaultsOfLlama()
+    {
+        TinyLlama tiny{.keyValueHeads = 4, .tied = false};
+        tiny.fill(1);
+        Json config = tiny.config();
+        for (const char* key : {"num_key_value_heads", "head_dim", "rms_norm_eps", "rope_theta", "tie_word_embeddings",
+                                "max_position_embeddings", "hidden_act", "attention_bias", "mlp_bias"})
+            config.erase(key);
+        config["rope_scaling"] = nullptr;
+        config["sliding_window"] = 16; // means nothing to Llama
+        config["pretraining_tp"] = 2;
+        const ModelConfig read = configOf(tiny, config);
+        QCOMPARE(read.keyValueHeads, std::size_t{4});
+        QCOMPARE(read.headWidth, std::size_t{6});
+        QCOMPARE(read.normEpsilon, 1e-6F);
+        QCOMPARE(read.ropeTheta, 10000.0);
+        QCOMPARE(read.contextLength, std::size_t{2048});
+        QVERIFY(!read.tiedHead && !read.attentionBias && !read.mlpBias && !read.ropeScaling);
+        QCOMPARE(read.bosToken, std::optional<std::int32_t>(1));
+        QCOMPARE(read.endTokens, std::vector<std::int32_t>{2});
+    }
+
+    void endTokens()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        Json config = tiny.config();
+        config["eos_token_id"] = {7, 9};
+        ModelConfig read = configOf(tiny, config);
+        QCOMPARE(read.eosToken, std::optional<std::int32_t>(7));
+        QCOMPARE(read.endTokens, (std::vector<std::int32_t>{7, 9}));
+        config["eos_token_id"] = nullptr;
+        read = configOf(tiny, config);
+        QVERIFY(!read.eosToken && read.endTokens.empty());
+        config["eos_token_id"] = -1;
+        QVERIFY(configOf(tiny, config).endTokens.empty());
+        config["eos_token_id"] = 7;
+        const std::filesystem::path file = m_folder.write("generation_config.json", "{\"eos_token_id\": [3, 7]}");
+        QCOMPARE(configOf(tiny, config).endTokens, (std::vector<std::int32_t>{3, 7}));
+        m_folder.write("generation_config.json", "{\"do_sample\": false}");
+        QCOMPARE(configOf(tiny, config).endTokens, std::vector<std::int32_t>{7});
+        m_folder.write("generation_config.json", "{\"eos_token_id\": \"x\"}");
+        const auto error = hostile::errorOf([&] { configOf(tiny, config); });
+        QVERIFY(error && error->kind() == ErrorKind::Corrupt);
+        QCOMPARE(error->file(), file);
+        std::filesystem::remove(file);
+    }
+
+    void llama3TakesTheContextForTheOriginalOne()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        Json config = tiny.config();
+        config["rope_parameters"] = {{"rope_type", "llama3"},
+                                     {"factor", 8.0},
+                                     {"low_freq_factor", 1.0},
+                                     {"high_freq_factor", 4.0},
+                                     {"rope_theta", 500000.0}};
+        const ModelConfig read = configOf(tiny, config);
+        QCOMPARE(read.ropeTheta, 500000.0);
+        QVERIFY(read.ropeScaling.has_value());
+        QCOMPARE(read.ropeScaling->originalContext, std::size_t{512});
+    }
+
+    /// Llama 2 files of 2023 carry rotary tables; a tied model may carry its head once more.
+    void ignoresWhatHoldsNothing()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        tiny.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {{3}, {1, 1, 1}};
+        tiny.tensors["lm_head.weight"] = tiny.tensors["model.embed_tokens.weight"];
+        tiny.write(m_folder.path());
+        const Model model = Model::open(m_folder.path());
+        TinyLlama plain;
+        plain.fill(1);
+        plain.write(m_folder.path() / "plain");
+        QCOMPARE(model.parameterCount(), Model::open(m_folder.path() / "plain").parameterCount());
+    }
+
+    void mistralHasNoBiases()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        Json config = tiny.config();
+        config["model_type"] = "mistral";
+        config["sliding_window"] = nullptr;
+        config["attention_bias"] = true;
+        QVERIFY(!configOf(tiny, config).attentionBias);
+        config["sliding_window"] = 4096; // wider than the context
+        QCOMPARE(configOf(tiny, config).contextLength, std::size_t{512});
+    }
+
+private:
+    ModelConfig configOf(const TinyLlama& tiny, const Json& config) const
+    {
+        tiny.write(m_folder.path(), config);
+        return Model::open(m_folder.path()).config();
+    }
+
+    hostile::Folder m_folder;
+};
+
+QTEST_GUILESS_MAIN(TestModelConfig)
+#include "tst_model_config.moc"
