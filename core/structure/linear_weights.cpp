@@ -10,6 +10,9 @@ struct Overloaded : Cases...
     using Cases::operator()...;
 };
 
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
 } // namespace
 
 StructureKind LinearWeights::structure() const

@@ -67,7 +67,7 @@ Matrix<double> coordinates(const Device& device, const Matrix<double>& B, const 
 }
 
 /// J^-1 R; where J is singular (W of lower rank than asked for), the shortest solution J^T (J J^T)^+ R.
-Matrix<double> solvedFor(const Device& device, const Matrix<double>& J, Matrix<double> R)
+Matrix<double> solvedFor(const Device& device, const Matrix<double>& J, const Matrix<double>& R)
 {
     try {
         Matrix<double> solution = R;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -121,7 +122,14 @@ void encodeBase(DType dtype, const float* source, std::byte* target, std::size_t
 
 bool hasAvx2()
 {
-    static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    // F16C by its bit of the processor: clang 14 does not know the name.
+    static const bool has = [] {
+        unsigned int eax = 0;
+        unsigned int ebx = 0;
+        unsigned int ecx = 0;
+        unsigned int edx = 0;
+        return __builtin_cpu_supports("avx2") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+    }();
     return has;
 }
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view lowLine = "\xe2\x96\x81"; // U+2581, SentencePiece's space
 constexpr std::size_t largestModel = std::size_t{256} << 20U;
 
-class SentencePieceTokenizer : public Tokenizer
+class SentencePieceTokenizer final : public Tokenizer
 {
 public:
     SentencePieceTokenizer(const std::filesystem::path& file, bool addBos, bool addEos)
