@@ -141,11 +141,11 @@ private slots:
         json["calibration"] = {{"text", "a.txt"}};
         json["evaluations"] = {{{"text", "/b.txt"}}};
         json["out"] = "o";
-        const Recipe recipe = recipeFromJson(json, "/home/recipes");
-        QCOMPARE(recipe.model, std::filesystem::path("/home/recipes/models/tiny"));
-        QCOMPARE(recipe.calibration->text, std::filesystem::path("/home/recipes/a.txt"));
+        const Recipe recipe = recipeFromJson(json, "/recipes");
+        QCOMPARE(recipe.model, std::filesystem::path("/recipes/models/tiny"));
+        QCOMPARE(recipe.calibration->text, std::filesystem::path("/recipes/a.txt"));
         QCOMPARE(recipe.evaluations[0].windows.text, std::filesystem::path("/b.txt"));
-        QCOMPARE(recipe.out, std::filesystem::path("/home/recipes/o"));
+        QCOMPARE(recipe.out, std::filesystem::path("/recipes/o"));
         QVERIFY(recipeFromJson(smallJson(), "/x").out.empty());
     }
 
