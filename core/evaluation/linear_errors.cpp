@@ -84,7 +84,7 @@ public:
     {
         std::vector<std::size_t> blockBytes(original.config().blocks);
         std::size_t widest = 0;
-        std::size_t largest = 0;
+        std::size_t largest = 1;
         for (const LinearInfo& info : original.linears()) {
             blockBytes[info.block] += info.shape.parameters() * sizeof(float);
             widest = std::max(widest, info.shape.rows);

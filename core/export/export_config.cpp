@@ -81,10 +81,10 @@ std::string_view torchName(DType dtype)
 }
 
 /// The value as the source's config.json has it, e.g. a list of end-of-text tokens.
-Json sourceValue(const Model& model, const char* key, Json otherwise)
+Json sourceValue(const Model& model, const char* key, const Json& otherwise)
 {
     const Json* config = model.checkpoint().config();
-    return config && !model.checkpoint().gguf() && config->contains(key) ? (*config)[key] : std::move(otherwise);
+    return config && !model.checkpoint().gguf() && config->contains(key) ? (*config)[key] : otherwise;
 }
 
 Json tokenValue(const std::optional<std::int32_t>& token)

@@ -125,4 +125,27 @@ QStringList pathViolations(const QString& path, const QString& content)
     return violations;
 }
 
+QStringList hostViolations(const QString& path, const QString& content)
+{
+    static const QRegularExpression registry(
+        uR"(\b(pypi\.org|pythonhosted\.org|(deb|ftp|security|snapshot)\.debian\.org|anaconda\.org|npmjs\.(org|com)|crates\.io|docker\.(io|com)|ghcr\.io)\b)"_s);
+    QStringList violations;
+    int number = 0;
+    for (const QString& line : content.split(u'\n')) {
+        ++number;
+        const auto match = registry.match(line);
+        if (match.hasMatch())
+            violations.append(violation(path, number, u"names a package registry: "_s + match.captured(0)));
+    }
+    return violations;
+}
+
+QStringList lengthViolations(const QString& path, const QString& content)
+{
+    const qsizetype lines = content.count(u'\n');
+    const qsizetype limit = path.startsWith(u"tests/"_s) ? 900 : 600;
+    return lines > limit ? QStringList{violation(path, 1, u"%1 lines, the limit is %2"_s.arg(lines).arg(limit))}
+                         : QStringList{};
+}
+
 } // namespace rankwright::rules

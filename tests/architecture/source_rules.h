@@ -20,4 +20,11 @@ QStringList headerViolations(const QString& path, const QString& content);
 /// Absolute paths into somebody's home or working folder.
 QStringList pathViolations(const QString& path, const QString& content);
 
+/// Host names of package registries: what is fetched is named by package, and the machine's own clients know from
+/// where.
+QStringList hostViolations(const QString& path, const QString& content);
+
+/// A source so long that it has more than one purpose: over 600 lines, a test over 900.
+QStringList lengthViolations(const QString& path, const QString& content);
+
 } // namespace rankwright::rules

