@@ -19,7 +19,8 @@ double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<d
     for (std::size_t i = 0; i < D.size(); ++i)
         D.data()[i] -= approximation.data()[i];
     const Matrix<double>* C = statistics == nullptr ? nullptr : &statistics->secondMoment;
-    double loss = weightedProduct(device, D, C, D);
+    const std::vector<double> energies = weightedRowEnergies(device, D, C);
+    double loss = std::accumulate(energies.begin(), energies.end(), 0.0);
     if (statistics != nullptr && !statistics->crossMoment.empty()) {
         // W X - W_hat X_hat = W (X - X_hat) + D X_hat: small where the inputs agree, unlike the terms of the trace.
         Matrix<double> shift = statistics->crossMoment;

@@ -170,14 +170,31 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
     return objective;
 }
 
+Matrix<double> upperProduct(const Device& device, const Matrix<double>& A, const Matrix<double>& C)
+{
+    constexpr std::size_t panel = 256;
+    const std::size_t n = C.columns();
+    Matrix<double> result(A.rows(), n);
+    for (std::size_t first = 0; first < n && !A.empty(); first += panel) {
+        const std::size_t width = std::min(panel, n - first);
+        const MatrixView<double> target = result.view().columnRange(first, width);
+        device.gemm(Transpose::No, Transpose::No, 0.5, A.view().columnRange(first, width),
+                    C.view().rowRange(first, width).columnRange(first, width), 0.0, target);
+        if (first > 0)
+            device.gemm(Transpose::No, Transpose::No, 1.0, A.view().columnRange(0, first),
+                        C.view().rowRange(0, first).columnRange(first, width), 1.0, target);
+    }
+    return result;
+}
+
 std::vector<double> weightedRowEnergies(const Device& device, const Matrix<double>& A, const Matrix<double>* C)
 {
-    Matrix<double> weighted = A;
-    if (C != nullptr && !A.empty())
-        device.gemm(Transpose::No, Transpose::No, 1.0, A.view(), C->view(), 0.0, weighted.view());
     std::vector<double> energies(A.rows());
+    const Matrix<double> weighted = C != nullptr ? upperProduct(device, A, *C) : Matrix<double>();
+    const Matrix<double>& other = C != nullptr ? weighted : A;
+    const double factor = C != nullptr ? 2.0 : 1.0;
     for (std::size_t i = 0; i < A.rows(); ++i)
-        energies[i] = std::inner_product(A.row(i), A.row(i) + A.columns(), weighted.row(i), 0.0);
+        energies[i] = factor * std::inner_product(A.row(i), A.row(i) + A.columns(), other.row(i), 0.0);
     return energies;
 }
 

@@ -25,6 +25,10 @@ struct Objective
 /// of another width, Error(InvalidArgument) where `method` needs statistics or cannot be anchored.
 Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem);
 
+/// A H with C = H + H^T for a symmetric C (n x n), A of k x n: what quadratic forms of C need at half the cost of A C.
+/// H is the upper triangle of C by square blocks, those on the diagonal halved.
+Matrix<double> upperProduct(const Device& device, const Matrix<double>& A, const Matrix<double>& C);
+
 /// tr(A C B^T) for A, B of k x n; C = I if null.
 double weightedProduct(const Device& device, const Matrix<double>& A, const Matrix<double>* C, const Matrix<double>& B);
 

@@ -17,6 +17,8 @@ namespace {
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 /// Eigenvalues below this share of the largest have vectors that rounding mixes with each other.
 constexpr double kBlurred = 1e-10;
+/// Eigenvalues above this share of the largest are the energies of their vectors to about 1e-9; others are measured.
+constexpr double kExact = 1e-6;
 
 Matrix<double> product(const Device& device, ConstMatrixView<double> A, ConstMatrixView<double> B)
 {
@@ -31,8 +33,13 @@ Matrix<double> gramInMetric(const Device& device, const Matrix<double>& M, const
 {
     Matrix<double> G(M.rows(), M.rows());
     if (metric.secondMoment != nullptr) {
-        const Matrix<double> weighted = product(device, M.view(), metric.secondMoment->view());
+        const Matrix<double> weighted = upperProduct(device, M, *metric.secondMoment);
         device.gemm(Transpose::No, Transpose::Yes, 1.0, weighted.view(), M.view(), 0.0, G.view());
+        for (std::size_t i = 0; i < G.rows(); ++i) {
+            for (std::size_t j = 0; j < i; ++j)
+                G(i, j) = G(j, i) = G(i, j) + G(j, i);
+            G(i, i) *= 2.0;
+        }
         return G;
     }
     if (metric.scale.empty()) {
@@ -72,6 +79,7 @@ public:
     FrameBuilder(const Device& device, Matrix<double> R)
         : m_device(device)
         , m_negligible(std::pow(static_cast<double>(R.rows()) * kEpsilon, 2) * squaredNorm(R))
+        , m_energies(R.rows(), std::numeric_limits<double>::quiet_NaN())
         , m_frame(R.rows(), R.rows())
         , m_coordinates(R.rows(), R.columns())
         , m_undecided(std::move(R))
@@ -82,6 +90,8 @@ public:
     }
 
     std::size_t decided() const { return m_decided; }
+    /// Energies of the directions in the metric that ordered them; NaN where the eigenvalue is not accurate enough.
+    const std::vector<double>& energies() const { return m_energies; }
     Matrix<double> takeFrame() { return std::move(m_frame); }
     Matrix<double> takeCoordinates() { return std::move(m_coordinates); }
 
@@ -97,14 +107,17 @@ public:
                 trace += G(i, i);
             if (trace <= 0.0 || squaredNorm(m_undecided) <= m_negligible)
                 return;
-            const SymmetricEigen eigen = m_device.symmetricEigen(std::move(G));
+            SymmetricEigen eigen = m_device.symmetricEigen(std::move(G));
             if (eigen.values.front() <= 0.0)
                 return;
             std::size_t clear = 1;
             while (clear < eigen.values.size() && eigen.values[clear] > kBlurred * eigen.values.front())
                 ++clear;
-            rotate(eigen.vectors);
-            decide(std::min(clear, limit - m_decided));
+            const std::size_t count = std::min(clear, limit - m_decided);
+            for (std::size_t i = 0; i < count && eigen.values[i] > kExact * eigen.values.front(); ++i)
+                m_energies[m_decided + i] = eigen.values[i];
+            rotate(std::move(eigen.vectors));
+            decide(count);
         }
     }
 
@@ -112,16 +125,20 @@ public:
     void finish() { decide(m_undecided.rows()); }
 
 private:
-    void rotate(const Matrix<double>& vectors)
+    void rotate(Matrix<double> vectors)
     {
         m_undecided = product(m_device, vectors.view(), m_undecided.view());
-        m_remaining = m_decided == 0 ? vectors : product(m_device, vectors.view(), m_remaining.view());
+        m_remaining = m_decided == 0 ? std::move(vectors) : product(m_device, vectors.view(), m_remaining.view());
     }
 
     void decide(std::size_t count)
     {
         const auto move = [&](Matrix<double>& from, Matrix<double>& to) {
             const std::size_t width = from.columns();
+            if (count == to.rows()) {
+                to = std::exchange(from, Matrix<double>(0, width));
+                return;
+            }
             std::copy_n(from.data(), count * width, to.row(m_decided));
             Matrix<double> rest(from.rows() - count, width);
             std::copy_n(from.data() + count * width, rest.size(), rest.data());
@@ -135,21 +152,35 @@ private:
     const Device& m_device;
     double m_negligible;
     std::size_t m_decided = 0;
+    std::vector<double> m_energies;
     Matrix<double> m_frame;
     Matrix<double> m_coordinates;
     Matrix<double> m_undecided; ///< coordinates of the undecided directions
     Matrix<double> m_remaining; ///< the undecided directions
 };
 
-std::vector<double> energiesInMetric(const Device& device, const Matrix<double>& coordinates, const InputMetric& metric)
+/// Fills in the energies that are NaN.
+void measureEnergies(const Device& device, const Matrix<double>& coordinates, const InputMetric& metric,
+                     std::vector<double>& energies)
 {
-    if (metric.scale.empty() || metric.secondMoment != nullptr)
-        return weightedRowEnergies(device, coordinates, metric.secondMoment);
-    std::vector<double> energies(coordinates.rows());
-    for (std::size_t i = 0; i < coordinates.rows(); ++i)
-        for (std::size_t j = 0; j < coordinates.columns(); ++j)
-            energies[i] += std::pow(coordinates(i, j) * metric.scale[j], 2);
-    return energies;
+    const std::size_t n = coordinates.columns();
+    const auto unknown = static_cast<std::size_t>(
+        std::count_if(energies.begin(), energies.end(), [](double energy) { return std::isnan(energy); }));
+    Matrix<double> rows(unknown, n);
+    for (std::size_t i = 0, k = 0; i < energies.size(); ++i) {
+        if (std::isnan(energies[i]))
+            std::copy_n(coordinates.row(i), n, rows.row(k++));
+    }
+    if (metric.secondMoment == nullptr && !metric.scale.empty()) {
+        for (std::size_t i = 0; i < unknown; ++i)
+            for (std::size_t j = 0; j < n; ++j)
+                rows(i, j) *= metric.scale[j];
+    }
+    const std::vector<double> measured = weightedRowEnergies(device, rows, metric.secondMoment);
+    for (std::size_t i = 0, k = 0; i < energies.size(); ++i) {
+        if (std::isnan(energies[i]))
+            energies[i] = measured[k++];
+    }
 }
 
 } // namespace
@@ -167,6 +198,7 @@ ProjectionBasis projectionBasis(const Device& device, const Matrix<double>& W, c
     basis.plain = metric.secondMoment == nullptr && metric.scale.empty();
     builder.orderBy(metric, metric.rankBound);
     basis.metricRank = builder.decided();
+    basis.metricEnergies = builder.energies();
     builder.orderBy(InputMetric{}, std::min(W.rows(), W.columns()));
     builder.finish();
 
@@ -177,7 +209,7 @@ ProjectionBasis projectionBasis(const Device& device, const Matrix<double>& W, c
         device.gemm(Transpose::No, Transpose::Yes, 1.0, basis.vectors.view(), reduced.Q.view(), 0.0, vectors.view());
         basis.vectors = std::move(vectors);
     }
-    basis.metricEnergies = energiesInMetric(device, basis.coordinates, metric);
+    measureEnergies(device, basis.coordinates, metric, basis.metricEnergies);
     for (const double energy : basis.metricEnergies)
         basis.singularValues.push_back(std::sqrt(std::max(energy, 0.0)));
     std::sort(basis.singularValues.begin(), basis.singularValues.end(), std::greater<>());
