@@ -1,3 +1,4 @@
+#include "core/calibration/statistics.h"
 #include "core/evaluation/evaluation.h"
 #include "tests/benchmarks/support.h"
 
@@ -39,6 +40,26 @@ void forward(benchmark::State& state, std::size_t length, bool head)
         count * forwardFlops(model, length) + (head ? count * static_cast<double>(length - 1) * headFlops(model) : 0.0);
 }
 
+/// Statistics of all taps on 16 windows, written to a new folder each time.
+void calibration(benchmark::State& state)
+{
+    if (skipped(state))
+        return;
+    constexpr std::size_t length = 256;
+    const Model& model = *smolLm2();
+    TokenWindows windows;
+    windows.ids = randomWindows(model, tokensPerRun / length, length);
+    const TemporaryFolder folder;
+    std::size_t run = 0;
+    for (auto _ : state) {
+        windows.fingerprint = std::to_string(++run);
+        calibrate(model, cpu(), windows, folder.path(), {}, {});
+    }
+    state.counters["tokens"] = static_cast<double>(tokensPerRun);
+    state.counters["flop"] = static_cast<double>(windows.ids.size()) * forwardFlops(model, length) +
+                             static_cast<double>(tokensPerRun) * momentFlops(model);
+}
+
 /// Weights of all blocks from the file into float32, what every pass has to do once.
 void loadWeights(benchmark::State& state)
 {
@@ -60,6 +81,7 @@ void addForward()
         addThreaded(fmt::format("forward/{}/head", length),
                     [length](benchmark::State& state) { forward(state, length, true); });
     }
+    addThreaded("forward/256/calibration", calibration);
     add("forward/load", loadWeights);
 }
 

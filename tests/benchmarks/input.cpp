@@ -2,36 +2,11 @@
 #include "core/checkpoint/safetensors_writer.h"
 #include "tests/benchmarks/support.h"
 
-#include <cstdlib>
 #include <filesystem>
 
 namespace rankwright::benchmarks {
 
 namespace {
-
-/// A folder that is removed again.
-class TemporaryFolder
-{
-public:
-    TemporaryFolder()
-    {
-        std::string name = (std::filesystem::temp_directory_path() / "rankwright-benchmark-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr)
-            throw std::filesystem::filesystem_error("mkdtemp", std::error_code(errno, std::generic_category()));
-        m_path = name;
-    }
-    ~TemporaryFolder()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(m_path, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    const std::filesystem::path& path() const { return m_path; }
-
-private:
-    std::filesystem::path m_path;
-};
 
 /// A matrix of 64 million bf16 values, pages of the file warm; counted are the bytes read and the float32 written.
 void readCheckpoint(benchmark::State& state, std::size_t rowsAtOnce)

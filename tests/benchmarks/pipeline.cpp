@@ -1,8 +1,6 @@
 #include "core/experiment/runner.h"
 #include "tests/benchmarks/support.h"
 
-#include <cstdlib>
-
 namespace rankwright::benchmarks {
 
 namespace {
@@ -27,22 +25,17 @@ double decompositionFlops(const Model& model)
 
 double calibrationFlops(const Model& model)
 {
-    double flops = static_cast<double>(calibrationWindows) * forwardFlops(model, calibrationLength);
-    for (const TapInfo& tap : model.taps())
-        flops += static_cast<double>(calibrationWindows * calibrationLength) *
-                 static_cast<double>(tap.width * (tap.width + 1));
-    return flops;
+    return static_cast<double>(calibrationWindows) *
+           (forwardFlops(model, calibrationLength) + static_cast<double>(calibrationLength) * momentFlops(model));
 }
 
-/// A whole run in a folder of its own, given by RANKWRIGHT_BENCHMARK_FOLDER, which must be empty.
 void pipeline(benchmark::State& state)
 {
-    const char* place = std::getenv("RANKWRIGHT_BENCHMARK_FOLDER");
-    if (!smolLm2() || place == nullptr) {
-        state.SkipWithError("RANKWRIGHT_SMOLLM2 or RANKWRIGHT_BENCHMARK_FOLDER is not set");
+    if (!smolLm2()) {
+        state.SkipWithError("RANKWRIGHT_SMOLLM2 is not set");
         return;
     }
-    const std::filesystem::path folder = place;
+    const TemporaryFolder folder;
     const std::filesystem::path texts = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "texts/wikitext2-raw";
     Recipe recipe;
     recipe.name = "benchmark";
@@ -54,8 +47,8 @@ void pipeline(benchmark::State& state)
         {"wiki.test", {.text = texts / "wiki.test.raw", .rows = true, .length = 2048, .count = evaluationWindows}}};
     RunResult result;
     for (auto _ : state) {
-        Store store(folder / "experiments.sqlite");
-        result = runRecipe(recipe, store, {.cache = folder / "cache"}, {});
+        Store store(folder.path() / "experiments.sqlite");
+        result = runRecipe(recipe, store, {.cache = folder.path() / "cache"}, {});
     }
     for (const auto& [stage, seconds] : result.stageSeconds)
         state.counters["seconds." + stage] = seconds;

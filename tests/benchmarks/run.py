@@ -129,12 +129,12 @@ def pairs_section(times, group, ways, rate):
 def forward_section(times):
     rows = []
     for length in (2048, 256):
-        for part in ("blocks", "head"):
+        for part, what in (("blocks", "without head"), ("head", "with head and losses"), ("calibration", "with second moments of all taps")):
             name = f"forward/{length}/{part}"
             if name not in times:
                 continue
             tokens = times.counter(name, "tokens")
-            row = [length, "with head" if part == "head" else "without", f"{tokens / times.wall(name):.0f}",
+            row = [length, what, f"{tokens / times.wall(name):.0f}",
                    f"{tokens / times.processor(name):.0f}", f"{times.share(name, 'sgemm'):.0%}"]
             for peer in ("torch", "llama-f32", "llama-q4_1"):
                 other = f"forward/{peer}/{length}/{part}"
@@ -142,7 +142,7 @@ def forward_section(times):
                     times.counter(other, "tokens") / times.wall(other), times.counter(other, "tokens") / times.processor(other),
                     (tokens / times.processor(name)) / (times.counter(other, "tokens") / times.processor(other))))
             rows.append(row)
-    return table(["window", "head", "tokens/s", "per processor second", "share of sgemm", "torch", "llama.cpp f32", "llama.cpp Q4_1"],
+    return table(["window", "pass", "tokens/s", "per processor second", "share of sgemm", "torch", "llama.cpp f32", "llama.cpp Q4_1"],
                  rows)
 
 
@@ -197,24 +197,21 @@ def document(times, repetitions):
     return "\n".join(parts)
 
 
-def run_group(binary, group, repetitions, environment):
+def run_group(binary, group, repetitions):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "report.json")
         rates = "sgemm|dgemm|copy"
         command = [binary, f"--benchmark_filter=^(rate/({rates})|{group}(/|$))", f"--benchmark_repetitions={repetitions}",
                    "--benchmark_enable_random_interleaving=true", "--benchmark_min_time=0.1", f"--benchmark_out={out}",
                    "--benchmark_out_format=json"]
-        if group == "pipeline":
-            environment = dict(environment, RANKWRIGHT_BENCHMARK_FOLDER=os.path.join(folder, "run"))
-            os.mkdir(environment["RANKWRIGHT_BENCHMARK_FOLDER"])
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
         with open(out) as file:
             return json.load(file)
 
 
-def run_peer(times, interpreter, what, environment):
+def run_peer(times, interpreter, what):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers.py")
-    result = subprocess.run([interpreter, script, what], env=environment, stdout=subprocess.PIPE)
+    result = subprocess.run([interpreter, script, what], stdout=subprocess.PIPE)
     if result.returncode != 0:
         print(f"skipped: {what} did not run with {interpreter}", file=sys.stderr)
         return False
@@ -244,10 +241,10 @@ def main():
         if group == "forward":
             # Turn by turn with the other programs.
             for _ in range(max(1, arguments.repetitions // 2)):
-                times.read(group, run_group(arguments.binary, group, 1, os.environ))
-                peers = {what: python for what, python in peers.items() if run_peer(times, python, what, os.environ)}
+                times.read(group, run_group(arguments.binary, group, 1))
+                peers = {what: python for what, python in peers.items() if run_peer(times, python, what)}
         else:
-            times.read(group, run_group(arguments.binary, group, 1 if group == "pipeline" else arguments.repetitions, os.environ))
+            times.read(group, run_group(arguments.binary, group, 1 if group == "pipeline" else arguments.repetitions))
         times.loads.append(os.getloadavg()[0])
     text = document(times, arguments.repetitions)
     with open(arguments.out, "w") as file:

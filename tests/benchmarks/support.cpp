@@ -1,7 +1,6 @@
 #include "tests/benchmarks/support.h"
 
-#include "core/base/parallel.h"
-
+#include <cerrno>
 #include <cstdlib>
 #include <random>
 
@@ -67,6 +66,28 @@ double forwardFlops(const Model& model, std::size_t length)
 double headFlops(const Model& model)
 {
     return 2 * static_cast<double>(model.config().vocabularySize * model.config().hiddenSize);
+}
+
+double momentFlops(const Model& model)
+{
+    double flops = 0;
+    for (const TapInfo& tap : model.taps())
+        flops += static_cast<double>(tap.width * (tap.width + 1));
+    return flops;
+}
+
+TemporaryFolder::TemporaryFolder()
+{
+    std::string name = (std::filesystem::temp_directory_path() / "rankwright-benchmark-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+        throw std::filesystem::filesystem_error("mkdtemp", std::error_code(errno, std::generic_category()));
+    m_path = name;
+}
+
+TemporaryFolder::~TemporaryFolder()
+{
+    std::error_code ignored;
+    std::filesystem::remove_all(m_path, ignored);
 }
 
 } // namespace rankwright::benchmarks

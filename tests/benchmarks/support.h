@@ -4,6 +4,7 @@
 #include "core/model/model.h"
 
 #include <benchmark/benchmark.h>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -36,6 +37,23 @@ std::vector<std::vector<std::int32_t>> randomWindows(const Model& model, std::si
 double forwardFlops(const Model& model, std::size_t length);
 /// Operations of the head for one token.
 double headFlops(const Model& model);
+
+/// Operations of the second moments of all taps for one token: n (n + 1) each.
+double momentFlops(const Model& model);
+
+/// A folder that is removed again.
+class TemporaryFolder
+{
+public:
+    TemporaryFolder();
+    ~TemporaryFolder();
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    const std::filesystem::path& path() const { return m_path; }
+
+private:
+    std::filesystem::path m_path;
+};
 
 void addRates();
 void addLayers();
