@@ -76,6 +76,13 @@ public:
               ConstMatrixView<float> B, float beta, MatrixView<float> C) const override
     {
         const auto [m, n, k] = productSizes(transposeA, transposeB, A, B, C);
+        if (m == 1 && transposeA == Transpose::No) {
+            // One row reads B once; sgemm would copy all of it first.
+            const auto [rows, columns] = transposeB == Transpose::Yes ? std::pair(n, k) : std::pair(k, n);
+            cblas_sgemv(CblasRowMajor, transposeB == Transpose::Yes ? CblasNoTrans : CblasTrans, rows, columns, alpha,
+                        B.data, leadingDimension(B), A.data, /* incX = */ 1, beta, C.data, /* incY = */ 1);
+            return;
+        }
         cblas_sgemm(CblasRowMajor, cblasTranspose(transposeA), cblasTranspose(transposeB), m, n, k, alpha, A.data,
                     leadingDimension(A), B.data, leadingDimension(B), beta, C.data, leadingDimension(C));
     }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/calibration/windows.h"
-#include "core/model/forward.h"
+#include "core/model/generation.h"
 
 #include <string>
 #include <vector>
@@ -56,6 +56,19 @@ struct LinearErrorResult
 std::vector<LinearErrorResult> evaluateLinearErrors(const Model& original, const Model& other, const Device& device,
                                                     const TokenWindows& windows, const PassOptions& options,
                                                     const TaskContext& context);
+
+/// What two models make of one prompt.
+struct GenerationComparison
+{
+    GenerationResult original;
+    GenerationResult other;
+    std::size_t sameTokens = 0; ///< generated tokens before the first that differs
+};
+
+/// Greedy generation of both models from the same prompt, one after the other, as generateGreedy().
+GenerationComparison generateSideBySide(const Model& original, const Model& other, const Device& device,
+                                        const std::string& prompt, std::size_t tokens, const PassOptions& options,
+                                        const TaskContext& context);
 
 /// Logits of one window at chosen positions (rows x vocabulary), for comparison with other programs.
 Matrix<float> windowLogits(const Model& model, const Device& device, const std::vector<std::int32_t>& window,

@@ -112,7 +112,7 @@ private:
             addTo(delta.rowSpan(row), hidden.rowSpan(row));
     }
 
-    void normalise(ConstMatrixView<float> hidden, std::span<const float> weight, MatrixView<float> normed)
+    void normalise(ConstMatrixView<float> hidden, std::span<const float> weight, MatrixView<float> normed) const
     {
         for (std::size_t row = 0; row < hidden.rows; ++row)
             rmsNorm(hidden.rowSpan(row), weight, m_config.normEpsilon, normed.rowSpan(row));

@@ -276,6 +276,29 @@ private slots:
         }
     }
 
+    void generatesSideBySide()
+    {
+        const Model model = Model::open(RANKWRIGHT_DEMO "/stories260K");
+        const Model other = model.withLinears([&](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            if (info.name != "model.layers.4.mlp.down_proj")
+                return nullptr;
+            auto weights = std::make_shared<LinearWeights>(model.readLinear(info));
+            for (float& value : std::get<DenseWeights>(weights->form).W.span())
+                value *= 0.5F;
+            return weights;
+        });
+        const std::string prompt = "Once upon a time";
+        const GenerationComparison result = generateSideBySide(model, other, *m_device, prompt, 40, {}, {});
+        QCOMPARE(result.original.generated, generateGreedy(model, *m_device, prompt, 40, {}, {}).generated);
+        QCOMPARE(result.other.generated, generateGreedy(other, *m_device, prompt, 40, {}, {}).generated);
+        const std::size_t same = result.sameTokens;
+        QVERIFY(same < 40);
+        QVERIFY(std::equal(result.original.generated.begin(), result.original.generated.begin() + same,
+                           result.other.generated.begin()));
+        QVERIFY(result.original.generated[same] != result.other.generated[same]);
+        QCOMPARE(generateSideBySide(model, model, *m_device, prompt, 40, {}, {}).sameTokens, std::size_t{40});
+    }
+
     void refuses()
     {
         TinyLlama tiny;
