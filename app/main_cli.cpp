@@ -1,10 +1,6 @@
-#include "core/base/version.h"
+#include "app/cli/program.h"
 
-#include <cstdio>
-#include <string>
-
-int main()
+int main(int argc, char** argv)
 {
-    std::printf("rankwright-cli %s\n", std::string(rankwright::version()).c_str());
-    return 0;
+    return rankwright::cli::runProgram(argc, argv);
 }

@@ -5,8 +5,8 @@
 #include "core/base/log.h"
 #include "core/base/version.h"
 #include "core/experiment/compression.h"
+#include "core/experiment/export_run.h"
 #include "core/experiment/run_folder.h"
-#include "core/export/export.h"
 
 #include <algorithm>
 #include <chrono>
@@ -317,53 +317,16 @@ private:
         }
     }
 
-    Json card() const
-    {
-        Json parameters = Json::object();
-        for (const ParameterInfo& parameter : m_method.parameters())
-            parameters[parameter.name] = parameterValue(m_method, m_recipe.parameters, parameter.name);
-        Json result = {{"method", m_method.name()},
-                       {"methodTitle", m_method.title()},
-                       {"source", m_method.source()},
-                       {"parameters", parameters},
-                       {"model", m_recipe.model.filename().string()},
-                       {"structure", structureName(m_recipe.structure)},
-                       {"allocation", m_recipe.allocation},
-                       {"sequential", sequentialModeName(m_recipe.sequential)},
-                       {"targetKeptRatio", m_recipe.keptRatio},
-                       {"keptRatio", m_result.keptRatio},
-                       {"wholeModelRatio", m_result.wholeModelRatio},
-                       {"linears", m_result.linears.size()},
-                       {"storage", dtypeName(m_recipe.storage)},
-                       {"fingerprint", m_result.fingerprint}};
-        if (m_recipe.calibration)
-            result["calibration"] = {
-                {"text", m_recipe.calibration->text.filename().string()},
-                {"rows", m_recipe.calibration->rows},
-                {"windows", m_calibrationWindows->ids.size()},
-                {"window", m_recipe.calibration->length},
-                {"order", m_recipe.calibration->order == WindowOrder::Random ? "random" : "consecutive"},
-                {"seed", m_recipe.calibration->seed}};
-        Json evaluations = Json::array();
-        for (const EvaluationOutcome& outcome : m_result.evaluations)
-            evaluations.push_back({{"text", outcome.name},
-                                   {"window", outcome.windows.length},
-                                   {"windows", outcome.compressed.windows},
-                                   {"originalPerplexity", outcome.original.perplexity},
-                                   {"compressedPerplexity", outcome.compressed.perplexity}});
-        result["evaluations"] = evaluations;
-        return result;
-    }
-
     void exportResult()
     {
         if (m_recipe.out.empty())
             return;
-        const ExportOptions options{.format = exportFormatFromName(m_recipe.exportFormat),
-                                    .dtype = m_recipe.exportDType,
-                                    .card = card(),
-                                    .threads = m_recipe.threads,
-                                    .memoryLimit = m_recipe.memoryLimit};
+        const ExportOptions options{
+            .format = exportFormatFromName(m_recipe.exportFormat),
+            .dtype = m_recipe.exportDType,
+            .card = modelCard(m_recipe, m_result, m_calibrationWindows ? m_calibrationWindows->ids.size() : 0),
+            .threads = m_recipe.threads,
+            .memoryLimit = m_recipe.memoryLimit};
         const ExportResult exported = exportModel(compressed(), *m_device, m_recipe.out, options, m_context);
         m_result.exportFolder = exported.folder;
         m_store.recordArtefact(m_result.id, "export", exported.folder, exported.bytes);

@@ -1,0 +1,112 @@
+#include "app/cli/options.h"
+#include "app/cli/session.h"
+#include "app/cli/verbs.h"
+#include "core/calibration/statistics.h"
+#include "core/experiment/places.h"
+
+#include <fmt/format.h>
+
+namespace rankwright::cli {
+
+namespace {
+
+struct Options
+{
+    std::string model;
+    WindowChoice text;
+    PassChoice pass;
+};
+
+Json toJson(const Model& model, const CalibrationSet& set)
+{
+    Json taps = Json::array();
+    for (const TapInfo& tap : model.taps()) {
+        const TapSummary& summary = set.summaries()[tap.index];
+        Json linears = Json::array();
+        for (const std::size_t linear : tap.linears)
+            linears.push_back(model.linears()[linear].name);
+        taps.push_back({{"name", tap.name},
+                        {"linears", std::move(linears)},
+                        {"tokens", summary.tokens},
+                        {"width", summary.width},
+                        {"trace", summary.trace},
+                        {"frobenius", summary.frobenius},
+                        {"meanNorm", summary.meanNorm},
+                        {"deadChannels", summary.deadChannels}});
+    }
+    return {{"model", model.checkpoint().path().string()},
+            {"fingerprint", set.fingerprint()},
+            {"reused", set.reused()},
+            {"folder", set.folder().string()},
+            {"windows", set.windows()},
+            {"windowLength", set.windowLength()},
+            {"tokens", set.tokens()},
+            {"taps", std::move(taps)}};
+}
+
+std::string toText(const Model& model, const CalibrationSet& set)
+{
+    std::string result = model.checkpoint().path().string() + '\n';
+    result += facts(
+        {{"tokens", fmt::format("{}: {} windows of {}", grouped(set.tokens()), set.windows(), set.windowLength())},
+         {"fingerprint", set.fingerprint()},
+         {"kept in", set.folder().string() + (set.reused() ? " (reused)" : "")}});
+    Table table({{"input site", Table::Align::Left},
+                 {"linears", Table::Align::Left},
+                 {"channels"},
+                 {"dead"},
+                 {"trace"},
+                 {"Frobenius norm"},
+                 {"norm of mean"}});
+    for (const TapInfo& tap : model.taps()) {
+        const TapSummary& summary = set.summaries()[tap.index];
+        std::string roles;
+        for (const std::size_t linear : tap.linears)
+            roles += fmt::format("{}{}", roles.empty() ? "" : " ", roleName(model.linears()[linear].role));
+        table.row({tap.name, roles, std::to_string(summary.width),
+                   summary.deadChannels == 0 ? "" : std::to_string(summary.deadChannels),
+                   fmt::format("{:.6g}", summary.trace), fmt::format("{:.6g}", summary.frobenius),
+                   fmt::format("{:.4g}", summary.meanNorm)});
+    }
+    return result + '\n' + table.text();
+}
+
+void run(Session& session, const Options& options)
+{
+    const TaskContext context = session.context();
+    const std::shared_ptr<const Device> device = options.pass.open();
+    const Model model = Model::open(options.model);
+    model.requireFinite();
+    const TokenWindows windows = makeWindows(*model.tokenizer(), options.text.windows(), context);
+    const CalibrationSet set =
+        calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context);
+    session.endProgress();
+    if (session.json)
+        session.out.json(toJson(model, set));
+    else
+        session.out.write(toText(model, set));
+}
+
+} // namespace
+
+void addCalibrate(CLI::App& app, Session& session)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command =
+        addVerb(app, session, "calibrate", "Statistics of every linear's input on a text, kept for later runs",
+                "Sums over the tokens of each input site: the second moment x x^T (trace and Frobenius norm are "
+                "shown), the mean.\n"
+                "They are kept in $XDG_CACHE_HOME/rankwright and reused by every run on the same weights and windows.\n"
+                "\n"
+                "Example:\n"
+                "  rankwright-cli calibrate stories260K --text stories-calibration.txt --window 256 --windows 128");
+    addModel(*command, options->model);
+    addTextOptions(*command, options->text, "that the statistics are of", true);
+    addPassOptions(*command, options->pass);
+    command->callback([&session, options] {
+        requireTextAndWindow(options->text, "--");
+        session.work = [&session, options] { run(session, *options); };
+    });
+}
+
+} // namespace rankwright::cli

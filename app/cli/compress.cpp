@@ -1,0 +1,93 @@
+#include "app/cli/options.h"
+#include "app/cli/recipe_options.h"
+#include "app/cli/run_report.h"
+#include "app/cli/session.h"
+#include "app/cli/verbs.h"
+#include "core/base/bytes.h"
+#include "core/experiment/places.h"
+
+#include <fmt/format.h>
+
+namespace rankwright::cli {
+
+namespace {
+
+struct Options
+{
+    RecipeChoice choice;
+    bool linears = false;
+    bool dryRun = false;
+    Recipe recipe;
+};
+
+void showPlan(Session& session, const Recipe& recipe)
+{
+    const RunEstimate estimate = estimateRun(recipe, Model::open(recipe.model));
+    if (session.json) {
+        session.out.json(
+            {{"recipe", recipeToJson(recipe)},
+             {"command", recipeToCommand(recipe)},
+             {"estimate", {{"seconds", estimate.seconds}, {"memory", estimate.memory}, {"disk", estimate.disk}}}});
+        return;
+    }
+    session.out.write(recipeToCommand(recipe) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
+                      facts({{"time", "about " + duration(estimate.seconds)},
+                             {"memory", "about " + formatBytes(estimate.memory)},
+                             {"disk", "about " + formatBytes(estimate.disk)}}));
+}
+
+void run(Session& session, const Options& options)
+{
+    const Recipe& recipe = options.recipe;
+    if (options.dryRun) {
+        showPlan(session, recipe);
+        return;
+    }
+    const RunResult result = runRecipe(recipe, session.store(), defaultRunPlaces(), session.context());
+    session.endProgress();
+    if (session.json) {
+        Json json = resultToJson(result);
+        json["recipe"] = recipeToJson(recipe);
+        json["store"] = session.store().file().string();
+        json["peakMemory"] = peakResidentMemory();
+        session.out.json(json);
+        return;
+    }
+    session.out.write(
+        fmt::format("run {}{}: {} of {}\n", result.id, recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
+                    findMethod(recipe.method).title(), recipe.model.filename().string()) +
+        resultToText(result, options.linears) +
+        fmt::format("\nrankwright-cli runs show {0} shows it again; rankwright-cli export {0} --out DIR exports it\n",
+                    result.id));
+}
+
+} // namespace
+
+void addCompress(CLI::App& app, Session& session)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command = addVerb(
+        app, session, "compress", "Compress a model, measure it, keep the run, and export it",
+        "MODEL, --method and --keep are needed, or --recipe. The run is kept in the store; with --out it is exported "
+        "too.\n"
+        "The same command again goes on where a cut-off run stopped and takes over what a finished one computed.\n"
+        "\n"
+        "Examples:\n"
+        "  rankwright-cli compress stories260K --method whitened-svd --keep 0.8 \\\n"
+        "      --calibration-text stories-calibration.txt --calibration-window 256 --calibration-windows 128 \\\n"
+        "      --evaluate-text stories-heldout.txt --evaluate-window 256 --out stories-0.8\n"
+        "  rankwright-cli compress stories260K --method svd --keep 0.5 --only q --only k\n"
+        "  rankwright-cli compress --recipe recipe.json --keep 0.7 --out stories-0.7");
+    addRecipeOptions(*command, options->choice);
+    command->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
+    command
+        ->add_flag("--dry-run", options->dryRun,
+                   "Show recipe, command and estimated time, memory and disk; compute nothing")
+        ->group("Options");
+    command->callback([&session, options] {
+        options->recipe = makeRecipe(options->choice);
+        session.work = [&session, options] { run(session, *options); };
+    });
+}
+
+} // namespace rankwright::cli

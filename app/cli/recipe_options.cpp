@@ -1,0 +1,181 @@
+#include "app/cli/recipe_options.h"
+
+#include "app/cli/output.h"
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+namespace rankwright::cli {
+
+namespace {
+
+Recipe readRecipe(const RecipeChoice& choice)
+{
+    if (choice.recipeFile.empty()) {
+        if (choice.model.empty())
+            throw CLI::RequiredError("MODEL");
+        if (!choice.method)
+            throw CLI::RequiredError("--method");
+        if (!choice.keep)
+            throw CLI::RequiredError("--keep");
+        return {};
+    }
+    Json json = readJson(choice.recipeFile);
+    if (json.is_object() && !choice.model.empty())
+        json["model"] = absolutePath(choice.model).string();
+    return recipeFromJson(json, absolutePath(choice.recipeFile).parent_path());
+}
+
+/// target = convert(text) where the option was given; errors name the option.
+template <typename Target, typename Convert>
+void change(Target& target, const std::optional<std::string>& text, const char* option, const Convert& convert)
+{
+    if (text)
+        readOption(option, [&] { target = convert(*text); });
+}
+
+void changeEvaluations(Recipe& recipe, const RecipeChoice& choice)
+{
+    if (!choice.evaluateTexts.empty()) {
+        recipe.evaluations.clear();
+        std::set<std::filesystem::path> names;
+        for (const std::string& text : choice.evaluateTexts) {
+            EvaluationText& evaluation = recipe.evaluations.emplace_back();
+            evaluation.windows.text = text;
+            // Two files of one name are told apart by their paths.
+            if (!names.insert(evaluation.windows.text.filename()).second)
+                evaluation.name = text;
+        }
+        if (!choice.evaluation.length)
+            throw CLI::RequiredError("--evaluate-window");
+    }
+    if (choice.evaluation.given() && recipe.evaluations.empty())
+        throw CLI::RequiredError("--evaluate-text");
+    for (EvaluationText& evaluation : recipe.evaluations)
+        choice.evaluation.apply(evaluation.windows);
+}
+
+void changeCalibration(Recipe& recipe, const WindowChoice& choice)
+{
+    if (!choice.given())
+        return;
+    if (!recipe.calibration)
+        requireTextAndWindow(choice, "--calibration-");
+    if (!recipe.calibration)
+        recipe.calibration.emplace();
+    readOption("--calibration-order", [&] { choice.apply(*recipe.calibration); });
+}
+
+void makeAbsolute(Recipe& recipe)
+{
+    recipe.model = absolutePath(recipe.model);
+    recipe.out = absolutePath(recipe.out);
+    if (recipe.calibration)
+        recipe.calibration->text = absolutePath(recipe.calibration->text);
+    for (EvaluationText& evaluation : recipe.evaluations)
+        evaluation.windows.text = absolutePath(evaluation.windows.text);
+}
+
+} // namespace
+
+void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
+{
+    addModel(command, choice.model)->required(false);
+    const auto option = [&command](const std::string& name, auto& target, const std::string& type,
+                                   const std::string& description) {
+        return command.add_option(name, target, description)->type_name(type)->group("Options");
+    };
+    const auto repeated = [&option](const std::string& name, std::vector<std::string>& target, const std::string& type,
+                                    const std::string& description) {
+        option(name, target, type, description + "; may be repeated")->allow_extra_args(false);
+    };
+    option("--method", choice.method, "METHOD", "How linears are decomposed");
+    repeated("--parameter", choice.parameters, "NAME=VALUE", "Parameter of the method");
+    command
+        .add_option_function<std::string>(
+            "--keep", [&choice](const std::string& text) { choice.keep = parseNumber("--keep", text); },
+            "Share of the linears' parameters to keep, above 0 and at most 1")
+        ->type_name("RATIO")
+        ->group("Options");
+    option("--allocation", choice.allocation, "uniform|marginal-loss",
+           "The same share for every linear (default), or where it lowers the loss most");
+    option("--structure", choice.structure, "factors|block-identity",
+           "Factors B A (default), or with an identity inside A, which buys a higher rank");
+    option("--sequential", choice.sequential, "dense|compressed|anchored",
+           "Statistics of the dense model (default), of the compressed blocks before, or both");
+    option("--storage", choice.storage, "F32|F16|BF16", "Rounding of the factors (default: F32)");
+    repeated("--rank", choice.ranks, "LINEAR=RANK", "Rank of one linear, set by hand");
+    repeated("--only", choice.only, "PATTERN", "Only these linears: names with * and ?, or roles such as q or down");
+    addCount(command, "--held-out-windows", choice.heldOut,
+             "Windows after those of the calibration for the output error of every linear")
+        ->type_name("N")
+        ->group("Options");
+    option("--name", choice.name, "NAME", "Name of the run");
+    option("--recipe", choice.recipeFile, "FILE", "Recipe (JSON); options beside it replace what it says");
+    addCalibrationOptions(command, choice.calibration);
+    const auto evaluation = [](CLI::Option* added) { added->group("Evaluation"); };
+    evaluation(command
+                   .add_option("--evaluate-text", choice.evaluateTexts,
+                               "UTF-8 text to score original and compressed model on; may be repeated")
+                   ->type_name("FILE")
+                   ->allow_extra_args(false));
+    evaluation(command.add_flag("--evaluate-rows", choice.evaluation.rows, "Lines of these texts are data-set rows"));
+    evaluation(addCount(command, "--evaluate-window", choice.evaluation.length, "Tokens per window")->type_name("L"));
+    evaluation(addCount(command, "--evaluate-windows", choice.evaluation.count,
+                        "Number of windows (default: all whole ones of the text)")
+                   ->type_name("N"));
+    const auto exported = [](CLI::Option* added) { added->group("Export"); };
+    exported(command.add_option("--out", choice.out, "New folder for the compressed model (default: no export)")
+                 ->type_name("DIR"));
+    exported(
+        command
+            .add_option("--format", choice.format,
+                        "Factors and a modeling file (default), or products in the stock layout, which save nothing")
+            ->type_name("factored|dense"));
+    exported(command.add_option("--dtype", choice.dtype, "Type of all exported weights (default: F32)")
+                 ->type_name("F32|F16|BF16"));
+    addPassOptions(command, choice.pass);
+}
+
+Recipe makeRecipe(const RecipeChoice& choice)
+{
+    Recipe recipe = readRecipe(choice);
+    if (!choice.model.empty())
+        recipe.model = choice.model;
+    const auto asIs = [](const std::string& text) { return text; };
+    change(recipe.name, choice.name, "--name", asIs);
+    change(recipe.method, choice.method, "--method",
+           [](const std::string& name) { return std::string(findMethod(name).name()); });
+    for (const std::string& text : choice.parameters) {
+        const auto [name, value] = splitAssignment("--parameter", text);
+        std::erase_if(recipe.parameters, [&](const auto& parameter) { return parameter.first == name; });
+        recipe.parameters.emplace_back(name, parseNumber("--parameter", value));
+    }
+    recipe.keptRatio = choice.keep.value_or(recipe.keptRatio);
+    change(recipe.allocation, choice.allocation, "--allocation", asIs);
+    change(recipe.structure, choice.structure, "--structure", structureFromName);
+    change(recipe.sequential, choice.sequential, "--sequential", sequentialModeFromName);
+    change(recipe.storage, choice.storage, "--storage", weightTypeFromName);
+    for (const std::string& text : choice.ranks) {
+        const auto [linear, rank] = splitAssignment("--rank", text);
+        recipe.ranks[linear] = parseCount("--rank", rank);
+    }
+    if (!choice.only.empty())
+        recipe.only = choice.only;
+    changeCalibration(recipe, choice.calibration);
+    changeEvaluations(recipe, choice);
+    recipe.heldOutWindows = choice.heldOut.value_or(recipe.heldOutWindows);
+    recipe.device = choice.pass.device.value_or(recipe.device);
+    recipe.threads = choice.pass.threads.value_or(recipe.threads);
+    recipe.memoryLimit = choice.pass.memoryLimit.value_or(recipe.memoryLimit);
+    change(recipe.out, choice.out, "--out", asIs);
+    change(recipe.exportFormat, choice.format, "--format", asIs);
+    change(recipe.exportDType, choice.dtype, "--dtype", weightTypeFromName);
+    makeAbsolute(recipe);
+    validateRecipe(recipe);
+    return recipe;
+}
+
+} // namespace rankwright::cli

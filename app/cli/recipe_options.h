@@ -1,0 +1,28 @@
+#pragma once
+
+#include "app/cli/options.h"
+#include "core/experiment/recipe.h"
+
+namespace rankwright::cli {
+
+/// The options of `compress`: a recipe from nothing, or changes to that of --recipe.
+struct RecipeChoice
+{
+    std::string model;
+    std::string recipeFile;
+    std::optional<std::string> name, method, allocation, structure, sequential, storage, out, format, dtype;
+    std::vector<std::string> parameters, ranks, only, evaluateTexts;
+    std::optional<double> keep;
+    std::optional<std::size_t> heldOut;
+    WindowChoice calibration;
+    WindowChoice evaluation; ///< of all evaluateTexts
+    PassChoice pass;
+};
+
+void addRecipeOptions(CLI::App& command, RecipeChoice& choice);
+
+/// The recipe with absolute paths, checked as far as that goes without opening the model. Throws CLI::ParseError or
+/// Error(InvalidArgument) for a wrong call; Error of another kind where the recipe file cannot be read.
+Recipe makeRecipe(const RecipeChoice& choice);
+
+} // namespace rankwright::cli

@@ -1,0 +1,270 @@
+#include "app/cli/run_report.h"
+
+#include "app/cli/output.h"
+#include "core/base/bytes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+
+namespace rankwright::cli {
+
+namespace {
+
+double relativeLoss(const LinearOutcome& outcome)
+{
+    return outcome.totalEnergy > 0.0 ? outcome.measuredLoss / outcome.totalEnergy : 0.0;
+}
+
+Json linearToJson(const LinearOutcome& outcome)
+{
+    return {{"name", outcome.name},
+            {"rank", outcome.rank},
+            {"structure", structureName(outcome.structure)},
+            {"keptParameters", outcome.keptParameters},
+            {"denseParameters", outcome.denseParameters},
+            {"predictedLoss", outcome.predictedLoss},
+            {"measuredLoss", outcome.measuredLoss},
+            {"totalEnergy", outcome.totalEnergy},
+            {"relativeLoss", relativeLoss(outcome)},
+            {"relativeError", relativeError(outcome)},
+            {"heldOutError", outcome.heldOutError >= 0.0 ? Json(outcome.heldOutError) : Json()},
+            {"seconds", outcome.seconds},
+            {"resumed", outcome.resumed},
+            {"notes", outcome.notes}};
+}
+
+Json evaluationToJson(const EvaluationOutcome& evaluation)
+{
+    return {{"name", evaluation.name},
+            {"text", evaluation.windows.text.string()},
+            {"rows", evaluation.windows.rows},
+            {"window", evaluation.compressed.windowLength},
+            {"windows", evaluation.compressed.windows},
+            {"predictedTokens", evaluation.compressed.predictedTokens},
+            {"original", evaluation.original.perplexity},
+            {"compressed", evaluation.compressed.perplexity},
+            {"originalNll", evaluation.original.windowNll},
+            {"compressedNll", evaluation.compressed.windowNll}};
+}
+
+/// "12" or "12-30"; of relative errors and ranks.
+template <typename T>
+std::string range(T low, T high, const char* format)
+{
+    const std::string first = fmt::format(fmt::runtime(format), low);
+    const std::string last = fmt::format(fmt::runtime(format), high);
+    return first == last ? first : first + "-" + last;
+}
+
+/// The part of a linear's name after its block: "self_attn.q_proj".
+std::string nameInBlock(const std::string& name)
+{
+    std::size_t at = name.find("layers.");
+    at = at == std::string::npos ? at : name.find('.', at + 7);
+    return at == std::string::npos ? name : name.substr(at + 1);
+}
+
+std::string linearTable(const std::vector<LinearOutcome>& linears)
+{
+    Table table({{"linear", Table::Align::Left},
+                 {"stored as", Table::Align::Left},
+                 {"rank"},
+                 {"parameters"},
+                 {"kept"},
+                 {"predicted loss"},
+                 {"measured loss"},
+                 {"rel. error"},
+                 {"held-out"},
+                 {"notes", Table::Align::Left}});
+    for (const LinearOutcome& outcome : linears) {
+        std::string notes;
+        for (const std::string& note : outcome.notes)
+            notes += (notes.empty() ? "" : "; ") + note;
+        table.row({outcome.name, std::string(structureName(outcome.structure)), std::to_string(outcome.rank),
+                   grouped(outcome.keptParameters),
+                   percent(static_cast<double>(outcome.keptParameters) / static_cast<double>(outcome.denseParameters)),
+                   fmt::format("{:.6g}", outcome.predictedLoss), fmt::format("{:.6g}", outcome.measuredLoss),
+                   fmt::format("{:.4f}", relativeError(outcome)),
+                   outcome.heldOutError >= 0.0 ? fmt::format("{:.4f}", outcome.heldOutError) : "", notes});
+    }
+    return table.text();
+}
+
+std::string roleTable(const std::vector<LinearOutcome>& linears)
+{
+    struct Group
+    {
+        std::size_t count = 0, dense = 0, kept = 0, all = 0, lowRank = SIZE_MAX, highRank = 0, heldOutCount = 0;
+        double low = HUGE_VAL, high = 0.0, sum = 0.0, heldOut = 0.0;
+    };
+    std::vector<std::string> order;
+    std::map<std::string, Group> groups;
+    for (const LinearOutcome& outcome : linears) {
+        const std::string name = nameInBlock(outcome.name);
+        if (!groups.contains(name))
+            order.push_back(name);
+        Group& group = groups[name];
+        ++group.count;
+        group.dense += outcome.structure == StructureKind::Dense ? 1 : 0;
+        group.kept += outcome.keptParameters;
+        group.all += outcome.denseParameters;
+        group.lowRank = std::min(group.lowRank, outcome.rank);
+        group.highRank = std::max(group.highRank, outcome.rank);
+        const double error = relativeError(outcome);
+        group.low = std::min(group.low, error);
+        group.high = std::max(group.high, error);
+        group.sum += error;
+        if (outcome.heldOutError >= 0.0) {
+            ++group.heldOutCount;
+            group.heldOut += outcome.heldOutError;
+        }
+    }
+    Table table({{"linears", Table::Align::Left},
+                 {"count"},
+                 {"left dense"},
+                 {"rank"},
+                 {"parameters"},
+                 {"kept"},
+                 {"mean rel. error"},
+                 {"from-to"},
+                 {"held-out"}});
+    for (const std::string& name : order) {
+        const Group& group = groups[name];
+        const auto count = static_cast<double>(group.count);
+        table.row({name, std::to_string(group.count), group.dense > 0 ? std::to_string(group.dense) : "",
+                   range(group.lowRank, group.highRank, "{}"), grouped(group.kept),
+                   percent(static_cast<double>(group.kept) / static_cast<double>(group.all)),
+                   fmt::format("{:.4f}", group.sum / count), range(group.low, group.high, "{:.4f}"),
+                   group.heldOutCount > 0
+                       ? fmt::format("{:.4f}", group.heldOut / static_cast<double>(group.heldOutCount))
+                       : ""});
+    }
+    return table.text();
+}
+
+std::string evaluationTable(const std::vector<EvaluationOutcome>& evaluations)
+{
+    Table table({{"perplexity on", Table::Align::Left}, {"windows"}, {"original"}, {"compressed"}, {"ratio"}});
+    for (const EvaluationOutcome& evaluation : evaluations)
+        table.row({evaluation.name,
+                   fmt::format("{} x {}", evaluation.compressed.windows, evaluation.compressed.windowLength),
+                   perplexityText(evaluation.original.perplexity), perplexityText(evaluation.compressed.perplexity),
+                   fmt::format("{:.3f}", evaluation.compressed.perplexity / evaluation.original.perplexity)});
+    return table.text();
+}
+
+} // namespace
+
+double relativeError(const LinearOutcome& outcome)
+{
+    return std::sqrt(std::max(relativeLoss(outcome), 0.0));
+}
+
+std::string perplexityText(double perplexity)
+{
+    return std::isfinite(perplexity) ? fmt::format("{:.6g}", perplexity) : "-";
+}
+
+Json summaryToJson(const RunSummary& summary)
+{
+    Json perplexities = Json::array();
+    for (const auto& [text, values] : summary.perplexities)
+        perplexities.push_back({{"text", text}, {"original", values.first}, {"compressed", values.second}});
+    return {{"runId", summary.id},
+            {"state", runStateName(summary.state)},
+            {"name", summary.name},
+            {"model", summary.model},
+            {"method", summary.method},
+            {"allocation", summary.allocation},
+            {"structure", summary.structure},
+            {"sequential", summary.sequential},
+            {"targetKeptRatio", summary.targetKeptRatio},
+            {"keptRatio", summary.keptRatio},
+            {"wholeModelRatio", summary.wholeModelRatio},
+            {"bytes", summary.bytes},
+            {"fingerprint", summary.fingerprint},
+            {"started", summary.started},
+            {"finished", summary.finished},
+            {"totalSeconds", summary.seconds},
+            {"error", summary.error},
+            {"tags", summary.tags},
+            {"notes", summary.notes},
+            {"perplexities", std::move(perplexities)}};
+}
+
+Json resultToJson(const RunResult& result)
+{
+    Json linears = Json::array();
+    for (const LinearOutcome& outcome : result.linears)
+        linears.push_back(linearToJson(outcome));
+    Json evaluations = Json::array();
+    for (const EvaluationOutcome& evaluation : result.evaluations)
+        evaluations.push_back(evaluationToJson(evaluation));
+    Json events = Json::array();
+    for (const NumericEvent& event : result.events)
+        events.push_back(
+            {{"kind", event.kind}, {"linear", event.linear}, {"message", event.message}, {"value", event.value}});
+    Json seconds = Json::object();
+    for (const auto& [stage, value] : result.stageSeconds)
+        seconds[stage] = value;
+    Json perplexity;
+    if (!result.evaluations.empty())
+        perplexity = {{"original", result.evaluations.front().original.perplexity},
+                      {"compressed", result.evaluations.front().compressed.perplexity}};
+    return {{"runId", result.id},
+            {"fingerprint", result.fingerprint},
+            {"modelFingerprint", result.modelFingerprint},
+            {"calibrationFingerprint", result.calibrationFingerprint},
+            {"calibrationReused", result.calibrationReused},
+            {"keptRatio", result.keptRatio},
+            {"wholeModelRatio", result.wholeModelRatio},
+            {"parameters", result.parameters},
+            {"bytes", result.bytes},
+            {"perplexity", std::move(perplexity)},
+            {"evaluations", std::move(evaluations)},
+            {"seconds", std::move(seconds)},
+            {"folder", result.folder.string()},
+            {"exportFolder", result.exportFolder.empty() ? Json() : Json(result.exportFolder.string())},
+            {"events", std::move(events)},
+            {"linears", std::move(linears)}};
+}
+
+std::string resultToText(const RunResult& result, bool everyLinear,
+                         std::vector<std::pair<std::string, std::string>> lines)
+{
+    double seconds = 0.0;
+    std::string stages;
+    for (const auto& [stage, value] : result.stageSeconds) {
+        seconds += value;
+        if (value >= 0.05)
+            stages += fmt::format("{}{} {}", stages.empty() ? " (" : ", ", stage, duration(value));
+    }
+    std::size_t resumed = 0;
+    for (const LinearOutcome& outcome : result.linears)
+        resumed += outcome.resumed ? 1 : 0;
+    // A run that did not end has no totals.
+    if (result.parameters > 0) {
+        lines.emplace_back("kept", fmt::format("{} of the parameters of {} linears, {} of the whole model",
+                                               percent(result.keptRatio), result.linears.size(),
+                                               percent(result.wholeModelRatio)));
+        lines.emplace_back(
+            "size", fmt::format("{} parameters, {} of weights", grouped(result.parameters), formatBytes(result.bytes)));
+    }
+    if (!result.stageSeconds.empty())
+        lines.emplace_back("time", duration(seconds) + stages + (stages.empty() ? "" : ")"));
+    if (resumed > 0)
+        lines.emplace_back("taken over",
+                           fmt::format("{} of {} linears from an earlier run", resumed, result.linears.size()));
+    if (!result.exportFolder.empty())
+        lines.emplace_back("exported to", result.exportFolder.string());
+    std::string text = facts(lines);
+    if (!result.evaluations.empty())
+        text += '\n' + evaluationTable(result.evaluations);
+    if (!result.linears.empty())
+        text += '\n' + (everyLinear ? linearTable(result.linears) : roleTable(result.linears));
+    return text;
+}
+
+} // namespace rankwright::cli

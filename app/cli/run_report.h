@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/experiment/store.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rankwright::cli {
+
+/// One row of the runs table.
+Json summaryToJson(const RunSummary& summary);
+/// What `compress` prints: ratios, sizes, perplexities, linears, events, seconds per stage.
+Json resultToJson(const RunResult& result);
+/// The same for a person, after `lines` (names and values); `everyLinear`: a line per linear, else per role.
+std::string resultToText(const RunResult& result, bool everyLinear,
+                         std::vector<std::pair<std::string, std::string>> lines = {});
+
+/// Square root of the share of the output energy that the stored factors lose.
+double relativeError(const LinearOutcome& outcome);
+
+/// A perplexity for tables: six digits, "-" where there is none.
+std::string perplexityText(double perplexity);
+
+} // namespace rankwright::cli

@@ -1,0 +1,183 @@
+#include "app/cli/options.h"
+#include "app/cli/run_comparison.h"
+#include "app/cli/run_report.h"
+#include "app/cli/session.h"
+#include "app/cli/verbs.h"
+#include "core/base/bytes.h"
+
+#include <fmt/format.h>
+
+namespace rankwright::cli {
+
+namespace {
+
+struct Options
+{
+    std::string filter;
+    std::optional<std::size_t> run;
+    std::optional<std::size_t> other;
+    bool linears = false;
+};
+
+std::string ratioText(double ratio)
+{
+    return ratio > 0.0 ? fmt::format("{:.4f}", ratio) : "";
+}
+
+void list(Session& session, const Options& options)
+{
+    const Store* store = session.existingStore();
+    const std::vector<RunSummary> runs = store != nullptr ? store->runs(options.filter) : std::vector<RunSummary>();
+    if (session.json) {
+        Json rows = Json::array();
+        for (const RunSummary& run : runs)
+            rows.push_back(summaryToJson(run));
+        session.out.json({{"runs", std::move(rows)}});
+        return;
+    }
+    if (runs.empty()) {
+        session.out.write(options.filter.empty() ? "no runs yet; rankwright-cli compress makes one\n"
+                                                 : fmt::format("no run matches '{}'\n", options.filter));
+        return;
+    }
+    Table table({{"run"},
+                 {"state", Table::Align::Left},
+                 {"name", Table::Align::Left},
+                 {"model", Table::Align::Left},
+                 {"method", Table::Align::Left},
+                 {"structure", Table::Align::Left},
+                 {"allocation", Table::Align::Left},
+                 {"kept"},
+                 {"original"},
+                 {"compressed"},
+                 {"on", Table::Align::Left},
+                 {"time"},
+                 {"started (UTC)", Table::Align::Left}});
+    for (const RunSummary& run : runs) {
+        std::vector<std::string> perplexity(3);
+        if (!run.perplexities.empty()) {
+            const auto& [text, values] = run.perplexities.front();
+            perplexity = {perplexityText(values.first), perplexityText(values.second), shortened(text, 24)};
+        }
+        table.row({std::to_string(run.id), std::string(runStateName(run.state)), shortened(run.name, 24),
+                   shortened(std::filesystem::path(run.model).filename().string(), 24), run.method, run.structure,
+                   run.allocation, ratioText(run.keptRatio > 0.0 ? run.keptRatio : run.targetKeptRatio), perplexity[0],
+                   perplexity[1], perplexity[2], run.seconds > 0.0 ? duration(run.seconds) : "",
+                   run.started.substr(0, 16)});
+    }
+    session.out.write(table.text());
+}
+
+/// The line that runs a recorded recipe again; nothing where this version cannot read the recipe.
+std::string commandOf(const RunRecord& record)
+{
+    try {
+        return recipeToCommand(recipeFromJson(record.recipe, {}));
+    } catch (const std::exception&) {
+        return {};
+    }
+}
+
+Json environmentToJson(const RunEnvironment& environment)
+{
+    return {{"programVersion", environment.programVersion},
+            {"device", environment.device},
+            {"blas", environment.blas},
+            {"threads", environment.threads},
+            {"host", environment.host}};
+}
+
+void show(Session& session, const Options& options)
+{
+    const RunRecord record = session.storeWithRuns().run(static_cast<std::int64_t>(*options.run));
+    const std::string command = commandOf(record);
+    if (session.json) {
+        Json json = summaryToJson(record.summary);
+        json.update(resultToJson(record.result));
+        json["runId"] = record.summary.id;
+        json["recipe"] = record.recipe;
+        json["command"] = command.empty() ? Json() : Json(command);
+        json["environment"] = environmentToJson(record.environment);
+        session.out.json(json);
+        return;
+    }
+    const RunSummary& run = record.summary;
+    std::vector<std::pair<std::string, std::string>> lines = {
+        {"model", run.model},
+        {"method", fmt::format("{}, {}, {} allocation, {} statistics", run.method, run.structure, run.allocation,
+                               run.sequential)},
+        {"started", run.started}};
+    if (!run.finished.empty())
+        lines.emplace_back("ended", run.finished);
+    if (!run.error.empty())
+        lines.emplace_back("error", oneLine(run.error));
+    if (!run.tags.empty())
+        lines.emplace_back("tags", run.tags);
+    if (!run.notes.empty())
+        lines.emplace_back("notes", run.notes);
+    lines.emplace_back("machine", fmt::format("{}, {} threads, {}; {}; version {}", record.environment.device,
+                                              record.environment.threads, record.environment.blas,
+                                              record.environment.host, record.environment.programVersion));
+    std::string text = fmt::format("run {}{}, {}\n", run.id, run.name.empty() ? "" : fmt::format(" ({})", run.name),
+                                   runStateName(run.state)) +
+                       resultToText(record.result, options.linears, std::move(lines));
+    if (!record.result.events.empty()) {
+        text += "\nnotes of the numerics:\n";
+        for (const NumericEvent& event : record.result.events)
+            text += fmt::format("  {}{}{}: {}\n", event.kind, event.linear.empty() ? "" : " ", event.linear,
+                                oneLine(event.message));
+    }
+    if (!command.empty())
+        text += '\n' + command + '\n';
+    session.out.write(text);
+}
+
+void compare(Session& session, const Options& options)
+{
+    const Store& store = session.storeWithRuns();
+    const RunRecord a = store.run(static_cast<std::int64_t>(*options.run));
+    const RunRecord b = store.run(static_cast<std::int64_t>(*options.other));
+    if (session.json)
+        session.out.json(comparisonToJson(a, b));
+    else
+        session.out.write(comparisonToText(a, b, options.linears));
+}
+
+} // namespace
+
+void addRuns(CLI::App& app, Session& session)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command = addVerb(app, session, "runs", "List the runs of the store, newest first; show one, compare two",
+                                "Examples:\n"
+                                "  rankwright-cli runs --filter whitened\n"
+                                "  rankwright-cli runs show 3 --linears\n"
+                                "  rankwright-cli runs compare 3 4");
+    command->add_option("--filter", options->filter, "Only runs with this in name, model, method, tags or notes")
+        ->type_name("TEXT")
+        ->group("Options");
+    command->require_subcommand(0, 1);
+
+    CLI::App* showing = addVerb(*command, session, "show", "Everything kept of a run",
+                                "Example:\n"
+                                "  rankwright-cli runs show 3 --linears");
+    addCount(*showing, "RUN", options->run, "Number of the run")->type_name("ID")->required();
+    showing->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
+    showing->callback([&session, options] { session.work = [&session, options] { show(session, *options); }; });
+
+    CLI::App* comparing = addVerb(*command, session, "compare", "What differs between two runs",
+                                  "Example:\n"
+                                  "  rankwright-cli runs compare 3 4 --linears");
+    addCount(*comparing, "A", options->run, "Number of a run")->type_name("ID")->required();
+    addCount(*comparing, "B", options->other, "Number of another run")->type_name("ID")->required();
+    comparing->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
+    comparing->callback([&session, options] { session.work = [&session, options] { compare(session, *options); }; });
+
+    // Verbs under this one run their callbacks first.
+    command->callback([&session, options] {
+        if (!session.work)
+            session.work = [&session, options] { list(session, *options); };
+    });
+}
+
+} // namespace rankwright::cli

@@ -1,0 +1,238 @@
+#include "app/cli/options.h"
+#include "app/cli/session.h"
+#include "app/cli/verbs.h"
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/decomposition/method.h"
+#include "core/experiment/places.h"
+#include "core/experiment/recipe.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+#include <mutex>
+#include <optional>
+
+namespace rankwright::cli {
+
+namespace {
+
+struct Options
+{
+    std::string model;
+    std::vector<std::string> linears;
+    std::optional<std::string> methodName;
+    std::vector<std::string> parameterTexts;
+    WindowChoice calibration;
+    PassChoice pass;
+
+    const Method* method = nullptr;
+    MethodParameters parameters;
+};
+
+struct Spectrum
+{
+    const LinearInfo* linear = nullptr;
+    std::vector<double> singularValues;
+    std::vector<double> loss;
+    std::vector<double> energy; ///< share of the squared singular values up to and with each
+};
+
+std::vector<double> cumulativeEnergy(const std::vector<double>& singularValues)
+{
+    std::vector<double> energy;
+    double sum = 0.0;
+    for (const double value : singularValues)
+        energy.push_back(sum += value * value);
+    for (double& value : energy)
+        value = sum > 0.0 ? value / sum : 1.0;
+    return energy;
+}
+
+std::vector<const LinearInfo*> chosenLinears(const Model& model, const std::vector<std::string>& patterns)
+{
+    Recipe recipe;
+    recipe.only = patterns;
+    std::vector<const LinearInfo*> chosen;
+    for (const LinearInfo& linear : model.linears())
+        if (recipeSelects(recipe, linear))
+            chosen.push_back(&linear);
+    for (const std::string& pattern : patterns) {
+        recipe.only = {pattern};
+        if (std::ranges::none_of(model.linears(),
+                                 [&](const LinearInfo& linear) { return recipeSelects(recipe, linear); }))
+            model.linear(pattern); // throws, naming the nearest
+    }
+    return chosen;
+}
+
+Spectrum analyse(const Options& options, const Model& model, const Device& device, const LinearInfo& linear,
+                 const TapStatistics* statistics, const TaskContext& context)
+{
+    const LinearProblem problem{
+        .name = linear.name, .W = convertMatrix<double>(model.readDense(linear)), .statistics = statistics};
+    const auto analysis = options.method->analyze(device, problem, options.parameters);
+    for (const NumericEvent& event : analysis->events())
+        context.note(event);
+    Spectrum spectrum{.linear = &linear,
+                      .singularValues = analysis->singularValues(),
+                      .loss = analysis->lossAtEveryRank(),
+                      .energy = {}};
+    spectrum.energy = cumulativeEnergy(spectrum.singularValues);
+    return spectrum;
+}
+
+std::vector<Spectrum> analyseAll(const Options& options, const Model& model,
+                                 const std::vector<const LinearInfo*>& linears, const TaskContext& context)
+{
+    const std::shared_ptr<const Device> device = options.pass.open();
+    std::optional<CalibrationSet> calibration;
+    if (options.calibration.given()) {
+        const TokenWindows windows = makeWindows(*model.tokenizer(), options.calibration.windows(), context);
+        calibration.emplace(
+            calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context));
+    }
+    std::map<std::size_t, std::vector<std::size_t>> byTap;
+    for (std::size_t i = 0; i < linears.size(); ++i)
+        byTap[linears[i]->tap].push_back(i);
+    const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
+    std::vector<Spectrum> spectra(linears.size());
+    std::atomic<std::size_t> done = 0;
+    const BlasThreads one(1);
+    parallelFor(taps.size(), effectiveThreads(options.pass.options()), [&](std::size_t index, std::size_t) {
+        const auto& [tap, positions] = taps[index];
+        std::optional<TapStatistics> statistics;
+        if (calibration && options.method->needsStatistics())
+            statistics.emplace(calibration->load(tap));
+        for (const std::size_t position : positions) {
+            context.checkStop();
+            spectra[position] =
+                analyse(options, model, *device, *linears[position], statistics ? &*statistics : nullptr, context);
+            context.report("analyse", linears[position]->name, ++done, linears.size());
+        }
+    });
+    return spectra;
+}
+
+Json toJson(const Options& options, const std::vector<Spectrum>& spectra)
+{
+    Json linears = Json::array();
+    for (const Spectrum& spectrum : spectra)
+        linears.push_back({{"name", spectrum.linear->name},
+                           {"rows", spectrum.linear->shape.rows},
+                           {"columns", spectrum.linear->shape.columns},
+                           {"singularValues", spectrum.singularValues},
+                           {"loss", spectrum.loss},
+                           {"energy", spectrum.energy},
+                           {"totalEnergy", spectrum.loss.front()},
+                           {"effectiveRank", effectiveRank(spectrum.singularValues)},
+                           {"stableRank", stableRank(spectrum.singularValues)},
+                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, spectrum.linear->shape)}});
+    return {{"model", options.model}, {"method", options.method->name()}, {"linears", std::move(linears)}};
+}
+
+/// Relative error at the rank that keeps a share of the parameters as factors.
+std::string errorAt(const Spectrum& spectrum, double keptRatio)
+{
+    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, spectrum.linear->shape, keptRatio);
+    const double total = spectrum.loss.front();
+    return fmt::format("{:.4f}", total > 0.0 ? std::sqrt(std::max(spectrum.loss[rank], 0.0) / total) : 0.0);
+}
+
+std::string toText(const Options& options, const std::vector<Spectrum>& spectra)
+{
+    const bool weighted = options.method->needsStatistics();
+    std::string result =
+        fmt::format("{}: singular values of {} ({})\n\n", options.model,
+                    weighted ? "what the method truncates, weights times input statistics" : "the weights",
+                    options.method->title());
+    Table table({{"linear", Table::Align::Left},
+                 {"rows x columns"},
+                 {"largest"},
+                 {"smallest"},
+                 {"effective rank"},
+                 {"stable rank"},
+                 {"break-even"},
+                 {"error at 0.8"},
+                 {"at 0.6"},
+                 {"at 0.4"}});
+    for (const Spectrum& spectrum : spectra)
+        table.row({spectrum.linear->name,
+                   fmt::format("{} x {}", spectrum.linear->shape.rows, spectrum.linear->shape.columns),
+                   fmt::format("{:.4g}", spectrum.singularValues.front()),
+                   fmt::format("{:.4g}", spectrum.singularValues.back()),
+                   fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
+                   fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
+                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.linear->shape)),
+                   errorAt(spectrum, 0.8), errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
+    return result + table.text() +
+           fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters\n",
+                       weighted ? "output" : "weight");
+}
+
+void prepare(Options& options)
+{
+    const std::string name = options.methodName.value_or(options.calibration.given() ? "whitened-svd" : "svd");
+    readOption("--method", [&] { options.method = &findMethod(name); });
+    for (const std::string& text : options.parameterTexts) {
+        const auto [parameter, value] = splitAssignment("--parameter", text);
+        options.parameters.emplace_back(parameter, parseNumber("--parameter", value));
+    }
+    readOption("--parameter", [&] { checkParameters(*options.method, options.parameters); });
+    if (options.method->needsStatistics() || options.calibration.given())
+        requireTextAndWindow(options.calibration, "--calibration-");
+}
+
+} // namespace
+
+void addSpectra(CLI::App& app, Session& session)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command = addVerb(
+        app, session, "spectra", "Singular values and the loss of every rank, per linear, before any run",
+        "Without calibration text the weights themselves are analysed (method svd). --json gives per linear the "
+        "singular\n"
+        "values, the loss at rank 0 to min(rows, columns), and the cumulative share of the energy at each singular "
+        "value.\n"
+        "\n"
+        "Examples:\n"
+        "  rankwright-cli spectra stories260K --linear q --linear 'model.layers.0.*'\n"
+        "  rankwright-cli spectra stories260K --method whitened-svd --calibration-text stories-calibration.txt \\\n"
+        "      --calibration-window 256 --calibration-windows 128");
+    addModel(*command, options->model);
+    command
+        ->add_option("--linear", options->linears,
+                     "Only this linear: a name, a pattern with * and ?, or a role such as q or down; may be repeated")
+        ->type_name("PATTERN")
+        ->allow_extra_args(false)
+        ->group("Options");
+    command
+        ->add_option("--method", options->methodName,
+                     "Whose matrix is analysed (default: svd, or whitened-svd with a calibration text)")
+        ->type_name("METHOD")
+        ->group("Options");
+    command->add_option("--parameter", options->parameterTexts, "Parameter of the method; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false)
+        ->group("Options");
+    addCalibrationOptions(*command, options->calibration);
+    addPassOptions(*command, options->pass);
+    command->callback([&session, options] {
+        prepare(*options);
+        session.work = [&session, options] {
+            const Model model = Model::open(options->model);
+            model.requireFinite();
+            const std::vector<const LinearInfo*> linears = chosenLinears(model, options->linears);
+            const std::vector<Spectrum> spectra = analyseAll(*options, model, linears, session.context());
+            session.endProgress();
+            if (session.json)
+                session.out.json(toJson(*options, spectra));
+            else
+                session.out.write(toText(*options, spectra));
+        };
+    });
+}
+
+} // namespace rankwright::cli

@@ -1,0 +1,79 @@
+#include "core/experiment/export_run.h"
+
+#include "core/base/error.h"
+#include "core/experiment/runner.h"
+
+#include <fmt/format.h>
+
+namespace rankwright {
+
+Json modelCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)
+{
+    const Method& method = findMethod(recipe.method);
+    Json parameters = Json::object();
+    for (const ParameterInfo& parameter : method.parameters())
+        parameters[parameter.name] = parameterValue(method, recipe.parameters, parameter.name);
+    Json card = {{"method", method.name()},
+                 {"methodTitle", method.title()},
+                 {"source", method.source()},
+                 {"parameters", parameters},
+                 {"model", recipe.model.filename().string()},
+                 {"structure", structureName(recipe.structure)},
+                 {"allocation", recipe.allocation},
+                 {"sequential", sequentialModeName(recipe.sequential)},
+                 {"targetKeptRatio", recipe.keptRatio},
+                 {"keptRatio", result.keptRatio},
+                 {"wholeModelRatio", result.wholeModelRatio},
+                 {"linears", result.linears.size()},
+                 {"storage", dtypeName(recipe.storage)},
+                 {"fingerprint", result.fingerprint}};
+    if (recipe.calibration) {
+        Json calibration = {{"text", recipe.calibration->text.filename().string()},
+                            {"rows", recipe.calibration->rows},
+                            {"window", recipe.calibration->length},
+                            {"order", windowOrderName(recipe.calibration->order)},
+                            {"seed", recipe.calibration->seed}};
+        if (calibrationWindows > 0)
+            calibration["windows"] = calibrationWindows;
+        card["calibration"] = std::move(calibration);
+    }
+    Json evaluations = Json::array();
+    for (const EvaluationOutcome& outcome : result.evaluations)
+        evaluations.push_back({{"text", outcome.name},
+                               {"window", outcome.windows.length},
+                               {"windows", outcome.compressed.windows},
+                               {"originalPerplexity", outcome.original.perplexity},
+                               {"compressedPerplexity", outcome.compressed.perplexity}});
+    card["evaluations"] = std::move(evaluations);
+    return card;
+}
+
+ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, const Device& device,
+                       const TaskContext& context)
+{
+    const RunRecord record = store.run(run);
+    if (record.summary.state != RunState::Finished)
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("run {} is {}; only a finished run can be exported, and the same recipe again goes on "
+                                "where it stopped",
+                                run, runStateName(record.summary.state)));
+    const Recipe recipe = recipeFromJson(record.recipe, {});
+    const Model model = Model::open(recipe.model);
+    if (modelFingerprint(model) != record.result.modelFingerprint)
+        throw Error(
+            ErrorKind::Mismatch,
+            fmt::format("the weights are not those that run {} compressed; put them back or compress again", run),
+            {.file = recipe.model});
+    const ExportOptions options{
+        .format = target.format,
+        .dtype = target.dtype,
+        .card = modelCard(recipe, record.result, recipe.calibration ? recipe.calibration->count : 0),
+        .threads = target.pass.threads,
+        .memoryLimit = target.pass.memoryLimit};
+    ExportResult result = exportModel(model.withLinears(runLinears(record.result.folder, record.result.fingerprint)),
+                                      device, target.folder, options, context);
+    store.recordArtefact(run, "export", result.folder, result.bytes);
+    return result;
+}
+
+} // namespace rankwright

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "core/experiment/store.h"
+#include "core/export/export.h"
+
+#include <cstddef>
+#include <filesystem>
+
+namespace rankwright {
+
+/// What the model card of an export states of a run. `calibrationWindows` are those that were used; 0: not known.
+Json modelCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows);
+
+/// Where and how a kept run is exported.
+struct RunExport
+{
+    std::filesystem::path folder;
+    ExportFormat format = ExportFormat::Factored;
+    DType dtype = DType::F32;
+    PassOptions pass = {};
+};
+
+/// Exports a finished run of the store and records the folder there. Throws Error(NotFound) for an unknown run,
+/// Error(InvalidArgument) for one that is not finished, Error(Mismatch) if the weights of the model are not those of
+/// the run any more, and what exportModel() and runLinears() throw.
+ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, const Device& device,
+                       const TaskContext& context);
+
+} // namespace rankwright
