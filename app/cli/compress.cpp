@@ -53,12 +53,14 @@ void run(Session& session, const Options& options)
         session.out.json(json);
         return;
     }
-    session.out.write(
-        fmt::format("run {}{}: {} of {}\n", result.id, recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
-                    findMethod(recipe.method).title(), recipe.model.filename().string()) +
-        resultToText(result, options.linears) +
-        fmt::format("\nrankwright-cli runs show {0} shows it again; rankwright-cli export {0} --out DIR exports it\n",
-                    result.id));
+    session.out.write(fmt::format("run {}{}: {} of {}\n", result.id,
+                                  recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
+                                  findMethod(recipe.method).title(), recipe.model.filename().string()) +
+                      resultToText(result, options.linears) +
+                      fmt::format("\nrankwright-cli runs show {0} shows it again{1}\n", result.id,
+                                  result.exportFolder.empty()
+                                      ? fmt::format(", rankwright-cli export {} --out DIR exports it", result.id)
+                                      : ""));
 }
 
 } // namespace

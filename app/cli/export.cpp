@@ -13,7 +13,7 @@ namespace {
 struct Options
 {
     std::optional<std::size_t> run;
-    std::string format;
+    std::string format = "factored";
     std::string out;
     std::string dtypeName = "F32";
     PassChoice pass;
@@ -63,9 +63,8 @@ void addExport(CLI::App& app, Session& session)
     addCount(*command, "RUN", options->run, "Number of the run, as `rankwright-cli runs` lists it")
         ->type_name("ID")
         ->required();
-    command->add_option("--format", options->format, "What to write")
+    command->add_option("--format", options->format, "What to write (default: factored)")
         ->type_name("factored|dense")
-        ->required()
         ->group("Options");
     command->add_option("--out", options->out, "New folder")->type_name("DIR")->required()->group("Options");
     command->add_option("--dtype", options->dtypeName, "Type of all weights (default: F32)")

@@ -25,13 +25,17 @@ GenerationResult generate(Session& session, const Options& options, const std::s
     const Model model = Model::open(path);
     model.requireFinite();
     TextSink sink;
-    if (show)
+    TaskContext context = session.context();
+    if (show) {
+        // The text is its own progress, and a bar would be drawn into it.
+        context.progress = {};
         sink = [&session](std::string_view text) {
             session.out.write(text);
             session.out.flush();
         };
+    }
     return generateGreedy(model, *options.pass.open(), options.prompt, options.tokens.value_or(64),
-                          options.pass.options(), session.context(), sink);
+                          options.pass.options(), context, sink);
 }
 
 Json toJson(const std::string& model, const GenerationResult& result)

@@ -162,8 +162,9 @@ std::optional<int> readCall(CLI::App& app, Session& session, int argc, char** ar
 
 int runProgram(int argc, char** argv)
 {
-    // A reader that went away is an error of the write, not the end of the program.
+    // A reader that went away, or a limit on the size of files, is an error of the write, not the end of the program.
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     const bool json = wantsJson(argc, argv);
     try {
         ensureCorrectBlas(argv);
