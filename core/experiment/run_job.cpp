@@ -21,6 +21,7 @@ std::vector<TapTask> tapTasks(const RunJob& job, const std::function<bool(std::s
         task.positions.push_back(position);
     }
     std::vector<TapTask> result;
+    result.reserve(tasks.size());
     for (auto& [tap, task] : tasks)
         result.push_back(std::move(task));
     return result;

@@ -107,7 +107,7 @@ private:
 
         const std::size_t before = m_layout.parameters;
         const LinearTensors tensors = takeLinear(info);
-        info.dtype = (tensors.weight ? tensors.weight : tensors.B)->dtype;
+        info.dtype = (info.structure == StructureKind::Dense ? tensors.weight : tensors.B)->dtype;
         m_layout.linearParameters += m_layout.parameters - before;
         if (role <= Role::O ? m_config.attentionBias : m_config.mlpBias) {
             LinearTensors& stored = m_layout.linearTensors.emplace_back(tensors);

@@ -16,6 +16,12 @@ namespace rankwright {
 
 struct Model::Shared
 {
+    Shared(Checkpoint openedCheckpoint, ModelConfig readConfig, ModelLayout madeLayout)
+        : checkpoint(std::move(openedCheckpoint))
+        , config(std::move(readConfig))
+        , layout(std::move(madeLayout))
+    {}
+
     Checkpoint checkpoint;
     ModelConfig config;
     ModelLayout layout;
