@@ -49,13 +49,24 @@ std::shared_ptr<const Tokenizer> readableTokenizer(const Model& model, std::stri
     }
 }
 
-void writeEquivalent(const Tokenizer& tokenizer, Json config, const Model& model, const std::filesystem::path& folder)
+/// tokenizer_config.json with which every version of transformers takes tokenizer.json as it is: the classes named
+/// after models put parts of their own in place of what the file says, transformers 5 more of them than 4. The values
+/// of `config` stay, those of the tokenizer fill what is missing.
+void pinConfig(const Tokenizer& tokenizer, Json config, const Model& model, const std::filesystem::path& folder)
 {
-    if (!present(folder / "tokenizer.json"))
-        writeJson(folder / "tokenizer.json", tokenizer.toTokenizerJson());
-    config.update(tokenizer.toTokenizerConfig());
-    if (!config.contains("model_max_length"))
-        config["model_max_length"] = model.config().contextLength;
+    const std::string named = config.value("tokenizer_class", "");
+    config.erase("auto_map");
+    config["tokenizer_class"] = "PreTrainedTokenizerFast";
+    // Else token_type_ids come along, which a Llama does not take.
+    config["model_input_names"] = {"input_ids", "attention_mask"};
+    Json missing = tokenizer.toTokenizerConfig();
+    missing["model_max_length"] = model.config().contextLength;
+    if (named.starts_with("LlamaTokenizer"))
+        missing["padding_side"] = "left"; // what that class does
+    for (const auto& [key, value] : missing.items()) {
+        if (!config.contains(key))
+            config[key] = value;
+    }
     writeJson(folder / "tokenizer_config.json", config);
 }
 
@@ -70,15 +81,9 @@ std::string exportGgufTokenizer(const Model& model, const std::filesystem::path&
     Json config = Json::object();
     if (const auto chat = model.checkpoint().gguf()->string("tokenizer.chat_template"))
         config["chat_template"] = *chat;
-    writeEquivalent(*tokenizer, std::move(config), model, folder);
+    writeJson(folder / "tokenizer.json", tokenizer->toTokenizerJson());
+    pinConfig(*tokenizer, std::move(config), model, folder);
     return fmt::format("The tokenizer ({}) was made from the metadata of the GGUF file.", tokenizer->description());
-}
-
-/// Whether AutoTokenizer finds a class for the folder without looking at config.json, whose model_type it may not know.
-bool namesStockClass(const Json& config)
-{
-    return config.is_object() && config.contains("tokenizer_class") && config["tokenizer_class"].is_string() &&
-           !config.contains("auto_map");
 }
 
 std::string exportHuggingFaceTokenizer(const Model& model, const std::filesystem::path& folder)
@@ -95,21 +100,25 @@ std::string exportHuggingFaceTokenizer(const Model& model, const std::filesystem
         return "There is no tokenizer in this folder, as the original has none.";
     const std::filesystem::path configFile = folder / "tokenizer_config.json";
     Json config = present(configFile) ? readJson(configFile) : Json::object();
-    if (namesStockClass(config))
+    if (!config.is_object())
+        config = Json::object();
+    // Without a tokenizer.json the class of the source reads its own files.
+    const bool stock = config.contains("tokenizer_class") && !config.contains("auto_map");
+    if (!present(folder / "tokenizer.json") && stock)
         return "The tokenizer files are those of the original model.";
     std::string why;
     const auto tokenizer = readableTokenizer(model, why);
     if (!tokenizer) {
-        logWarning("the tokenizer files name no class of transformers and cannot be completed: " + why);
-        return "The tokenizer files are those of the original model; they name no class of transformers, so load the "
-               "tokenizer with the class you know.";
+        if (!stock)
+            logWarning("the tokenizer files name no class of transformers and cannot be completed: " + why);
+        return "The tokenizer files are those of the original model.";
     }
-    if (!config.is_object())
-        config = Json::object();
-    config.erase("auto_map");
-    writeEquivalent(*tokenizer, std::move(config), model, folder);
-    return "The tokenizer files are those of the original model; tokenizer_config.json was completed with a class of "
-           "transformers.";
+    if (!present(folder / "tokenizer.json"))
+        writeJson(folder / "tokenizer.json", tokenizer->toTokenizerJson());
+    pinConfig(*tokenizer, std::move(config), model, folder);
+    return "The tokenizer files are those of the original model; tokenizer_config.json names PreTrainedTokenizerFast, "
+           "so "
+           "that every version of transformers takes tokenizer.json as it is.";
 }
 
 bool isLicence(const std::filesystem::path& path)

@@ -134,10 +134,10 @@ void addEvaluations(std::string& card, const Json& given)
 
 void addLoading(std::string& card, bool factored)
 {
-    card += "## Loading\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n";
-    card += factored ? "model = AutoModelForCausalLM.from_pretrained(\"path/to/this/folder\", trust_remote_code=True)\n"
-                     : "model = AutoModelForCausalLM.from_pretrained(\"path/to/this/folder\")\n";
-    card += "tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\")\n```\n\n";
+    card += fmt::format("## Loading\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+                        "model = AutoModelForCausalLM.from_pretrained(\"path/to/this/folder\"{0})\n"
+                        "tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\"{0})\n```\n\n",
+                        factored ? ", trust_remote_code=True" : "");
     if (factored)
         card += "`modeling_rankwright_llama.py` swaps the linears named under `rankwright` in `config.json` for "
                 "factored ones and leaves the rest to the stock Llama classes. `save_pretrained` keeps the factors. "

@@ -6,6 +6,7 @@ the folder holds a dot.
 """
 
 import torch
+import transformers
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
@@ -19,6 +20,18 @@ class RankwrightLlamaConfig(LlamaConfig):
     model_type = "rankwright_llama"
     # The stock plans split linears that no longer exist.
     base_model_tp_plan = None
+
+    if int(transformers.__version__.split(".")[0]) < 5:
+
+        def __init__(self, rope_parameters=None, **kwargs):
+            # transformers 5 saves rope_parameters alone, transformers 4 reads rope_theta and rope_scaling.
+            rope = dict(rope_parameters or {})
+            if "rope_theta" in rope:
+                kwargs.setdefault("rope_theta", rope.pop("rope_theta"))
+            if rope.get("rope_type", "default") != "default" and kwargs.get("rope_scaling") is None:
+                kwargs["rope_scaling"] = rope
+            super().__init__(**kwargs)
+            self.rope_parameters = rope_parameters
 
 
 class FactoredLinear(nn.Module):

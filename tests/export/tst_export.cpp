@@ -43,7 +43,7 @@ std::optional<ErrorKind> kindOf(Call call, std::string* message = nullptr)
     return {};
 }
 
-/// Folders below `folder`, hidden ones too, that Rankwright opens as a model under any name, or that are left at all.
+/// Names of everything in a folder, hidden ones too.
 std::set<std::string> entries(const fs::path& folder)
 {
     std::set<std::string> names;
@@ -207,6 +207,48 @@ private slots:
         QCOMPARE(exportModel(compressed, *m_device, folder, {}, {}).largestLogitDifference, 0.0);
         QCOMPARE(Model::open(folder).linear(0, Role::Up).structure, StructureKind::Dense);
         QVERIFY(!fs::exists(folder / "modeling_rankwright_llama.py"));
+    }
+
+    void tokenizerFilesAreKeptAndCompleted()
+    {
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        const fs::path source = parent / "source";
+        fs::create_directory(source);
+        for (const char* name : {"config.json", "model.safetensors"})
+            fs::copy(demo / name, source / name);
+        const auto run = [&](const char* name) {
+            exportModel(Model::open(source), *m_device, parent / name, {}, {});
+            return parent / name;
+        };
+
+        const fs::path without = run("without");
+        QVERIFY(!fs::exists(without / "tokenizer.json") && !fs::exists(without / "tokenizer_config.json"));
+        QVERIFY(readFile(without / "README.md").find("There is no tokenizer") != std::string::npos);
+
+        fs::copy(demo / "tokenizer.json", source / "tokenizer.json");
+        writeFileAtomically(source / "tokenizer_config.json",
+                            R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "chat_template": "{{x}}",)"
+                            R"( "auto_map": {"AutoTokenizer": ["other.Code", null]}})");
+        const fs::path completed = run("completed");
+        QCOMPARE(readFile(completed / "tokenizer.json"), readFile(demo / "tokenizer.json"));
+        const Json config = readJson(completed / "tokenizer_config.json");
+        QVERIFY(config["tokenizer_class"] == "PreTrainedTokenizerFast" && !config.contains("auto_map"));
+        QVERIFY(config["chat_template"] == "{{x}}" && config["bos_token"] == "<s>");
+        QVERIFY(config["model_input_names"] == Json::array({"input_ids", "attention_mask"}));
+
+        // vocab.json and merges.txt alone name no class: an equivalent tokenizer.json is made of them.
+        fs::remove(source / "tokenizer.json");
+        fs::remove(source / "tokenizer_config.json");
+        for (const char* name : {"vocab.json", "merges.txt"})
+            fs::copy(fs::path(RANKWRIGHT_TEST_DATA) / "tokenizers" / "gpt2" / name, source / name);
+        const fs::path made = run("made");
+        const char* text = "Don't tokenise  12345 caf\xc3\xa9!\n";
+        QCOMPARE(Tokenizer::open(made / "tokenizer.json")->encode(text), Tokenizer::open(source)->encode(text));
+
+        writeFileAtomically(source / "tokenizer_config.json", "{broken");
+        QCOMPARE(kindOf([&] { run("broken"); }), ErrorKind::Corrupt);
+        QVERIFY(!fs::exists(parent / "broken"));
     }
 
     void cardStatesWhatWasMeasured()
