@@ -226,6 +226,42 @@ void CpuDevice::solve(Matrix<double> J, MatrixView<double> R) const
     }
 }
 
+namespace {
+
+/// Cholesky QR done twice (Yamamoto et al. 2015, "Roundoff error analysis of the CholeskyQR2 algorithm"): products and
+/// triangular solves only, as accurate as Householder reflections while cond(A) is well below 1e8. False, with Q = A
+/// unspecified, where the reciprocal condition of A^T A says otherwise.
+bool choleskyQr(Matrix<double>& A, Matrix<double>& R)
+{
+    constexpr double leastReciprocalCondition = 1e-12;
+    const std::size_t n = A.columns();
+    const int rows = blasSize(A.rows());
+    const int columns = blasSize(n);
+    Matrix<double> factor(n, n);
+    for (const bool first : {true, false}) {
+        Matrix<double>& G = first ? R : factor;
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, columns, rows, 1.0, A.data(), columns, 0.0, G.data(),
+                    columns);
+        const double norm = LAPACKE_dlansy_work(LAPACK_COL_MAJOR, /*norm*/ '1', /*uplo*/ 'L', columns, G.data(),
+                                                /*lda*/ columns, /*work*/ std::vector<double>(n).data());
+        if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, /*uplo*/ 'L', columns, G.data(), /*lda*/ columns) != 0)
+            return false;
+        double reciprocalCondition = 0;
+        LAPACKE_dpocon_work(LAPACK_COL_MAJOR, /*uplo*/ 'L', columns, G.data(), /*lda*/ columns, norm,
+                            &reciprocalCondition, /*work*/ std::vector<double>(3 * n).data(),
+                            /*iwork*/ std::vector<int>(n).data());
+        if (!(reciprocalCondition > leastReciprocalCondition))
+            return false;
+        cblas_dtrsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, rows, columns, 1.0, G.data(),
+                    columns, A.data(), columns);
+    }
+    cblas_dtrmm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, columns, columns, 1.0, factor.data(),
+                columns, R.data(), columns);
+    return true;
+}
+
+} // namespace
+
 QrFactors CpuDevice::qr(Matrix<double> A) const
 {
     const std::size_t m = A.rows();
@@ -238,6 +274,14 @@ QrFactors CpuDevice::qr(Matrix<double> A) const
         return result;
     }
     requireFinite(A.view(), 0, "qr");
+    if (m >= 2 * n) {
+        Matrix<double> Q = A;
+        if (choleskyQr(Q, result.R)) {
+            result.Q = std::move(Q);
+            return result;
+        }
+        std::fill(result.R.span().begin(), result.R.span().end(), 0.0);
+    }
     // Row-major A = Q R is column-major A^T = R^T Q^T: an LQ factorisation in place.
     constexpr std::size_t blockSize = 64;
     const int rows = blasSize(n);

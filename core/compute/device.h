@@ -70,8 +70,9 @@ public:
     /// Solves the general system J X = R in place of R (n x k) by pivoted LU.
     virtual void solve(Matrix<double> J, MatrixView<double> R) const = 0;
 
-    /// Thin QR of A (m x n, m >= n) by Householder reflections: the columns of Q are orthonormal to working precision
-    /// also where A is singular or badly scaled. LAPACK dgelqf and dorglq on the transpose.
+    /// Thin QR of A (m x n, m >= n): the columns of Q are orthonormal to working precision
+    /// also where A is singular or badly scaled; such matrices, and those with m < 2 n, go through Householder
+    /// reflections, others through Cholesky QR done twice.
     virtual QrFactors qr(Matrix<double> A) const = 0;
 
     /// Column-pivoted QR of A (r x n, r <= n): the order in which columns are chosen, best conditioned first (n

@@ -480,6 +480,45 @@ private slots:
                  ErrorKind::Numeric);
     }
 
+    /// Both ways of qr(): condition numbers far below, near and above the bound of the Cholesky form.
+    void qrOfTallMatricesIsAccurate()
+    {
+        constexpr std::size_t m = 300;
+        constexpr std::size_t n = 50;
+        for (const double smallest : {1.0, 1e-3, 1e-5, 1e-6, 1e-9, 1e-15}) {
+            const Matrix<double> left = randomMatrix<double>(m, n, 1);
+            const Matrix<double> right = randomMatrix<double>(n, n, 2);
+            Matrix<double> A(m, n);
+            for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t j = 0; j < n; ++j)
+                    for (std::size_t k = 0; k < n; ++k)
+                        A(i, j) += left(i, k) * right(k, j) * std::pow(smallest, static_cast<double>(k) / (n - 1));
+            const QrFactors factors = m_device->qr(A);
+            double departure = 0.0;
+            double error = 0.0;
+            double norm = 0.0;
+            for (std::size_t i = 0; i < n; ++i)
+                for (std::size_t j = 0; j < n; ++j) {
+                    double dot = i == j ? -1.0 : 0.0;
+                    for (std::size_t k = 0; k < m; ++k)
+                        dot += factors.Q(k, i) * factors.Q(k, j);
+                    departure += dot * dot;
+                    QVERIFY(i <= j || factors.R(i, j) == 0.0);
+                }
+            for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t j = 0; j < n; ++j) {
+                    double sum = -A(i, j);
+                    for (std::size_t k = 0; k < n; ++k)
+                        sum += factors.Q(i, k) * factors.R(k, j);
+                    error += sum * sum;
+                    norm += A(i, j) * A(i, j);
+                }
+            // Working precision: n eps = 1.1e-14.
+            QVERIFY2(std::sqrt(departure) < 1.1e-14, qPrintable(QString::number(std::sqrt(departure))));
+            QVERIFY2(std::sqrt(error / norm) < 1.1e-14, qPrintable(QString::number(std::sqrt(error / norm))));
+        }
+    }
+
     void qrIsOrthonormalAlsoWhereSingular()
     {
         Matrix<double> A(9, 5);
