@@ -70,31 +70,35 @@ public:
         , m_limit(effectiveMemoryLimit(options))
         , m_statesBytes(std::min(m_limit / 4, stateBytes() * windows.ids.size()))
         , m_states(windows.ids.size(), length(), model.config().hiddenSize, m_statesBytes, options.scratchFolder)
-    {}
+        , m_head(model, device, m_limit - m_statesBytes)
+    {
+        // Logits of both models may take half of the memory; where they are large, fewer threads work on them.
+        const std::size_t perWorker = 2 * m_head.chunkBytes(length()) + stateBytes();
+        m_options.threads = std::clamp<std::size_t>(m_limit / 2 / perWorker, 1, effectiveThreads(options));
+    }
 
     void run(const TaskContext& context)
     {
         PassOptions options = m_options;
-        options.memoryLimit = m_limit - m_statesBytes;
+        options.memoryLimit = m_limit > m_statesBytes + m_head.bytes() ? m_limit - m_statesBytes - m_head.bytes() : 1;
         forwardWindows(m_model, m_device, m_windows.ids, options, context,
                        [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch&) {
                            m_states.store(window, hidden);
                        });
-        m_head.emplace(m_model, m_device, options.memoryLimit);
-        m_workers = std::vector<Worker>(std::min(effectiveThreads(m_options), m_windows.ids.size()));
+        m_workers = std::vector<Worker>(std::min(m_options.threads, m_windows.ids.size()));
     }
 
     /// What the other model's pass may use beside this object.
     PassOptions remaining() const
     {
-        const std::size_t chunk = Head::chunkRows * m_model.config().vocabularySize * sizeof(float);
-        const std::size_t used = m_statesBytes + m_head->bytes() + m_workers.size() * (chunk + stateBytes());
+        const std::size_t used =
+            m_statesBytes + m_head.bytes() + m_workers.size() * (m_head.chunkBytes(length()) + stateBytes());
         PassOptions options = m_options;
         options.memoryLimit = m_limit > used ? m_limit - used : 1;
         return options;
     }
 
-    const Head& head() const { return *m_head; }
+    const Head& head() const { return m_head; }
     /// For calls of chunk() by one worker.
     ConstMatrixView<float> load(std::size_t window, std::size_t worker)
     {
@@ -105,7 +109,7 @@ public:
         ForwardScratch& scratch = m_workers[worker].scratch;
         if (scratch.threads() != threads)
             scratch = ForwardScratch(threads);
-        return m_head->chunk(hidden, first, scratch);
+        return m_head.chunk(hidden, first, scratch);
     }
 
 private:
@@ -121,11 +125,11 @@ private:
     const Model& m_model;
     const Device& m_device;
     const TokenWindows& m_windows;
-    const PassOptions& m_options;
+    PassOptions m_options;
     std::size_t m_limit;
     std::size_t m_statesBytes;
     HiddenStates m_states;
-    std::optional<Head> m_head;
+    Head m_head;
     std::vector<Worker> m_workers;
 };
 

@@ -111,6 +111,8 @@ public:
                 const std::function<void(std::size_t first, MatrixView<float> logits)>& visit) const;
     /// Bytes held.
     std::size_t bytes() const;
+    /// Bytes that chunk() leaves in a scratch of one thread for `rows` positions.
+    std::size_t chunkBytes(std::size_t rows) const;
 
 private:
     const Device& m_device;

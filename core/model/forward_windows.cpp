@@ -49,7 +49,10 @@ PassPlan planPass(const Model& model, std::size_t windows, std::size_t length, s
     const ModelConfig& config = model.config();
     const std::size_t state = length * config.hiddenSize * sizeof(float);
     const std::size_t allBlocks = model.linearParameterCount() * sizeof(float);
-    const std::size_t head = std::min(limit / 3, config.vocabularySize * config.hiddenSize * sizeof(float));
+    // As Head does it: held, or a part of it read by every thread.
+    std::size_t head = config.vocabularySize * config.hiddenSize * sizeof(float);
+    if (head > limit / 3)
+        head = threads * std::min(logitColumns, config.vocabularySize) * config.hiddenSize * sizeof(float);
     const std::size_t fixed = allBlocks / config.blocks + head + threads * scratchBytes(config, length, observed);
     const std::size_t available = limit > fixed ? limit - fixed : 0;
     const std::size_t fitting = std::max(threads, available / state);

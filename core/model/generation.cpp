@@ -40,7 +40,7 @@ public:
         const std::size_t perRow =
             2 * config.hiddenSize + 2 * config.heads * config.headWidth + 2 * config.intermediateSize;
         const std::size_t states = (longestStep * config.hiddenSize + rows * perRow) * sizeof(float);
-        const std::size_t used = caches + states + m_head.bytes();
+        const std::size_t used = caches + states + m_head.bytes() + m_scratch.threads() * m_head.chunkBytes(1);
         if (used > m_limit)
             throw Error(ErrorKind::Memory,
                         fmt::format("keys and values of {} positions, states and head take {}, the limit is {}; take "

@@ -66,4 +66,11 @@ std::size_t Head::bytes() const
     return m_weights.size() * sizeof(float);
 }
 
+std::size_t Head::chunkBytes(std::size_t rows) const
+{
+    const ModelConfig& config = m_model.config();
+    const std::size_t read = m_weights.empty() ? std::min(logitColumns, config.vocabularySize) * config.hiddenSize : 0;
+    return (std::min(rows, chunkRows) * (config.vocabularySize + config.hiddenSize) + read) * sizeof(float);
+}
+
 } // namespace rankwright

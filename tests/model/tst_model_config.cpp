@@ -193,6 +193,68 @@ private slots:
             QVERIFY2(what.find(word) != std::string::npos, what.c_str());
     }
 
+    void refusesGguf_data()
+    {
+        QTest::addColumn<std::string>("key");
+        QTest::addColumn<std::string>("value");
+        QTest::addColumn<int>("kind");
+        const auto row = [](const char* name, const std::string& key, const std::string& value, ErrorKind kind) {
+            QTest::newRow(name) << key << value << static_cast<int>(kind);
+        };
+        row("other family", "general.architecture", "\"qwen2\"", ErrorKind::Unsupported);
+        row("experts", "llama.expert_count", "8", ErrorKind::Unsupported);
+        row("no blocks", "llama.block_count", "null", ErrorKind::Corrupt);
+        row("no context", "llama.context_length", "null", ErrorKind::Corrupt);
+        row("no epsilon", "llama.attention.layer_norm_rms_epsilon", "null", ErrorKind::Corrupt);
+        row("width of zero", "llama.embedding_length", "0", ErrorKind::Corrupt);
+        row("heads that do not divide", "llama.attention.head_count_kv", "3", ErrorKind::Corrupt);
+        row("partial rotation", "llama.rope.dimension_count", "4", ErrorKind::Unsupported);
+        row("narrow values", "llama.attention.value_length", "4", ErrorKind::Unsupported);
+        row("yarn", "llama.rope.scaling.type", "\"yarn\"", ErrorKind::Unsupported);
+        row("linear without factor", "llama.rope.scaling.type", "\"linear\"", ErrorKind::Corrupt);
+        row("heads that disagree with the shapes", "llama.attention.head_count", "2", ErrorKind::Mismatch);
+        row("vocabulary that disagrees", "llama.vocab_size", "51", ErrorKind::Mismatch);
+        row("a value of another type", "llama.block_count", "\"two\"", ErrorKind::Mismatch);
+    }
+    void refusesGguf()
+    {
+        QFETCH(std::string, key);
+        QFETCH(std::string, value);
+        QFETCH(int, kind);
+        TinyLlama tiny;
+        tiny.fill(1);
+        const std::filesystem::path file = m_folder.path() / "tiny.gguf";
+        tiny.writeGguf(file, {{key, Json::parse(value)}});
+        const auto error = hostile::errorOf([&] { Model::open(file); });
+        QVERIFY(error.has_value());
+        QVERIFY2(static_cast<int>(error->kind()) == kind, error->what());
+        QCOMPARE(error->file(), file);
+    }
+
+    void readsGguf()
+    {
+        TinyLlama tiny{.ropeTheta = 50000.0};
+        tiny.fill(1);
+        const std::filesystem::path file = m_folder.path() / "tiny.gguf";
+        const auto configWith = [&](const Json& changes) {
+            tiny.writeGguf(file, changes);
+            return Model::open(file).config();
+        };
+        const ModelConfig read = configWith({{"llama.attention.key_length", nullptr},
+                                             {"llama.attention.value_length", nullptr},
+                                             {"llama.vocab_size", nullptr},
+                                             {"tokenizer.ggml.eos_token_id", 4},
+                                             {"tokenizer.ggml.eot_token_id", 6}});
+        QCOMPARE(read.headWidth, std::size_t{6});
+        QCOMPARE(read.vocabularySize, std::size_t{50});
+        QCOMPARE(read.ropeTheta, 50000.0);
+        QVERIFY(read.tiedHead && !read.ropeScaling);
+        QCOMPARE(read.endTokens, (std::vector<std::int32_t>{4, 6}));
+        const ModelConfig early = configWith({{"llama.rope.scale_linear", 2.0}});
+        QVERIFY(early.ropeScaling && early.ropeScaling->kind == "linear");
+        QCOMPARE(early.ropeScaling->factor, 2.0);
+    }
+
     void defaultsOfLlama()
     {
         TinyLlama tiny{.keyValueHeads = 4, .tied = false};

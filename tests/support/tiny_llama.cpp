@@ -145,24 +145,16 @@ void TinyLlama::write(const std::filesystem::path& folder, const Json& config) c
     writeBytes(folder / "config.json", config.dump());
 }
 
-void TinyLlama::writeGguf(const std::filesystem::path& file) const
+void TinyLlama::writeGguf(const std::filesystem::path& file, const Json& changes) const
 {
     constexpr std::uint32_t typeU32 = 4;
     constexpr std::uint32_t typeF32 = 6;
     constexpr std::uint32_t typeString = 8;
     hostile::Gguf gguf;
-    const auto number = [&](const std::string& key, std::size_t value) {
-        gguf.values += hostile::ggufValue(key, typeU32, hostile::raw(static_cast<std::uint32_t>(value)));
-        ++gguf.valueCount;
-    };
-    const auto real = [&](const std::string& key, double value) {
-        gguf.values += hostile::ggufValue(key, typeF32, hostile::raw(static_cast<float>(value)));
-        ++gguf.valueCount;
-    };
-    const auto text = [&](const std::string& key, const std::string& value) {
-        gguf.values += hostile::ggufValue(key, typeString, hostile::ggufString(value));
-        ++gguf.valueCount;
-    };
+    Json metadata = Json::object();
+    const auto number = [&](const std::string& key, std::size_t value) { metadata[key] = value; };
+    const auto real = [&](const std::string& key, double value) { metadata[key] = value; };
+    const auto text = [&](const std::string& key, const std::string& value) { metadata[key] = value; };
     text("general.architecture", "llama");
     number("llama.embedding_length", hidden);
     number("llama.feed_forward_length", inner);
@@ -189,6 +181,18 @@ void TinyLlama::writeGguf(const std::filesystem::path& file) const
             const double plain = std::pow(ropeTheta, -2.0 * static_cast<double>(i) / static_cast<double>(headWidth));
             factors.values.push_back(static_cast<float>(plain / frequency(i)));
         }
+    }
+    metadata.update(changes);
+    for (const auto& [key, value] : metadata.items()) {
+        if (value.is_null())
+            continue;
+        ++gguf.valueCount;
+        if (value.is_string())
+            gguf.values += hostile::ggufValue(key, typeString, hostile::ggufString(value.get<std::string>()));
+        else if (value.is_number_float())
+            gguf.values += hostile::ggufValue(key, typeF32, hostile::raw(value.get<float>()));
+        else
+            gguf.values += hostile::ggufValue(key, typeU32, hostile::raw(value.get<std::uint32_t>()));
     }
     for (const auto& [name, tensor] : all) {
         std::vector<float> values = tensor.values;

@@ -46,7 +46,8 @@ struct TinyLlama
     void write(const std::filesystem::path& folder) const;
     void write(const std::filesystem::path& folder, const Json& config) const;
     /// The same model as llama.cpp's converter lays it: other names, rows of q and k in rotary pairs. No tokenizer.
-    void writeGguf(const std::filesystem::path& file) const;
+    /// `changes` sets metadata values (integers, floats, texts), null removes one.
+    void writeGguf(const std::filesystem::path& file, const Json& changes = Json::object()) const;
 
     /// Sees the input of a linear by its name, ids x columns.
     using Observer = std::function<void(const std::string& linear, const Matrix<double>& X)>;
