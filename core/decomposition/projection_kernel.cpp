@@ -191,7 +191,7 @@ ProjectionBasis projectionBasis(const Device& device, const Matrix<double>& W, c
     QrFactors reduced;
     if (tall)
         reduced = device.qr(W);
-    FrameBuilder builder(device, tall ? std::move(reduced.R) : W);
+    FrameBuilder builder(device, tall ? std::move(reduced.R) : Matrix<double>(W));
 
     ProjectionBasis basis;
     basis.secondMoment = metric.secondMoment;

@@ -43,7 +43,9 @@ void checkParameters(const Method& method, const MethodParameters& parameters)
 {
     const std::vector<ParameterInfo> known = method.parameters();
     std::vector<std::string_view> seen;
-    for (const auto& [name, value] : parameters) {
+    for (const auto& parameter : parameters) {
+        const std::string_view name = parameter.first;
+        const double value = parameter.second;
         const auto info =
             std::find_if(known.begin(), known.end(), [&](const ParameterInfo& entry) { return entry.name == name; });
         if (info == known.end()) {

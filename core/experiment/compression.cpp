@@ -144,6 +144,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
     const bool keep = m_job.recipe.sequential == SequentialMode::Dense;
     const std::vector<TapTask> tasks = tapTasks(m_job, [](std::size_t) { return true; });
     std::vector<LinearShape> shapes;
+    shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
         shapes.push_back(largestShape(task));
     std::size_t done = 0;
@@ -189,6 +190,7 @@ void Compression::compressDense(const AllocationPlan& plan, RunJournal& journal)
     const std::vector<TapTask> tasks =
         tapTasks(m_job, [&](std::size_t position) { return !journal.finished(position); });
     std::vector<LinearShape> shapes;
+    shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
         shapes.push_back(largestShape(task));
     runOnPool(m_job, shapes, [&](std::size_t index) {

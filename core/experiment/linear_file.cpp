@@ -210,6 +210,7 @@ void writeLinearFile(const std::filesystem::path& file, const std::string& finge
 {
     const std::vector<Part> parts = partsOf(record, storage);
     std::vector<TensorPlan> plans;
+    plans.reserve(parts.size());
     for (const Part& part : parts)
         plans.push_back(part.plan);
     const auto dataOf = [&](const std::string& name) -> std::span<const std::byte> {

@@ -44,6 +44,8 @@ bool isPythonSpace(char32_t value)
 bool isBlank(std::string_view row)
 {
     for (std::size_t at = 0; at < row.size();) {
+        if (validLength(row, at) == 0)
+            return false;
         const CodePoint point = codePointAt(row, at);
         if (!isPythonSpace(point.value))
             return false;

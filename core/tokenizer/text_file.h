@@ -15,7 +15,8 @@ std::string readText(const std::filesystem::path& path);
 
 /// The lines of a file read as data-set rows and joined by two newlines, which gives the WikiText text of the
 /// compression papers: a line of white space only is an empty row, every other row keeps its newline; one newline at
-/// the end of the file ends the last row. White space is that of Python's str.strip.
+/// the end of the file ends the last row. White space is that of Python's str.strip; bytes
+/// that are not UTF-8 are none.
 std::string joinRows(std::string_view fileContent);
 
 } // namespace rankwright
