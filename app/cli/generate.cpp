@@ -20,10 +20,15 @@ struct Options
     PassChoice pass;
 };
 
-GenerationResult generate(Session& session, const Options& options, const std::string& path, bool show)
+Model openChecked(const std::string& path)
 {
-    const Model model = Model::open(path);
+    Model model = Model::open(path);
     model.requireFinite();
+    return model;
+}
+
+GenerationResult generate(Session& session, const Options& options, const Model& model, bool show)
+{
     TextSink sink;
     TaskContext context = session.context();
     if (show) {
@@ -65,12 +70,15 @@ std::size_t commonTokens(const GenerationResult& a, const GenerationResult& b)
 void run(Session& session, const Options& options)
 {
     const bool side = !options.against.empty();
+    // Both before the first output, so that an error comes alone.
+    const Model first = openChecked(options.model);
+    const std::optional<Model> second = side ? std::optional(openChecked(options.against)) : std::nullopt;
     if (session.json) {
-        const GenerationResult result = generate(session, options, options.model, false);
+        const GenerationResult result = generate(session, options, first, false);
         Json json = toJson(options.model, result);
         json["prompt"] = options.prompt;
         if (side) {
-            const GenerationResult other = generate(session, options, options.against, false);
+            const GenerationResult other = generate(session, options, *second, false);
             json["against"] = toJson(options.against, other);
             json["commonTokens"] = commonTokens(result, other);
         }
@@ -78,9 +86,9 @@ void run(Session& session, const Options& options)
         session.out.json(json);
         return;
     }
-    const auto show = [&](const std::string& model) {
+    const auto show = [&](const std::string& name, const Model& model) {
         if (side)
-            session.out.write(model + ":\n");
+            session.out.write(name + ":\n");
         session.out.write(options.prompt);
         session.out.flush();
         GenerationResult result = generate(session, options, model, true);
@@ -90,11 +98,11 @@ void run(Session& session, const Options& options)
             fmt::print(stderr, "{}\n", speed(result));
         return result;
     };
-    const GenerationResult result = show(options.model);
+    const GenerationResult result = show(options.model, first);
     if (!side)
         return;
     session.out.write("\n");
-    const GenerationResult other = show(options.against);
+    const GenerationResult other = show(options.against, *second);
     session.out.write(fmt::format("\n{} {}; {} {}; the first {} tokens are equal\n", options.model, speed(result),
                                   options.against, speed(other), commonTokens(result, other)));
 }

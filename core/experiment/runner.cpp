@@ -102,7 +102,8 @@ private:
                 m_result.linears = m_journal->outcomes();
             m_store.finishRun(m_result.id, state, m_result, error);
         } catch (const std::exception& exception) {
-            logError(std::string("the end of the run could not be recorded: ") + exception.what());
+            // The error that ended the run is the one to be told.
+            logWarning(std::string("the end of the run could not be recorded: ") + exception.what());
         }
     }
 
