@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <malloc.h>
 
 namespace rankwright {
 
@@ -117,6 +118,8 @@ const BlockWeights& ExportedWeights::block(std::size_t index)
 {
     if (!m_block || m_blockIndex != index) {
         m_block.reset();
+        // glibc before 2.38 seldom finds a freed aligned chunk again: without this every block stayed resident.
+        ::malloc_trim(0);
         m_block = m_model.loadBlock(index);
         m_blockIndex = index;
     }

@@ -1,8 +1,6 @@
 """Llama with linears stored as low-rank factors, for transformers 4.45 and later.
 
 The stock classes build the model; the linears that config.json lists under "rankwright" are then swapped for factored ones.
-Configuration and model share one file, because transformers 4 cannot import one file of a folder from another when the name of
-the folder holds a dot.
 """
 
 import torch

@@ -1,5 +1,7 @@
-// Exports the demo model with replaced linears in a process of its own, for the tests that kill it or take its disk
-// away. Usage: export_helper FOLDER [FILE-SIZE-LIMIT]
+// Exports in a process of its own, for the tests that kill it, take its disk away or measure its memory.
+// export_helper FOLDER [FILE-SIZE-LIMIT]: the demo model with replaced linears.
+// export_helper --peak MODEL FOLDER MEMORY-LIMIT: MODEL as it is, dense; prints the peak resident memory in bytes.
+#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "tests/export/export_support.h"
 
@@ -10,6 +12,13 @@
 int main(int argc, char** argv)
 {
     using namespace rankwright;
+    if (argc == 5) {
+        const Model model = Model::open(argv[2]);
+        const ExportOptions options{.format = ExportFormat::Dense, .memoryLimit = std::stoul(argv[4])};
+        exportModel(model, *makeCpuDevice(), argv[3], options, {});
+        std::cout << peakResidentMemory() << std::endl;
+        return 0;
+    }
     if (argc > 2) {
         // A write past the limit then fails as on a full disk, instead of ending the process.
         std::signal(SIGXFSZ, SIG_IGN);

@@ -1,5 +1,6 @@
 #include "tests/export/transformers_check.h"
 
+#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -26,6 +27,22 @@ class TestExportSmolLm2 : public QObject
     Q_OBJECT
 
 private slots:
+    void memoryStaysWithinItsLimit()
+    {
+        // The head alone takes 108 MiB in float32, all weights 513 MiB.
+        constexpr std::size_t limit = std::size_t{192} << 20U;
+        const QTemporaryDir folder;
+        QProcess process;
+        process.start(QStringLiteral(EXPORT_HELPER),
+                      {QStringLiteral("--peak"), qEnvironmentVariable("RANKWRIGHT_SMOLLM2"),
+                       folder.filePath(QStringLiteral("out")), QString::number(limit)});
+        QVERIFY(process.waitForFinished(240000));
+        QVERIFY2(process.exitCode() == 0, process.readAllStandardError().constData());
+        const std::size_t peak = process.readAllStandardOutput().trimmed().toULongLong();
+        qInfo("peak resident memory %zu MiB with a limit of %zu MiB", peak >> 20U, limit >> 20U);
+        QVERIFY(peak > 0 && peak <= limit);
+    }
+
     void ggufExportsLoadInTransformers()
     {
         const fs::path gguf = qEnvironmentVariable("RANKWRIGHT_SMOLLM2").toStdString();
