@@ -49,6 +49,13 @@ std::string weightTypes(const Model& model)
     return result;
 }
 
+/// Of the structure the linear has; a dense one would be stored in plain factors.
+std::size_t breakEvenRankOf(const LinearInfo& linear)
+{
+    return breakEvenRank(linear.structure == StructureKind::Dense ? StructureKind::Factors : linear.structure,
+                         linear.shape);
+}
+
 /// What kind of tokenizer, or why it cannot be used: a model without one can still be looked at.
 std::string tokenizerText(const Model& model, bool& usable)
 {
@@ -78,7 +85,7 @@ Json toJson(const Model& model)
                            {"dtype", dtypeName(linear.dtype)},
                            {"parameters", storedParameters(linear)},
                            {"denseParameters", linear.shape.parameters()},
-                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, linear.shape)},
+                           {"breakEvenRank", breakEvenRankOf(linear)},
                            {"structure", structureName(linear.structure)},
                            {"rank", linear.rank}});
     }
@@ -134,7 +141,7 @@ std::string linearTable(const Model& model, bool each)
                                         std::string(dtypeName(linear.dtype)),
                                         std::string(structureName(linear.structure)),
                                         linear.structure == StructureKind::Dense ? "" : ranks,
-                                        std::to_string(breakEvenRank(StructureKind::Factors, linear.shape)),
+                                        std::to_string(breakEvenRankOf(linear)),
                                         grouped(parameters)};
     };
     std::vector<Table::Column> columns = {

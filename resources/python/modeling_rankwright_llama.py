@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# This file travels with exported weights, so it is free for any use under Apache-2.0, unlike the program that writes it.
 """Llama with linears stored as low-rank factors, for transformers 4.45 and later.
 
 The stock classes build the model; the linears that config.json lists under "rankwright" are then swapped for factored ones.
