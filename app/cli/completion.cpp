@@ -70,7 +70,7 @@ std::string bashScript(const CLI::App& program)
     for (const CLI::App* command : allCommands(program)) {
         const std::string verb = verbPath(*command);
         for (const std::string& name : verbNames(*command))
-            verbs.push_back(verb + '/' + name);
+            verbs.push_back(fmt::format("{}/{}", verb, name));
         std::vector<std::string> all = verbNames(*command);
         const std::vector<std::string> options = optionNames(*command);
         all.insert(all.end(), options.begin(), options.end());

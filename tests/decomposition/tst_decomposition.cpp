@@ -314,9 +314,11 @@ private slots:
             QVERIFY(hasEvent(*analysis, "singularStatistics", 27.0));
             for (const double loss : analysis->lossAtEveryRank())
                 QVERIFY(std::isfinite(loss));
-            for (std::size_t r = 1; r <= 20; ++r)
-                for (const double value : analysis->factorize(r).A.span())
+            for (std::size_t r = 1; r <= 20; ++r) {
+                const Factorisation factors = analysis->factorize(r);
+                for (const double value : factors.A.span())
                     QVERIFY(std::isfinite(value));
+            }
         }
         const auto analysis = analyze("whitened-svd", W, &statistics);
         for (std::size_t r = 0; r < 20; ++r)
