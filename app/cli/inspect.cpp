@@ -40,6 +40,7 @@ std::string weightTypes(const Model& model)
     for (const TensorInfo& tensor : model.checkpoint().tensors())
         bytes[dtypeName(tensor.dtype)] += tensor.bytes;
     std::vector<std::pair<std::size_t, std::string_view>> order;
+    order.reserve(bytes.size());
     for (const auto& [name, size] : bytes)
         order.emplace_back(size, name);
     std::ranges::sort(order, std::greater());

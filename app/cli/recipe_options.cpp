@@ -149,9 +149,9 @@ Recipe makeRecipe(const RecipeChoice& choice)
     change(recipe.method, choice.method, "--method",
            [](const std::string& name) { return std::string(findMethod(name).name()); });
     for (const std::string& text : choice.parameters) {
-        const auto [name, value] = splitAssignment("--parameter", text);
-        std::erase_if(recipe.parameters, [&](const auto& parameter) { return parameter.first == name; });
-        recipe.parameters.emplace_back(name, parseNumber("--parameter", value));
+        const auto given = splitAssignment("--parameter", text);
+        std::erase_if(recipe.parameters, [&](const auto& parameter) { return parameter.first == given.first; });
+        recipe.parameters.emplace_back(given.first, parseNumber("--parameter", given.second));
     }
     recipe.keptRatio = choice.keep.value_or(recipe.keptRatio);
     change(recipe.allocation, choice.allocation, "--allocation", asIs);
