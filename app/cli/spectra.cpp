@@ -43,6 +43,7 @@ struct Spectrum
 std::vector<double> cumulativeEnergy(const std::vector<double>& singularValues)
 {
     std::vector<double> energy;
+    energy.reserve(singularValues.size());
     double sum = 0.0;
     for (const double value : singularValues)
         energy.push_back(sum += value * value);

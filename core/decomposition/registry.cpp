@@ -50,6 +50,7 @@ void checkParameters(const Method& method, const MethodParameters& parameters)
             std::find_if(known.begin(), known.end(), [&](const ParameterInfo& entry) { return entry.name == name; });
         if (info == known.end()) {
             std::vector<std::string_view> names;
+            names.reserve(known.size());
             for (const ParameterInfo& entry : known)
                 names.emplace_back(entry.name);
             if (names.empty())
