@@ -254,7 +254,8 @@ private slots:
         // With room again, the same command does it.
         const CliResult again = home.shell(call + u" --out exported"_s);
         QVERIFY2(again.code == 0, again.all().constData());
-        for (const Json& linear : again.json().at("linears"))
+        const Json answer = again.json();
+        for (const Json& linear : answer.at("linears"))
             QCOMPARE_JSON(linear.at("resumed"), true);
     }
 

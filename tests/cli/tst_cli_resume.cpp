@@ -169,7 +169,8 @@ private slots:
         // Once more in the same store: nothing is computed again.
         const CliResult again = a.run(longRun({u"--out"_s, u"out-2"_s}));
         QVERIFY2(again.code == 0, again.all().constData());
-        for (const Json& linear : again.json().at("linears"))
+        const Json answer = again.json();
+        for (const Json& linear : answer.at("linears"))
             QCOMPARE_JSON(linear.at("resumed"), true);
         QCOMPARE(difference(contentOf(a.path() / "out-2"), contentOf(a.path() / "out")), QString());
     }
