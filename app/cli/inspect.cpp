@@ -113,11 +113,6 @@ Json toJson(const Model& model)
             {"linears", std::move(linears)}};
 }
 
-std::string rangeText(std::size_t low, std::size_t high)
-{
-    return low == high ? std::to_string(low) : fmt::format("{}-{}", low, high);
-}
-
 /// One line per role, shape, dtype and structure; or per linear.
 std::string linearTable(const Model& model, bool each)
 {
@@ -161,10 +156,12 @@ std::string linearTable(const Model& model, bool each)
     columns.insert(columns.begin(), {{"role", Table::Align::Left}, {"blocks"}});
     Table table(columns);
     for (const auto& [key, group] : groups) {
-        auto row = cells(*group.first, rangeText(group.lowRank, group.highRank), group.parameters);
+        auto row = cells(*group.first, rangeText(std::to_string(group.lowRank), std::to_string(group.highRank)),
+                         group.parameters);
         const bool contiguous = *group.blocks.rbegin() - *group.blocks.begin() + 1 == group.blocks.size();
-        row.insert(row.begin(), contiguous ? rangeText(*group.blocks.begin(), *group.blocks.rbegin())
-                                           : fmt::format("{} blocks", group.blocks.size()));
+        row.insert(row.begin(),
+                   contiguous ? rangeText(std::to_string(*group.blocks.begin()), std::to_string(*group.blocks.rbegin()))
+                              : fmt::format("{} blocks", group.blocks.size()));
         row.insert(row.begin(), std::string(roleName(group.first->role)));
         table.row(row);
     }

@@ -93,6 +93,11 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& lines)
     return result;
 }
 
+std::string rangeText(const std::string& first, const std::string& last)
+{
+    return first == last ? first : first + "-" + last;
+}
+
 std::string grouped(std::size_t number)
 {
     std::string digits = std::to_string(number);

@@ -53,6 +53,8 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& lines)
 std::string grouped(std::size_t number);
 /// "81.25 %" of a share.
 std::string percent(double share);
+/// "12" of two equal texts, else "12-30".
+std::string rangeText(const std::string& first, const std::string& last);
 /// "8.3 s", "2 min 5 s", "1 h 12 min".
 std::string duration(double seconds);
 /// Width on a terminal, taking every code point as one column.

@@ -45,25 +45,31 @@ std::vector<Difference> recipeDifferences(const RunRecord& a, const RunRecord& b
     return differences;
 }
 
-struct TextPair
+/// What two runs have under one name; null where a run has none.
+template <typename Outcome>
+struct Pair
 {
     std::string name;
-    const EvaluationOutcome* a = nullptr;
-    const EvaluationOutcome* b = nullptr;
+    const Outcome* a = nullptr;
+    const Outcome* b = nullptr;
 };
+using TextPair = Pair<EvaluationOutcome>;
+using LinearPair = Pair<LinearOutcome>;
 
-/// Texts in the order of `a`, then those of `b` alone.
-std::vector<TextPair> textPairs(const RunResult& a, const RunResult& b)
+/// In the order of `a`, then those of `b` alone.
+template <typename Outcome>
+std::vector<Pair<Outcome>> pairsByName(const std::vector<Outcome>& a, const std::vector<Outcome>& b)
 {
-    std::vector<TextPair> pairs;
-    for (const EvaluationOutcome& evaluation : a.evaluations)
-        pairs.push_back({evaluation.name, &evaluation, nullptr});
-    for (const EvaluationOutcome& evaluation : b.evaluations) {
-        const auto found = std::ranges::find(pairs, evaluation.name, &TextPair::name);
+    std::vector<Pair<Outcome>> pairs;
+    pairs.reserve(a.size());
+    for (const Outcome& outcome : a)
+        pairs.push_back({outcome.name, &outcome, nullptr});
+    for (const Outcome& outcome : b) {
+        const auto found = std::ranges::find(pairs, outcome.name, &Pair<Outcome>::name);
         if (found != pairs.end())
-            found->b = &evaluation;
+            found->b = &outcome;
         else
-            pairs.push_back({evaluation.name, nullptr, &evaluation});
+            pairs.push_back({outcome.name, nullptr, &outcome});
     }
     return pairs;
 }
@@ -74,32 +80,10 @@ bool sameWindows(const TextPair& pair)
     return pair.a != nullptr && pair.b != nullptr && pair.a->original.windowNll == pair.b->original.windowNll;
 }
 
-struct LinearPair
+bool differs(const LinearPair& pair)
 {
-    std::string name;
-    const LinearOutcome* a = nullptr;
-    const LinearOutcome* b = nullptr;
-
-    bool differs() const
-    {
-        return a == nullptr || b == nullptr || a->rank != b->rank || a->structure != b->structure ||
-               a->measuredLoss != b->measuredLoss;
-    }
-};
-
-std::vector<LinearPair> linearPairs(const RunResult& a, const RunResult& b)
-{
-    std::vector<LinearPair> pairs;
-    for (const LinearOutcome& outcome : a.linears)
-        pairs.push_back({outcome.name, &outcome, nullptr});
-    for (const LinearOutcome& outcome : b.linears) {
-        const auto found = std::ranges::find(pairs, outcome.name, &LinearPair::name);
-        if (found != pairs.end())
-            found->b = &outcome;
-        else
-            pairs.push_back({outcome.name, nullptr, &outcome});
-    }
-    return pairs;
+    return pair.a == nullptr || pair.b == nullptr || pair.a->rank != pair.b->rank ||
+           pair.a->structure != pair.b->structure || pair.a->measuredLoss != pair.b->measuredLoss;
 }
 
 double compressedPerplexity(const EvaluationOutcome* evaluation)
@@ -138,7 +122,7 @@ std::string linearTable(const std::vector<LinearPair>& pairs)
     Table table(
         {{"linear", Table::Align::Left}, {"rank A"}, {"rank B"}, {"rel. error A"}, {"rel. error B"}, {"B - A"}});
     for (const LinearPair& pair : pairs) {
-        if (!pair.differs())
+        if (!differs(pair))
             continue;
         const bool two = pair.a != nullptr && pair.b != nullptr;
         table.row({pair.name, rankCell(pair.a), rankCell(pair.b), errorCell(pair.a), errorCell(pair.b),
@@ -155,7 +139,7 @@ Json comparisonToJson(const RunRecord& a, const RunRecord& b)
     for (const Difference& difference : recipeDifferences(a, b))
         recipe.push_back({{"key", difference.key}, {"a", difference.a}, {"b", difference.b}});
     Json perplexities = Json::array();
-    for (const TextPair& pair : textPairs(a.result, b.result)) {
+    for (const TextPair& pair : pairsByName(a.result.evaluations, b.result.evaluations)) {
         const EvaluationOutcome& either = pair.a != nullptr ? *pair.a : *pair.b;
         perplexities.push_back({{"text", pair.name},
                                 {"sameWindows", sameWindows(pair)},
@@ -164,7 +148,7 @@ Json comparisonToJson(const RunRecord& a, const RunRecord& b)
                                 {"b", compressedPerplexity(pair.b)}});
     }
     Json linears = Json::array();
-    for (const LinearPair& pair : linearPairs(a.result, b.result))
+    for (const LinearPair& pair : pairsByName(a.result.linears, b.result.linears))
         linears.push_back({{"name", pair.name},
                            {"rank", both(pair, [](const LinearOutcome& o) { return o.rank; })},
                            {"structure", both(pair, [](const LinearOutcome& o) { return structureName(o.structure); })},
@@ -199,7 +183,7 @@ std::string comparisonToText(const RunRecord& a, const RunRecord& b, bool everyL
     row("parameters", [](const RunRecord& r) { return grouped(r.result.parameters); });
     row("weights", [](const RunRecord& r) { return formatBytes(r.result.bytes); });
     row("time", [](const RunRecord& r) { return duration(r.summary.seconds); });
-    for (const TextPair& pair : textPairs(a.result, b.result)) {
+    for (const TextPair& pair : pairsByName(a.result.evaluations, b.result.evaluations)) {
         const bool comparable = pair.a == nullptr || pair.b == nullptr || sameWindows(pair);
         table.row({fmt::format("perplexity on {}{}", pair.name, comparable ? "" : " (not the same windows)"),
                    perplexityText(compressedPerplexity(pair.a)), perplexityText(compressedPerplexity(pair.b))});
@@ -207,8 +191,8 @@ std::string comparisonToText(const RunRecord& a, const RunRecord& b, bool everyL
     std::string text = table.text();
     if (a.result.modelFingerprint != b.result.modelFingerprint)
         text += "\nThe two runs compress different weights.\n";
-    const std::vector<LinearPair> pairs = linearPairs(a.result, b.result);
-    const auto differing = std::ranges::count_if(pairs, &LinearPair::differs);
+    const std::vector<LinearPair> pairs = pairsByName(a.result.linears, b.result.linears);
+    const auto differing = std::ranges::count_if(pairs, differs);
     if (differing == 0)
         return text + fmt::format("\nAll {} linears are equal.\n", pairs.size());
     if (everyLinear)

@@ -49,15 +49,6 @@ Json evaluationToJson(const EvaluationOutcome& evaluation)
             {"compressedNll", evaluation.compressed.windowNll}};
 }
 
-/// "12" or "12-30"; of relative errors and ranks.
-template <typename T>
-std::string range(T low, T high, const char* format)
-{
-    const std::string first = fmt::format(fmt::runtime(format), low);
-    const std::string last = fmt::format(fmt::runtime(format), high);
-    return first == last ? first : first + "-" + last;
-}
-
 /// The part of a linear's name after its block: "self_attn.q_proj".
 std::string nameInBlock(const std::string& name)
 {
@@ -134,9 +125,10 @@ std::string roleTable(const std::vector<LinearOutcome>& linears)
         const Group& group = groups[name];
         const auto count = static_cast<double>(group.count);
         table.row({name, std::to_string(group.count), group.dense > 0 ? std::to_string(group.dense) : "",
-                   range(group.lowRank, group.highRank, "{}"), grouped(group.kept),
+                   rangeText(std::to_string(group.lowRank), std::to_string(group.highRank)), grouped(group.kept),
                    percent(static_cast<double>(group.kept) / static_cast<double>(group.all)),
-                   fmt::format("{:.4f}", group.sum / count), range(group.low, group.high, "{:.4f}"),
+                   fmt::format("{:.4f}", group.sum / count),
+                   rangeText(fmt::format("{:.4f}", group.low), fmt::format("{:.4f}", group.high)),
                    group.heldOutCount > 0
                        ? fmt::format("{:.4f}", group.heldOut / static_cast<double>(group.heldOutCount))
                        : ""});

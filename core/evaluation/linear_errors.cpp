@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/evaluation/evaluation.h"
+#include "core/model/forward_buffers.h"
 
 #include <algorithm>
 #include <array>
@@ -11,9 +12,6 @@
 namespace rankwright {
 
 namespace {
-
-/// Rows of X in one call. Fixed, so that the same BLAS calls are made with any number of threads.
-constexpr std::size_t rowsAtOnce = 512;
 
 bool sameMatrix(const Matrix<float>& a, const Matrix<float>& b)
 {
@@ -95,7 +93,7 @@ public:
         const std::size_t limit = effectiveMemoryLimit(options);
         m_expansions = std::clamp<std::size_t>(limit / 4 / expansion, 1, effectiveThreads(options));
         const std::size_t used = 2 * *std::ranges::max_element(blockBytes) + m_expansions * expansion +
-                                 m_workers.size() * 2 * rowsAtOnce * widest * sizeof(float);
+                                 m_workers.size() * 2 * rowsPerCall * widest * sizeof(float);
         m_options = options;
         m_options.memoryLimit = limit > used ? limit - used : 1;
     }
@@ -161,8 +159,8 @@ private:
     double squaredOutput(const LinearWeights& weights, ConstMatrixView<float> X, Worker& worker) const
     {
         double sum = 0;
-        for (std::size_t first = 0; first < X.rows; first += rowsAtOnce) {
-            const std::size_t rows = std::min(rowsAtOnce, X.rows - first);
+        for (std::size_t first = 0; first < X.rows; first += rowsPerCall) {
+            const std::size_t rows = std::min(rowsPerCall, X.rows - first);
             worker.Y.reshape(rows, weights.shape().rows);
             applyLinear(m_device, weights, X.rowRange(first, rows), worker.Y.view(), worker.linear);
             sum += sumOfSquares(worker.Y.view());

@@ -1,8 +1,8 @@
 #include "core/base/error.h"
+#include "core/base/stopwatch.h"
 #include "core/compute/elementwise.h"
 #include "core/evaluation/evaluation.h"
 
-#include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
@@ -15,7 +15,7 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
     if (windows.ids.empty() || windows.ids.front().size() < 2)
         throw Error(ErrorKind::InvalidArgument,
                     "a perplexity needs at least one window of at least two tokens; take shorter windows or more text");
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const std::size_t length = windows.ids.front().size();
     PerplexityResult result;
     result.windows = windows.ids.size();
@@ -40,7 +40,7 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
         });
     const double total = std::accumulate(result.windowNll.begin(), result.windowNll.end(), 0.0);
     result.perplexity = std::exp(total / static_cast<double>(result.predictedTokens));
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result.seconds = watch.seconds();
     result.tokensPerSecond = static_cast<double>(result.windows * length) / result.seconds;
     return result;
 }

@@ -2,25 +2,12 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/stopwatch.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 
 namespace rankwright {
-
-namespace {
-
-class Stopwatch
-{
-public:
-    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - m_start).count(); }
-
-private:
-    std::chrono::steady_clock::time_point m_start = std::chrono::steady_clock::now();
-};
-
-} // namespace
 
 /// A linear as the methods take it.
 struct Compression::Loaded

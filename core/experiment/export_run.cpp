@@ -7,7 +7,7 @@
 
 namespace rankwright {
 
-Json modelCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)
+Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)
 {
     const Method& method = findMethod(recipe.method);
     Json parameters = Json::object();
@@ -64,12 +64,12 @@ ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, 
             ErrorKind::Mismatch,
             fmt::format("the weights are not those that run {} compressed; put them back or compress again", run),
             {.file = recipe.model});
-    const ExportOptions options{
-        .format = target.format,
-        .dtype = target.dtype,
-        .card = modelCard(recipe, record.result, recipe.calibration ? recipe.calibration->count : 0),
-        .threads = target.pass.threads,
-        .memoryLimit = target.pass.memoryLimit};
+    const ExportOptions options{.format = target.format,
+                                .dtype = target.dtype,
+                                .card =
+                                    runCard(recipe, record.result, recipe.calibration ? recipe.calibration->count : 0),
+                                .threads = target.pass.threads,
+                                .memoryLimit = target.pass.memoryLimit};
     ExportResult result = exportModel(model.withLinears(runLinears(record.result.folder, record.result.fingerprint)),
                                       device, target.folder, options, context);
     store.recordArtefact(run, "export", result.folder, result.bytes);

@@ -9,7 +9,7 @@
 namespace rankwright {
 
 /// What the model card of an export states of a run. `calibrationWindows` are those that were used; 0: not known.
-Json modelCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows);
+Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows);
 
 /// Where and how a kept run is exported.
 struct RunExport

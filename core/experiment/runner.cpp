@@ -3,13 +3,13 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/stopwatch.h"
 #include "core/base/version.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/run_folder.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <mutex>
 #include <optional>
@@ -112,10 +112,9 @@ private:
     {
         m_context.checkStop();
         m_context.report(name, {}, 0, 0);
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         work();
-        m_result.stageSeconds.emplace_back(
-            name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        m_result.stageSeconds.emplace_back(name, watch.seconds());
     }
 
     /// Everything that can be wrong with model and texts is found here, before hours of work.
@@ -206,20 +205,20 @@ private:
         });
 
         m_context.checkStop();
-        const auto start = std::chrono::steady_clock::now();
+        const Stopwatch watch;
         if (!plan) {
             compression.analyseAll(items);
             plan = allocate(m_recipe.allocation, m_recipe.structure, m_recipe.keptRatio, items);
             writePlan(m_result.folder, m_result.fingerprint, *plan);
         }
-        const std::chrono::duration<double> planning = std::chrono::steady_clock::now() - start;
+        const double planning = watch.seconds();
         m_journal->resume(*plan);
         if (sequential)
             compression.compressSequential(*plan, *m_calibrationWindows, m_options, *m_journal);
         else
             compression.compressDense(*plan, *m_journal);
-        const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
-        splitSeconds(planning.count(), all.count(), compression.seconds());
+        const double all = watch.seconds();
+        splitSeconds(planning, all, compression.seconds());
 
         m_result.linears = m_journal->outcomes();
         sumUp();
@@ -325,7 +324,7 @@ private:
         const ExportOptions options{
             .format = exportFormatFromName(m_recipe.exportFormat),
             .dtype = m_recipe.exportDType,
-            .card = modelCard(m_recipe, m_result, m_calibrationWindows ? m_calibrationWindows->ids.size() : 0),
+            .card = runCard(m_recipe, m_result, m_calibrationWindows ? m_calibrationWindows->ids.size() : 0),
             .threads = m_recipe.threads,
             .memoryLimit = m_recipe.memoryLimit};
         const ExportResult exported = exportModel(compressed(), *m_device, m_recipe.out, options, m_context);

@@ -218,7 +218,7 @@ Matrix<float> ExportedWeights::dense(const LinearWeights& weights) const
     // Fixed parts, so that the bytes do not depend on the number of threads.
     constexpr std::size_t partRows = 512;
     const LinearShape shape = weights.shape();
-    const std::size_t threads = m_options.threads != 0 ? m_options.threads : processorCount();
+    const std::size_t threads = effectiveThreads({.threads = m_options.threads, .memoryLimit = 0, .scratchFolder = {}});
     Matrix<float> W(shape.rows, shape.columns);
     parallelFor((shape.rows + partRows - 1) / partRows, threads, [&](std::size_t index, std::size_t) {
         const std::size_t first = index * partRows;

@@ -2,6 +2,7 @@
 
 #include "core/model/forward.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace rankwright {
@@ -12,6 +13,30 @@ inline constexpr std::size_t rowsPerCall = 512;
 inline constexpr std::size_t queriesPerCall = 128;
 /// Vocabulary entries of one call of the head.
 inline constexpr std::size_t logitColumns = 8192;
+
+/// Elements that the buffers of a block hold for every row of a call, beside keys, values and scores.
+inline std::size_t floatsPerRow(const ModelConfig& config)
+{
+    return 2 * config.hiddenSize + 2 * config.heads * config.headWidth + 2 * config.intermediateSize;
+}
+
+/// Bytes of the whole head in float32.
+inline std::size_t headBytes(const ModelConfig& config)
+{
+    return config.vocabularySize * config.hiddenSize * sizeof(float);
+}
+
+/// Whether Head holds the whole head under a limit in bytes; else every thread reads it part by part.
+inline bool holdsHead(const ModelConfig& config, std::size_t memoryLimit)
+{
+    return headBytes(config) <= memoryLimit / 3;
+}
+
+/// Bytes of the part of the head that a thread reads at once.
+inline std::size_t headPartBytes(const ModelConfig& config)
+{
+    return std::min(logitColumns, config.vocabularySize) * config.hiddenSize * sizeof(float);
+}
 
 /// Storage that only grows; content is unspecified.
 class GrowingMatrix

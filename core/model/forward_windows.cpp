@@ -34,11 +34,10 @@ struct PassPlan
 std::size_t scratchBytes(const ModelConfig& config, std::size_t length, bool observed)
 {
     const std::size_t rows = observed ? length : std::min(length, rowsPerCall);
-    const std::size_t queries = config.heads * config.headWidth;
     const std::size_t keys = config.keyValueHeads * config.headWidth;
-    const std::size_t perRow = 2 * config.hiddenSize + 2 * queries + 2 * config.intermediateSize;
     const std::size_t scores = config.heads / config.keyValueHeads * queriesPerCall * length;
-    return (rows * perRow + 2 * length * keys + scores + Head::chunkRows * config.vocabularySize) * sizeof(float);
+    return (rows * floatsPerRow(config) + 2 * length * keys + scores + Head::chunkRows * config.vocabularySize) *
+           sizeof(float);
 }
 
 /// Batches bring every block in again; states past the memory are written and read for every block. The one that moves
@@ -49,10 +48,7 @@ PassPlan planPass(const Model& model, std::size_t windows, std::size_t length, s
     const ModelConfig& config = model.config();
     const std::size_t state = length * config.hiddenSize * sizeof(float);
     const std::size_t allBlocks = model.linearParameterCount() * sizeof(float);
-    // As Head does it: held, or a part of it read by every thread.
-    std::size_t head = config.vocabularySize * config.hiddenSize * sizeof(float);
-    if (head > limit / 3)
-        head = threads * std::min(logitColumns, config.vocabularySize) * config.hiddenSize * sizeof(float);
+    const std::size_t head = holdsHead(config, limit) ? headBytes(config) : threads * headPartBytes(config);
     const std::size_t fixed = allBlocks / config.blocks + head + threads * scratchBytes(config, length, observed);
     const std::size_t available = limit > fixed ? limit - fixed : 0;
     const std::size_t fitting = std::max(threads, available / state);

@@ -2,22 +2,17 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/stopwatch.h"
 #include "core/compute/elementwise.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <utility>
 
 namespace rankwright {
 
 namespace {
-
-double secondsSince(std::chrono::steady_clock::time_point start)
-{
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// The forward pass of one growing sequence.
 class Sequence
@@ -37,9 +32,7 @@ public:
         const std::size_t width = config.keyValueHeads * config.headWidth;
         const std::size_t caches = 2 * config.blocks * capacity * width * sizeof(float);
         const std::size_t rows = std::min(longestStep, rowsPerCall * m_scratch.threads());
-        const std::size_t perRow =
-            2 * config.hiddenSize + 2 * config.heads * config.headWidth + 2 * config.intermediateSize;
-        const std::size_t states = (longestStep * config.hiddenSize + rows * perRow) * sizeof(float);
+        const std::size_t states = (longestStep * config.hiddenSize + rows * floatsPerRow(config)) * sizeof(float);
         const std::size_t used = caches + states + m_head.bytes() + m_scratch.threads() * m_head.chunkBytes(1);
         if (used > m_limit)
             throw Error(ErrorKind::Memory,
@@ -119,6 +112,8 @@ public:
     void add(std::int32_t id)
     {
         m_ids.push_back(id);
+        if (!m_sink)
+            return;
         std::string text = m_tokenizer.decode(m_ids);
         constexpr std::string_view replacement = "\uFFFD";
         if (!text.ends_with(replacement))
@@ -166,7 +161,7 @@ std::vector<std::int32_t> promptTokens(const Tokenizer& tokenizer, const std::st
 GenerationResult generateGreedy(const Model& model, const Device& device, const std::string& prompt, std::size_t tokens,
                                 const PassOptions& options, const TaskContext& context, const TextSink& sink)
 {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const std::shared_ptr<const Tokenizer> tokenizer = model.tokenizer();
     const ErrorContext where{.file = model.checkpoint().path()};
     GenerationResult result;
@@ -190,7 +185,7 @@ GenerationResult generateGreedy(const Model& model, const Device& device, const 
     Sequence sequence(model, device, result.prompt.size() + tokens, result.prompt.size(), options);
     TextStream text(*tokenizer, result.prompt, sink);
     std::int32_t next = sequence.next(result.prompt, context);
-    result.promptSeconds = secondsSince(start);
+    result.promptSeconds = watch.seconds();
     while (true) {
         result.generated.push_back(next);
         result.ended = std::ranges::find(ends, next) != ends.end();
@@ -203,7 +198,7 @@ GenerationResult generateGreedy(const Model& model, const Device& device, const 
         next = sequence.next(std::span(&next, 1), context);
     }
     result.text = text.finish();
-    result.seconds = secondsSince(start);
+    result.seconds = watch.seconds();
     if (result.generated.size() > 1)
         result.tokensPerSecond =
             static_cast<double>(result.generated.size() - 1) / (result.seconds - result.promptSeconds);

@@ -14,8 +14,7 @@ Head::Head(const Model& model, const Device& device, std::size_t memoryLimit)
     , m_norm(model.finalNorm())
 {
     const ModelConfig& config = model.config();
-    const std::size_t held = config.vocabularySize * config.hiddenSize * sizeof(float);
-    if (memoryLimit != 0 && held > memoryLimit / 3)
+    if (memoryLimit != 0 && !holdsHead(config, memoryLimit))
         return;
     m_weights.reshape(config.vocabularySize, config.hiddenSize);
     model.readHead(0, config.vocabularySize, m_weights.view());
@@ -69,8 +68,8 @@ std::size_t Head::bytes() const
 std::size_t Head::chunkBytes(std::size_t rows) const
 {
     const ModelConfig& config = m_model.config();
-    const std::size_t read = m_weights.empty() ? std::min(logitColumns, config.vocabularySize) * config.hiddenSize : 0;
-    return (std::min(rows, chunkRows) * (config.vocabularySize + config.hiddenSize) + read) * sizeof(float);
+    const std::size_t read = m_weights.empty() ? headPartBytes(config) : 0;
+    return std::min(rows, chunkRows) * (config.vocabularySize + config.hiddenSize) * sizeof(float) + read;
 }
 
 } // namespace rankwright

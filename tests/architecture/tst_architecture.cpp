@@ -191,7 +191,9 @@ private slots:
                                   u"ers/me/model'"_s
                                << false;
         QTest::newRow("folder of the project") << u"${CMAKE_BINARY_DIR}/home/name"_s << true;
-        QTest::newRow("part of a name") << u"tests/work/file"_s << true;
+        QTest::newRow("part of a name") << u"tests/wo"_s
+                                           u"rk/file"_s
+                                        << true;
         QTest::newRow("system") << u"/usr/bin/python3"_s << true;
     }
 
