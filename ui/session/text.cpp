@@ -1,0 +1,22 @@
+#include "ui/session/text.h"
+
+#include <QFile>
+
+namespace rankwright::ui {
+
+QString toQString(std::string_view utf8)
+{
+    return QString::fromUtf8(utf8.data(), static_cast<qsizetype>(utf8.size()));
+}
+
+QString toQString(const std::filesystem::path& path)
+{
+    return QFile::decodeName(path.c_str());
+}
+
+std::filesystem::path toPath(const QString& path)
+{
+    return {QFile::encodeName(path).toStdString()};
+}
+
+} // namespace rankwright::ui

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <QString>
+
+#include <filesystem>
+#include <string_view>
+
+namespace rankwright::ui {
+
+// The engine speaks UTF-8 and paths, the window speaks QString.
+
+QString toQString(std::string_view utf8);
+QString toQString(const std::filesystem::path& path);
+std::filesystem::path toPath(const QString& path);
+
+} // namespace rankwright::ui
