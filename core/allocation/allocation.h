@@ -18,6 +18,9 @@ struct AllocationItem
     std::vector<double> loss;        ///< loss at rank 0 .. min(m, n); may be empty for Uniform
     double weight = 1.0;             ///< multiplies the loss; relative loss: 1 / loss[0]
     std::optional<std::size_t> rank; ///< set by hand: kept as it is (above break-even: dense)
+
+    /// Takes a curve and weighs it by 1 / loss[0] (0 where that is 0), so that losses of all linears count alike.
+    void setRelativeLoss(std::vector<double> curve);
 };
 
 /// The planned rank of one linear.
@@ -46,6 +49,7 @@ std::vector<std::string_view> allocatorNames();
 /// loss saved per parameter falls to one global threshold (methods 25.7); with Factors, linears past break-even are
 /// stored dense and the surplus goes back to the pool. Deterministic. Throws Error(InvalidArgument) for an unknown
 /// allocator, a ratio outside (0, 1], an unknown hand-set name or a budget that rank 1 everywhere exceeds.
+/// For many plans of the same items make a RankPlanner.
 AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
                         const std::vector<AllocationItem>& items);
 

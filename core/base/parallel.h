@@ -31,6 +31,10 @@ private:
     bool m_abandoned = false;
 };
 
+/// Lets everything else go first: sets the priority of the calling thread, and of threads it starts from then on, to
+/// nice 10. For threads of a program with a window; where the system refuses, nothing changes.
+void lowerThreadPriority();
+
 /// Number of processors this process may use.
 std::size_t processorCount();
 

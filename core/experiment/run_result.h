@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,5 +56,10 @@ struct RunResult
     std::filesystem::path exportFolder;
     bool calibrationReused = false;
 };
+
+/// predictedLoss / totalEnergy; 0 for a linear without energy.
+double relativePredictedLoss(const LinearOutcome& outcome);
+/// Mean of relativePredictedLoss() over the linears, as PlanTotals::relativeLoss; NaN for none.
+double meanPredictedLoss(std::span<const LinearOutcome> linears);
 
 } // namespace rankwright

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/experiment/run_observer.h"
 #include "core/experiment/store.h"
 
 namespace rankwright {
@@ -18,7 +19,8 @@ struct RunPlaces
 /// Stages: open, allocate, calibrate, analyse, factorise, evaluate, export.
 /// Throws Error(InvalidArgument) before any work for a wrong recipe or an export folder that is not empty; any other
 /// Error, also that of a run that another process is at, leaves the run in the store as Failed or Cancelled.
-RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context);
+RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
+                    const RunObserver& observer = {});
 
 /// Replacements of a finished run, read from its folder one linear at a time, by any number of threads. Throws
 /// Error(NotFound) if the run is not finished, Error(Mismatch) if it is another one's folder, Error(Corrupt).
@@ -29,7 +31,9 @@ LinearSource runLinears(const std::filesystem::path& folder, const std::string& 
 /// rates of one thread. The order of magnitude, not a promise.
 struct RunEstimate
 {
-    double seconds = 0.0;
+    double seconds = 0.0; ///< sum of stageSeconds
+    /// "open", "calibrate", "analyse", "factorise", "evaluate", "export", as in RunResult.
+    std::vector<std::pair<std::string, double>> stageSeconds;
     std::size_t memory = 0;
     std::size_t disk = 0;
 };

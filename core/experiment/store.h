@@ -109,6 +109,12 @@ public:
     RunRecord run(std::int64_t id) const;
     /// Throws Error(NotFound) where none was recorded.
     std::vector<double> spectrum(std::int64_t run, const std::string& linear) const;
+    /// Deletes a run with all that is recorded of it, and the folder of its linears unless another run of the store has
+    /// the same fingerprint. Exports and statistics stay. Throws Error(NotFound); Error(InvalidArgument) for a run that
+    /// a process is at; Error(Io) where the folder could not be removed, the run being gone.
+    void deleteRun(std::int64_t run);
+    /// A number that is another one after every change of the store, also by other processes; costs microseconds.
+    std::int64_t changeCount() const;
     void setTags(std::int64_t run, const std::string& tags);
     void setNotes(std::int64_t run, const std::string& notes);
 

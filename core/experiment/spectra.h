@@ -1,0 +1,41 @@
+#pragma once
+
+#include "core/calibration/statistics.h"
+#include "core/decomposition/method.h"
+#include "core/model/model.h"
+
+#include <span>
+#include <vector>
+
+namespace rankwright {
+
+/// A linear of a model as the methods take it.
+struct LoadedLinear
+{
+    Matrix<double> W; ///< m x n; the float64 product where the checkpoint stores factors
+    std::vector<float> bias;
+};
+/// Throws as Model::readLinear().
+LoadedLinear loadLinear(const Model& model, const Device& device, const LinearInfo& info);
+
+/// What an analysis says of one linear before any rank is chosen.
+struct LinearSpectrum
+{
+    std::size_t linear = 0;             ///< LinearInfo::index
+    std::vector<double> singularValues; ///< Analysis::singularValues(), min(m, n)
+    std::vector<double> loss;           ///< at rank 0 .. min(m, n), in the measure of Analysis
+    bool exact = true;                  ///< false: `loss` is the method's planning curve
+    double totalEnergy = 0.0;           ///< loss of rank 0: ||W X||_F^2, or ||W||_F^2 without statistics
+    std::vector<NumericEvent> events;   ///< `linear` is the linear's name
+};
+
+/// Reads and analyses one linear. `statistics` are those of its tap, null for the weights alone. `exactCurve` asks for
+/// the loss of every rank also where the method has a cheaper curve to plan with (nsvd). Throws as Method::analyze().
+LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
+                             const MethodParameters& parameters, const LinearInfo& info,
+                             const TapStatistics* statistics, bool exactCurve);
+
+/// Share of the sum of squares up to and with each value; all ones where every value is zero.
+std::vector<double> cumulativeEnergy(std::span<const double> singularValues);
+
+} // namespace rankwright
