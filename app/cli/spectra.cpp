@@ -1,9 +1,9 @@
+#include "core/experiment/spectra.h"
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
-#include "core/decomposition/method.h"
 #include "core/experiment/places.h"
 #include "core/experiment/recipe.h"
 
@@ -32,26 +32,6 @@ struct Options
     MethodParameters parameters;
 };
 
-struct Spectrum
-{
-    const LinearInfo* linear = nullptr;
-    std::vector<double> singularValues;
-    std::vector<double> loss;
-    std::vector<double> energy; ///< share of the squared singular values up to and with each
-};
-
-std::vector<double> cumulativeEnergy(const std::vector<double>& singularValues)
-{
-    std::vector<double> energy;
-    energy.reserve(singularValues.size());
-    double sum = 0.0;
-    for (const double value : singularValues)
-        energy.push_back(sum += value * value);
-    for (double& value : energy)
-        value = sum > 0.0 ? value / sum : 1.0;
-    return energy;
-}
-
 std::vector<const LinearInfo*> chosenLinears(const Model& model, const std::vector<std::string>& patterns)
 {
     Recipe recipe;
@@ -69,24 +49,8 @@ std::vector<const LinearInfo*> chosenLinears(const Model& model, const std::vect
     return chosen;
 }
 
-Spectrum analyse(const Options& options, const Model& model, const Device& device, const LinearInfo& linear,
-                 const TapStatistics* statistics, const TaskContext& context)
-{
-    const LinearProblem problem{
-        .name = linear.name, .W = convertMatrix<double>(model.readDense(linear)), .statistics = statistics};
-    const auto analysis = options.method->analyze(device, problem, options.parameters);
-    for (const NumericEvent& event : analysis->events())
-        context.note(event);
-    Spectrum spectrum{.linear = &linear,
-                      .singularValues = analysis->singularValues(),
-                      .loss = analysis->lossAtEveryRank(),
-                      .energy = {}};
-    spectrum.energy = cumulativeEnergy(spectrum.singularValues);
-    return spectrum;
-}
-
-std::vector<Spectrum> analyseAll(const Options& options, const Model& model,
-                                 const std::vector<const LinearInfo*>& linears, const TaskContext& context)
+std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& model,
+                                       const std::vector<const LinearInfo*>& linears, const TaskContext& context)
 {
     const std::shared_ptr<const Device> device = options.pass.open();
     std::optional<CalibrationSet> calibration;
@@ -99,7 +63,7 @@ std::vector<Spectrum> analyseAll(const Options& options, const Model& model,
     for (std::size_t i = 0; i < linears.size(); ++i)
         byTap[linears[i]->tap].push_back(i);
     const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
-    std::vector<Spectrum> spectra(linears.size());
+    std::vector<LinearSpectrum> spectra(linears.size());
     std::atomic<std::size_t> done = 0;
     const BlasThreads one(1);
     parallelFor(taps.size(), effectiveThreads(options.pass.options()), [&](std::size_t index, std::size_t) {
@@ -109,40 +73,44 @@ std::vector<Spectrum> analyseAll(const Options& options, const Model& model,
             statistics.emplace(calibration->load(tap));
         for (const std::size_t position : positions) {
             context.checkStop();
-            spectra[position] =
-                analyse(options, model, *device, *linears[position], statistics ? &*statistics : nullptr, context);
+            spectra[position] = analyseLinear(model, *device, *options.method, options.parameters, *linears[position],
+                                              statistics ? &*statistics : nullptr, true);
+            for (const NumericEvent& event : spectra[position].events)
+                context.note(event);
             context.report("analyse", linears[position]->name, ++done, linears.size());
         }
     });
     return spectra;
 }
 
-Json toJson(const Options& options, const std::vector<Spectrum>& spectra)
+Json toJson(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
 {
     Json linears = Json::array();
-    for (const Spectrum& spectrum : spectra)
-        linears.push_back({{"name", spectrum.linear->name},
-                           {"rows", spectrum.linear->shape.rows},
-                           {"columns", spectrum.linear->shape.columns},
+    for (const LinearSpectrum& spectrum : spectra) {
+        const LinearInfo& linear = model.linears()[spectrum.linear];
+        linears.push_back({{"name", linear.name},
+                           {"rows", linear.shape.rows},
+                           {"columns", linear.shape.columns},
                            {"singularValues", spectrum.singularValues},
                            {"loss", spectrum.loss},
-                           {"energy", spectrum.energy},
-                           {"totalEnergy", spectrum.loss.front()},
+                           {"energy", cumulativeEnergy(spectrum.singularValues)},
+                           {"totalEnergy", spectrum.totalEnergy},
                            {"effectiveRank", effectiveRank(spectrum.singularValues)},
                            {"stableRank", stableRank(spectrum.singularValues)},
-                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, spectrum.linear->shape)}});
+                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, linear.shape)}});
+    }
     return {{"model", options.model}, {"method", options.method->name()}, {"linears", std::move(linears)}};
 }
 
 /// Relative error at the rank that keeps a share of the parameters as factors.
-std::string errorAt(const Spectrum& spectrum, double keptRatio)
+std::string errorAt(const LinearSpectrum& spectrum, LinearShape shape, double keptRatio)
 {
-    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, spectrum.linear->shape, keptRatio);
-    const double total = spectrum.loss.front();
+    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, shape, keptRatio);
+    const double total = spectrum.totalEnergy;
     return fmt::format("{:.4f}", total > 0.0 ? std::sqrt(std::max(spectrum.loss[rank], 0.0) / total) : 0.0);
 }
 
-std::string toText(const Options& options, const std::vector<Spectrum>& spectra)
+std::string toText(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
 {
     const bool weighted = options.method->needsStatistics();
     std::string result =
@@ -159,15 +127,17 @@ std::string toText(const Options& options, const std::vector<Spectrum>& spectra)
                  {"error at 0.8"},
                  {"at 0.6"},
                  {"at 0.4"}});
-    for (const Spectrum& spectrum : spectra)
-        table.row({spectrum.linear->name,
-                   fmt::format("{} x {}", spectrum.linear->shape.rows, spectrum.linear->shape.columns),
+    for (const LinearSpectrum& spectrum : spectra) {
+        const LinearInfo& linear = model.linears()[spectrum.linear];
+        table.row({linear.name, fmt::format("{} x {}", linear.shape.rows, linear.shape.columns),
                    fmt::format("{:.4g}", spectrum.singularValues.front()),
                    fmt::format("{:.4g}", spectrum.singularValues.back()),
                    fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
                    fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
-                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.linear->shape)),
-                   errorAt(spectrum, 0.8), errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
+                   std::to_string(breakEvenRank(StructureKind::Factors, linear.shape)),
+                   errorAt(spectrum, linear.shape, 0.8), errorAt(spectrum, linear.shape, 0.6),
+                   errorAt(spectrum, linear.shape, 0.4)});
+    }
     return result + table.text() +
            fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters\n",
                        weighted ? "output" : "weight");
@@ -226,12 +196,12 @@ void addSpectra(CLI::App& app, Session& session)
             const Model model = Model::open(options->model);
             model.requireFinite();
             const std::vector<const LinearInfo*> linears = chosenLinears(model, options->linears);
-            const std::vector<Spectrum> spectra = analyseAll(*options, model, linears, session.context());
+            const std::vector<LinearSpectrum> spectra = analyseAll(*options, model, linears, session.context());
             session.endProgress();
             if (session.json)
-                session.out.json(toJson(*options, spectra));
+                session.out.json(toJson(*options, model, spectra));
             else
-                session.out.write(toText(*options, spectra));
+                session.out.write(toText(*options, model, spectra));
         };
     });
 }

@@ -65,6 +65,12 @@ AllocatedRank describe(const RankCosts& costs, StructureKind structure, const Al
 
 } // namespace
 
+void AllocationItem::setRelativeLoss(std::vector<double> curve)
+{
+    loss = std::move(curve);
+    weight = !loss.empty() && loss.front() > 0.0 ? 1.0 / loss.front() : 0.0;
+}
+
 std::vector<std::string_view> allocatorNames()
 {
     return {kAllocators.begin(), kAllocators.end()};

@@ -4,7 +4,10 @@
 #include <atomic>
 #include <exception>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace rankwright {
@@ -70,6 +73,15 @@ void OrderedTurn::abandon()
     const std::lock_guard lock(m_mutex);
     m_abandoned = true;
     m_changed.notify_all();
+}
+
+void lowerThreadPriority()
+{
+    constexpr int nice = 10;
+    // On Linux the nice value belongs to a thread, and one that it starts inherits it. OpenBLAS keeps threads of its
+    // own, started once by whoever comes first: work of one BLAS thread per task does not touch them.
+    const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
+    ::setpriority(PRIO_PROCESS, thread, nice);
 }
 
 std::size_t processorCount()

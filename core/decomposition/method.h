@@ -62,6 +62,8 @@ public:
     virtual std::vector<double> lossAtEveryRank() const = 0;
     /// A monotone curve close to lossAtEveryRank() that costs little; allocators plan with it. Same length.
     virtual std::vector<double> planningCurve() const { return lossAtEveryRank(); }
+    /// Whether planningCurve() is lossAtEveryRank().
+    virtual bool planningIsExact() const { return true; }
     /// W_hat of the given rank (1 .. min(m, n)). Throws Error(InvalidArgument) for another rank.
     virtual Factorisation factorize(std::size_t rank) const = 0;
     /// Repairs and limits met on the way.

@@ -97,6 +97,8 @@ public:
 
     /// Exact at about 24 ranks; between them the share of the first stage's loss that one direction of the second takes
     /// off is linear in the rank.
+    bool planningIsExact() const override { return false; }
+
     std::vector<double> planningCurve() const override
     {
         constexpr std::size_t points = 22;

@@ -3,13 +3,14 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
+#include "core/experiment/spectra.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 
 namespace rankwright {
 
-/// A linear as the methods take it.
+/// A linear with the statistics it is compressed on.
 struct Compression::Loaded
 {
     LinearProblem problem;
@@ -32,13 +33,8 @@ Compression::~Compression() = default;
 
 Compression::Loaded Compression::load(const LinearInfo& info, const TapStatistics* statistics) const
 {
-    LinearWeights weights = m_job.model.readLinear(info);
-    Loaded loaded{{.name = info.name, .W = {}, .statistics = statistics}, std::move(weights.bias)};
-    if (const auto* dense = std::get_if<DenseWeights>(&weights.form))
-        loaded.problem.W = convertMatrix<double>(dense->W);
-    else
-        loaded.problem.W = expandLinear(m_job.device, weights);
-    return loaded;
+    LoadedLinear linear = loadLinear(m_job.model, m_job.device, info);
+    return {{.name = info.name, .W = std::move(linear.W), .statistics = statistics}, std::move(linear.bias)};
 }
 
 std::unique_ptr<Analysis> Compression::analyse(const Loaded& loaded)
@@ -144,10 +140,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
             const LinearInfo& info = *m_job.linears[position];
             const Stopwatch watch;
             auto analysis = analyse(load(info, m_calibration ? &statistics : nullptr));
-            AllocationItem& item = items[position];
-            item.loss = analysis->planningCurve();
-            const double energy = item.loss.front();
-            item.weight = energy > 0.0 ? 1.0 / energy : 0.0;
+            items[position].setRelativeLoss(analysis->planningCurve());
             std::size_t number = 0;
             {
                 const std::lock_guard lock(m_mutex);

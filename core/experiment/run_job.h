@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/experiment/recipe.h"
+#include "core/experiment/run_observer.h"
 #include "core/model/model.h"
 
 #include <filesystem>
@@ -18,6 +19,7 @@ struct RunJob
     const Device& device;
     const Method& method;
     TaskContext context;
+    const RunObserver& observer;
     std::string fingerprint;
     std::filesystem::path folder;
     std::vector<const LinearInfo*> linears; ///< chosen ones, in the order of the model

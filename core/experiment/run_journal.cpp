@@ -77,6 +77,8 @@ void RunJournal::record(std::size_t position, const LinearOutcome& outcome, std:
         m_finished[position] = true;
         done = ++m_done;
     }
+    if (m_job.observer.linearDone)
+        m_job.observer.linearDone(outcome);
     m_job.context.report("factorise", outcome.name, done, m_job.linears.size());
 }
 

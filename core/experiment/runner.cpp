@@ -32,7 +32,8 @@ void requireFreeTarget(const std::filesystem::path& out)
 class Run
 {
 public:
-    Run(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context)
+    Run(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
+        const RunObserver& observer)
         : m_recipe(recipe)
         , m_store(store)
         , m_places(places)
@@ -41,6 +42,7 @@ public:
         , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
         , m_userContext(context)
         , m_context(context)
+        , m_observer(observer)
     {
         m_context.event = [this](const NumericEvent& event) { note(event); };
     }
@@ -49,6 +51,8 @@ public:
     {
         m_result.id = m_store.beginRun(m_recipe, environment(), {});
         try {
+            if (m_observer.started)
+                m_observer.started(m_result.id);
             stage("open", [this] { open(); });
             compress();
             stage("evaluate", [this] { evaluate(); });
@@ -176,6 +180,7 @@ private:
                    .device = *m_device,
                    .method = m_method,
                    .context = m_context,
+                   .observer = m_observer,
                    .fingerprint = m_result.fingerprint,
                    .folder = m_result.folder,
                    .linears = m_linears,
@@ -212,6 +217,8 @@ private:
             writePlan(m_result.folder, m_result.fingerprint, *plan);
         }
         const double planning = watch.seconds();
+        if (m_observer.planned)
+            m_observer.planned(*plan);
         m_journal->resume(*plan);
         if (sequential)
             compression.compressSequential(*plan, *m_calibrationWindows, m_options, *m_journal);
@@ -299,6 +306,8 @@ private:
             }
             outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
             m_store.recordEvaluation(m_result.id, outcome);
+            if (m_observer.evaluated)
+                m_observer.evaluated(outcome);
             m_result.evaluations.push_back(outcome);
         }
         if (!m_heldOut.ids.empty())
@@ -340,6 +349,7 @@ private:
     PassOptions m_options;
     const TaskContext& m_userContext;
     TaskContext m_context;
+    const RunObserver& m_observer;
     std::mutex m_mutex;
     RunResult m_result;
     std::optional<Model> m_model;
@@ -354,11 +364,12 @@ private:
 
 } // namespace
 
-RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context)
+RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
+                    const RunObserver& observer)
 {
     validateRecipe(recipe);
     requireFreeTarget(recipe.out);
-    return Run(recipe, store, places, context).execute();
+    return Run(recipe, store, places, context, observer).execute();
 }
 
 } // namespace rankwright

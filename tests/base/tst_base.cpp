@@ -9,6 +9,11 @@
 #include <QTest>
 
 #include <atomic>
+#include <barrier>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace rankwright;
@@ -79,6 +84,26 @@ private slots:
         parallelFor(200, 4, [&](std::size_t i, std::size_t) { turn.run(i, [&] { order.push_back(i); }); });
         QCOMPARE(order.size(), std::size_t{200});
         QVERIFY(std::is_sorted(order.begin(), order.end()));
+    }
+
+    void priorityIsLoweredForAThreadAndThoseItStarts()
+    {
+        const auto nice = [] { return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid))); };
+        const int before = nice();
+        int lowered = 0;
+        std::vector<int> inherited(8);
+        std::jthread([&] {
+            lowerThreadPriority();
+            lowered = nice();
+            std::barrier together(2); // both threads of the pool take part
+            parallelFor(inherited.size(), 2, [&](std::size_t i, std::size_t) {
+                together.arrive_and_wait();
+                inherited[i] = nice();
+            });
+        }).join();
+        QCOMPARE(lowered, std::max(before, 10));
+        QCOMPARE(inherited, std::vector<int>(8, lowered));
+        QCOMPARE(nice(), before);
     }
 
     void parallelForPassesOnTheFirstException()

@@ -1,0 +1,166 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/calibration/windows.h"
+#include "core/experiment/runner.h"
+#include "core/experiment/spectra.h"
+
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <cmath>
+
+using namespace rankwright;
+
+namespace {
+
+const std::filesystem::path demo = RANKWRIGHT_DEMO;
+
+double squares(const Matrix<double>& matrix)
+{
+    double sum = 0.0;
+    for (const double value : matrix.span())
+        sum += value * value;
+    return sum;
+}
+
+/// ||W - B A||_F^2, or tr((W - B A) C (W - B A)^T), as plain loops.
+double lossOf(const Matrix<double>& W, const Factorisation& factors, const Matrix<double>* C)
+{
+    double sum = 0.0;
+    for (std::size_t i = 0; i < W.rows(); ++i) {
+        std::vector<double> d(W.columns());
+        for (std::size_t j = 0; j < W.columns(); ++j) {
+            d[j] = W(i, j);
+            for (std::size_t k = 0; k < factors.B.columns(); ++k)
+                d[j] -= factors.B(i, k) * factors.A(k, j);
+        }
+        for (std::size_t j = 0; j < d.size(); ++j) {
+            double row = C == nullptr ? d[j] : 0.0;
+            for (std::size_t k = 0; C != nullptr && k < d.size(); ++k)
+                row += (*C)(j, k) * d[k];
+            sum += d[j] * row;
+        }
+    }
+    return sum;
+}
+
+} // namespace
+
+class TestSpectra : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void initTestCase()
+    {
+        const TokenWindows windows =
+            makeWindows(*m_model.tokenizer(), {.text = demo / "stories-calibration.txt", .length = 64, .count = 8}, {});
+        m_statistics.emplace(calibrate(m_model, *m_device, windows, m_folder.path().toStdString() + "/cache", {}, {}));
+    }
+
+    void curvesAreLossesOfFactors_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::addColumn<bool>("calibrated");
+        QTest::addColumn<bool>("exact");
+        QTest::newRow("svd") << QStringLiteral("svd") << false << true;
+        QTest::newRow("svd on statistics") << QStringLiteral("svd") << true << true;
+        QTest::newRow("whitened-svd") << QStringLiteral("whitened-svd") << true << false;
+        QTest::newRow("nsvd") << QStringLiteral("nsvd") << true << true;
+    }
+    void curvesAreLossesOfFactors()
+    {
+        QFETCH(QString, method);
+        QFETCH(bool, calibrated);
+        QFETCH(bool, exact);
+        const Method& chosen = findMethod(method.toStdString());
+        for (const char* name : {"model.layers.1.self_attn.v_proj", "model.layers.3.mlp.down_proj"}) {
+            const LinearInfo& info = m_model.linear(name);
+            const TapStatistics statistics = calibrated ? m_statistics->load(info.tap) : TapStatistics{};
+            const LinearSpectrum spectrum =
+                analyseLinear(m_model, *m_device, chosen, {}, info, calibrated ? &statistics : nullptr, exact);
+            QCOMPARE(spectrum.linear, info.index);
+            QVERIFY(spectrum.exact); // also where it was not asked for: there is no cheaper curve
+            QCOMPARE(spectrum.singularValues.size(), info.shape.fullRank());
+            QCOMPARE(spectrum.loss.size(), info.shape.fullRank() + 1);
+            QCOMPARE(spectrum.loss.front(), spectrum.totalEnergy);
+            const Matrix<double> W = convertMatrix<double>(m_model.readDense(info));
+            const auto analysis =
+                chosen.analyze(*m_device, {name, W, calibrated ? &statistics : nullptr}, MethodParameters{});
+            for (const std::size_t rank : {std::size_t{1}, info.shape.fullRank() / 2}) {
+                const double expected =
+                    lossOf(W, analysis->factorize(rank), calibrated ? &statistics.secondMoment : nullptr);
+                QVERIFY(std::abs(spectrum.loss[rank] - expected) < 1e-8 * expected);
+            }
+        }
+    }
+
+    void planningCurvesAreNamed()
+    {
+        const LinearInfo& info = m_model.linear("model.layers.2.mlp.up_proj");
+        const TapStatistics statistics = m_statistics->load(info.tap);
+        const Method& nsvd = findMethod("nsvd");
+        const auto at = [&](bool exact) {
+            return analyseLinear(m_model, *m_device, nsvd, {{"share", 0.6}}, info, &statistics, exact);
+        };
+        const LinearSpectrum exact = at(true);
+        const LinearSpectrum planned = at(false);
+        QVERIFY(exact.exact && !planned.exact);
+        QCOMPARE(planned.loss.size(), exact.loss.size());
+        QVERIFY(planned.loss != exact.loss);
+        QCOMPARE(planned.loss.front(), exact.loss.front());
+    }
+
+    void eventsNameTheLinear()
+    {
+        const LinearInfo& info = m_model.linear("model.layers.0.mlp.down_proj");
+        TapStatistics statistics = m_statistics->load(info.tap);
+        statistics.tokens = 3;
+        const LinearSpectrum spectrum =
+            analyseLinear(m_model, *m_device, findMethod("whitened-svd"), {}, info, &statistics, true);
+        QCOMPARE(spectrum.events.size(), std::size_t{1});
+        QCOMPARE(spectrum.events[0].kind, std::string("singularStatistics"));
+        QCOMPARE(spectrum.events[0].linear, info.name);
+        QVERIFY_EXCEPTION_THROWN(analyseLinear(m_model, *m_device, findMethod("whitened-svd"), {}, info, nullptr, true),
+                                 Error);
+    }
+
+    void factorsOfTheCheckpointAreMultiplied()
+    {
+        const std::filesystem::path path = m_folder.path().toStdString();
+        Store store(path / "s.sqlite");
+        Recipe recipe;
+        recipe.model = m_model.checkpoint().path();
+        recipe.method = "svd";
+        recipe.keptRatio = 0.5;
+        recipe.out = path / "exported";
+        runRecipe(recipe, store, {.cache = path / "cache"}, {});
+        const Model exported = Model::open(recipe.out);
+        const LinearInfo& info = exported.linear("model.layers.1.mlp.up_proj");
+        QCOMPARE(info.structure, StructureKind::Factors);
+        const LoadedLinear loaded = loadLinear(exported, *m_device, info);
+        QCOMPARE(loaded.W.rows(), info.shape.rows);
+        const LinearSpectrum spectrum = analyseLinear(exported, *m_device, findMethod("svd"), {}, info, nullptr, true);
+        QVERIFY(std::abs(spectrum.totalEnergy - squares(loaded.W)) < 1e-12 * spectrum.totalEnergy);
+        // Past the rank of the factors nothing is left.
+        QVERIFY(spectrum.loss[info.rank] < 1e-18 * spectrum.totalEnergy);
+        QVERIFY(spectrum.loss[info.rank - 1] > 1e-6 * spectrum.totalEnergy);
+    }
+
+    void energyIsCumulative()
+    {
+        const std::vector<double> energy = cumulativeEnergy(std::vector<double>{2.0, 1.0, 1.0});
+        QCOMPARE(energy, (std::vector<double>{4.0 / 6.0, 5.0 / 6.0, 1.0}));
+        QCOMPARE(cumulativeEnergy(std::vector<double>{0.0, 0.0}), (std::vector<double>{1.0, 1.0}));
+        QVERIFY(cumulativeEnergy({}).empty());
+    }
+
+private:
+    QTemporaryDir m_folder;
+    Model m_model = Model::open(demo / "stories260K");
+    std::shared_ptr<const Device> m_device = makeCpuDevice(1);
+    std::optional<CalibrationSet> m_statistics;
+};
+
+QTEST_GUILESS_MAIN(TestSpectra)
+#include "tst_spectra.moc"
