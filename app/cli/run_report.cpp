@@ -214,6 +214,7 @@ Json resultToJson(const RunResult& result)
             {"wholeModelRatio", result.wholeModelRatio},
             {"parameters", result.parameters},
             {"bytes", result.bytes},
+            {"meanPredictedLoss", result.linears.empty() ? Json() : Json(meanPredictedLoss(result.linears))},
             {"perplexity", std::move(perplexity)},
             {"evaluations", std::move(evaluations)},
             {"seconds", std::move(seconds)},
@@ -243,6 +244,8 @@ std::string resultToText(const RunResult& result, bool everyLinear,
                                                percent(result.wholeModelRatio)));
         lines.emplace_back(
             "size", fmt::format("{} parameters, {} of weights", grouped(result.parameters), formatBytes(result.bytes)));
+        lines.emplace_back("loss", fmt::format("{:.4f} of the output energy predicted, mean over the linears",
+                                               meanPredictedLoss(result.linears)));
     }
     if (!result.stageSeconds.empty())
         lines.emplace_back("time", duration(seconds) + stages + (stages.empty() ? "" : ")"));

@@ -29,11 +29,29 @@ private:
     StructureKind m_structure;
 };
 
-/// Raises `ranks` of the items with no rank set by hand from where they are, best loss saved per parameter first,
-/// spending at most `budget` more parameters. Steps are those of the lower convex hull of (parameters, weighted loss),
-/// so that a concave cost and the jump to dense are taken whole or not at all; the last parameters go to whatever still
-/// fits. Throws Error(InvalidArgument) for curves of the wrong length or with values that are not finite.
-void raiseByMarginalLoss(const RankCosts& costs, const std::vector<AllocationItem>& items, std::size_t budget,
+/// Corners of the lower convex hull of the points (parameters, weighted loss) of one linear, as far as they lower the
+/// loss: the steps that a greedy allocator takes, so that a concave cost and the jump to dense are taken whole or not
+/// at all. Corner 0 is where the linear starts.
+struct LossHull
+{
+    std::vector<double> slope; ///< weighted loss saved per parameter on the way to the corner, falling; infinite at 0
+    std::vector<std::size_t> rank;
+    std::vector<std::size_t> parameters;
+};
+
+/// Whether an item has the losses of all ranks and a weight, all finite.
+bool hasUsableCurve(const AllocationItem& item);
+/// Throws Error(InvalidArgument) unless hasUsableCurve().
+void requireUsableCurve(const AllocationItem& item);
+
+/// Hull of a usable curve from `rank` on, of the points that cost at most `budget` more.
+LossHull lossHull(const RankCosts& costs, const AllocationItem& item, std::size_t rank, std::size_t budget);
+
+/// Raises the ranks of the items that are `open` from the first corners of their hulls, best loss saved per parameter
+/// first (the earlier of equal items), spending at most `budget` more parameters: one step after the other, and where
+/// one does not fit, the steepest that the item can still afford. `hulls` have no limit.
+void raiseByMarginalLoss(const RankCosts& costs, const std::vector<AllocationItem>& items,
+                         const std::vector<LossHull>& hulls, const std::vector<std::size_t>& open, std::size_t budget,
                          std::vector<std::size_t>& ranks);
 
 } // namespace rankwright

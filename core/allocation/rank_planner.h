@@ -1,8 +1,7 @@
 #pragma once
 
-#include "core/allocation/allocation.h"
+#include "core/allocation/rank_costs.h"
 
-#include <cstdint>
 #include <span>
 
 namespace rankwright {
@@ -30,18 +29,23 @@ public:
     double leastKeptRatio(std::span<const std::optional<std::size_t>> byHand) const;
 
 private:
-    /// Corners of the lower convex hull of (parameters, weighted loss), from the least rank on.
-    struct Hull
+    /// Parameters of the ranks set by hand, and of the least ranks elsewhere.
+    struct RankNeeds
     {
-        std::vector<double> slope;             ///< loss saved per parameter on the way to a corner, falling
-        std::vector<std::uint32_t> rank;       ///< of the corner
-        std::vector<std::uint64_t> parameters; ///< of the corner
+        std::size_t byHand = 0;
+        std::size_t least = 0;
     };
+    RankNeeds leastNeeds(std::span<const std::optional<std::size_t>> byHand) const;
+    std::vector<std::optional<std::size_t>> ownRanks() const;
+    AllocatedRank describe(std::size_t item, std::size_t rank, bool byHand) const;
+    void requireRank(std::size_t item, std::size_t rank) const;
 
     StructureKind m_structure;
+    RankCosts m_costs;
     std::vector<AllocationItem> m_items;
+    std::size_t m_denseParameters = 0;
     std::vector<std::size_t> m_leastRanks; ///< 1, or min(m, n) where rank 1 is dense already
-    std::vector<Hull> m_hulls;             ///< empty where an item has no usable curve
+    std::vector<LossHull> m_hulls;         ///< from the least rank on; no corners where an item has no usable curve
 };
 
 } // namespace rankwright

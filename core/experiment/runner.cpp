@@ -1,5 +1,6 @@
 #include "core/experiment/runner.h"
 
+#include "core/allocation/plan_totals.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -260,30 +261,18 @@ private:
 
     void sumUp()
     {
-        std::size_t kept = 0;
-        std::size_t dense = 0;
-        std::size_t storedBefore = 0;
-        std::size_t parametersBefore = 0;
-        std::size_t bytes = 0;
-        for (const TensorInfo& tensor : m_model->checkpoint().tensors())
-            bytes += tensor.bytes;
+        std::vector<LinearCost> costs;
+        costs.reserve(m_linears.size());
         for (std::size_t i = 0; i < m_linears.size(); ++i) {
-            const LinearInfo& info = *m_linears[i];
             const LinearOutcome& outcome = m_result.linears[i];
-            const std::size_t before = parameterCount(info.structure, info.shape, info.rank);
-            kept += outcome.keptParameters;
-            dense += outcome.denseParameters;
-            parametersBefore += before;
-            if (outcome.structure == StructureKind::Dense)
-                continue;
-            storedBefore += bytesFor(info.dtype, before);
-            bytes += storedBytes(outcome.structure, info.shape, outcome.rank, m_recipe.storage);
+            costs.push_back(linearCost(*m_linears[i], outcome.structure, outcome.rank, m_recipe.storage,
+                                       relativePredictedLoss(outcome)));
         }
-        m_result.keptRatio = static_cast<double>(kept) / static_cast<double>(dense);
-        m_result.parameters = m_model->parameterCount() - parametersBefore + kept;
-        m_result.wholeModelRatio =
-            static_cast<double>(m_result.parameters) / static_cast<double>(m_model->parameterCount());
-        m_result.bytes = bytes - storedBefore;
+        const PlanTotals totals = planTotals(modelTotals(*m_model), costs);
+        m_result.keptRatio = totals.keptRatio;
+        m_result.parameters = totals.wholeModelParameters;
+        m_result.wholeModelRatio = totals.wholeModelRatio;
+        m_result.bytes = totals.bytes;
     }
 
     Model compressed() const { return m_model->withLinears(runLinears(m_result.folder, m_result.fingerprint)); }

@@ -19,6 +19,7 @@ int main(int argc, char** argv)
         benchmarks::addForward();
         benchmarks::addInput();
         benchmarks::addPipeline();
+        benchmarks::addPlanning();
         benchmark::Initialize(&argc, argv);
         if (benchmark::ReportUnrecognizedArguments(argc, argv))
             return 2;

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 LAYERS = ["576x576", "768x768", "768x3072", "3072x768", "2048x2048"]
-GROUPS = [f"layer/{shape}" for shape in LAYERS] + ["moment", "eigen", "forward", "input", "pipeline"]
+GROUPS = [f"layer/{shape}" for shape in LAYERS] + ["moment", "eigen", "forward", "input", "plan", "pipeline"]
 
 
 class Times:
@@ -161,6 +161,17 @@ def input_section(times):
     return table(["what", "seconds", "per processor second", "share of copy"], rows)
 
 
+def plan_section(times):
+    rows = []
+    for name, what in (("marginal-loss/smooth", "marginal loss, smooth spectra"), ("marginal-loss/noisy", "marginal loss, noisy spectra"),
+                       ("marginal-loss-block-identity/noisy", "the same with block identities"), ("uniform", "uniform"),
+                       ("prepare", "preparing the planner, once")):
+        name = f"plan/{name}"
+        if name in times:
+            rows.append([what, f"{times.wall(name) * 1e3:.3f} / {times.processor(name) * 1e3:.3f}"])
+    return table(["what", "milliseconds"], rows)
+
+
 def pipeline_section(times):
     name = "pipeline/smollm2"
     counters = times.rows[name]["counters"]
@@ -190,6 +201,7 @@ def document(times, repetitions):
                     ["size", "all vectors, s", "half of them, s", "LAPACK dsyevd, s", "dsyevd / Rankwright"],
                     pairs_section(t, "eigen", ["rankwright", "half", "dsyevd"], None))),
                 ("Forward pass of SmolLM2-135M", "forward/2048/blocks", forward_section), ("Input", "input", input_section),
+                ("Ranks of 224 linears of 4096x4096, one thread", "plan/", plan_section),
                 ("Whole run on SmolLM2-135M", "pipeline/", pipeline_section)]
     for title, prefix, section in sections:
         if any(name.startswith(prefix) for name in times.rows):

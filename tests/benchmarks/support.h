@@ -11,8 +11,8 @@
 
 namespace rankwright::benchmarks {
 
-// Every benchmark has a counter "flop" or "byte": the least work that its result needs, per iteration. The driver
-// divides it by the time and by the rate of this machine in the same run.
+// Every benchmark of numerics has a counter "flop" or "byte": the least work that its result needs, per iteration. The
+// driver divides it by the time and by the rate of this machine in the same run.
 
 /// The CPU device with all processors.
 const Device& cpu();
@@ -61,5 +61,6 @@ void addStages();
 void addForward();
 void addInput();
 void addPipeline();
+void addPlanning();
 
 } // namespace rankwright::benchmarks

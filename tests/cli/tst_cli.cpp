@@ -223,6 +223,10 @@ private slots:
                                     "bytes", "perplexity", "evaluations", "seconds", "events", "exportFolder"}),
                  QString());
         QCOMPARE(json.at("linears").size(), std::size_t{35});
+        double relativeLosses = 0.0;
+        for (const Json& linear : json.at("linears"))
+            relativeLosses += linear.at("predictedLoss").get<double>() / linear.at("totalEnergy").get<double>();
+        QVERIFY(near(json.at("meanPredictedLoss"), relativeLosses / 35.0, 1e-12));
         for (const Json& linear : json.at("linears")) {
             QCOMPARE(missingKeys(linear, {"name", "rank", "structure", "keptParameters", "denseParameters",
                                           "predictedLoss", "measuredLoss", "relativeError", "notes"}),

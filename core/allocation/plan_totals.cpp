@@ -1,0 +1,65 @@
+#include "core/allocation/plan_totals.h"
+
+namespace rankwright {
+
+ModelTotals modelTotals(const Model& model)
+{
+    ModelTotals totals{.parameters = model.parameterCount()};
+    for (const TensorInfo& tensor : model.checkpoint().tensors())
+        totals.bytes += tensor.bytes;
+    return totals;
+}
+
+LinearCost linearCost(const LinearInfo& linear, StructureKind structure, std::size_t rank, DType storage,
+                      double relativeLoss)
+{
+    LinearCost cost{.denseParameters = linear.shape.parameters(),
+                    .parametersBefore = parameterCount(linear.structure, linear.shape, linear.rank),
+                    .relativeLoss = relativeLoss};
+    cost.bytesBefore = storedBytes(linear.structure, linear.shape, linear.rank, linear.dtype);
+    if (structure == StructureKind::Dense) {
+        cost.keptParameters = cost.parametersBefore;
+        cost.bytes = cost.bytesBefore;
+    } else {
+        cost.keptParameters = parameterCount(structure, linear.shape, rank);
+        cost.bytes = storedBytes(structure, linear.shape, rank, storage);
+    }
+    return cost;
+}
+
+double relativeLoss(std::span<const double> loss, StructureKind structure, std::size_t rank)
+{
+    if (structure == StructureKind::Dense)
+        return 0.0;
+    if (rank >= loss.size())
+        return std::numeric_limits<double>::quiet_NaN();
+    return loss.front() > 0.0 ? loss[rank] / loss.front() : 0.0;
+}
+
+PlanTotals planTotals(const ModelTotals& model, std::span<const LinearCost> linears)
+{
+    PlanTotals totals;
+    std::size_t parametersBefore = 0;
+    std::size_t bytesBefore = 0;
+    std::size_t bytes = 0;
+    double loss = 0.0;
+    for (const LinearCost& linear : linears) {
+        totals.keptParameters += linear.keptParameters;
+        totals.denseParameters += linear.denseParameters;
+        parametersBefore += linear.parametersBefore;
+        bytes += linear.bytes;
+        bytesBefore += linear.bytesBefore;
+        loss += linear.relativeLoss;
+    }
+    const auto ratio = [](std::size_t part, std::size_t whole) {
+        return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+    };
+    totals.keptRatio = ratio(totals.keptParameters, totals.denseParameters);
+    totals.wholeModelParameters = model.parameters - parametersBefore + totals.keptParameters;
+    totals.wholeModelRatio = ratio(totals.wholeModelParameters, model.parameters);
+    totals.bytes = model.bytes - bytesBefore + bytes;
+    totals.relativeLoss = loss / static_cast<double>(linears.size());
+    return totals;
+}
+
+} // namespace rankwright

@@ -1,0 +1,183 @@
+#include "core/allocation/rank_planner.h"
+
+#include "core/base/error.h"
+#include "core/base/nearest_name.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/ranges.h>
+#include <limits>
+
+namespace rankwright {
+
+namespace {
+
+/// Parameters within a share of a whole; shares such as 0.7 are not exact in binary.
+std::size_t budgetOf(double share, std::size_t parameters)
+{
+    return static_cast<std::size_t>(std::floor(share * static_cast<double>(parameters) * (1.0 + 1e-12) + 1e-9));
+}
+
+/// Every linear that is open gets the same share of its parameters; those too small for it keep their least rank, and
+/// their excess is taken from the others.
+void raiseUniformly(const RankCosts& costs, StructureKind structure, const std::vector<AllocationItem>& items,
+                    std::vector<std::size_t> open, double budget, std::vector<std::size_t>& ranks)
+{
+    double share = 0.0;
+    for (bool changed = true; changed && !open.empty();) {
+        double parameters = 0.0;
+        for (const std::size_t i : open)
+            parameters += static_cast<double>(items[i].shape.parameters());
+        share = std::min(budget / parameters, 1.0);
+        const auto tooSmall = std::stable_partition(open.begin(), open.end(), [&](std::size_t i) {
+            return costs.parameters(items[i].shape, 1) <= budgetOf(share, items[i].shape.parameters());
+        });
+        changed = tooSmall != open.end();
+        for (auto i = tooSmall; i != open.end(); ++i)
+            budget -= static_cast<double>(costs.parameters(items[*i].shape, ranks[*i]));
+        open.erase(tooSmall, open.end());
+    }
+    constexpr double everything = 1.0 - 1e-12;
+    for (const std::size_t i : open)
+        ranks[i] = share >= everything ? items[i].shape.fullRank() : rankForKeptRatio(structure, items[i].shape, share);
+}
+
+void requireCall(std::string_view allocator, double keptRatio)
+{
+    const std::vector<std::string_view> known = allocatorNames();
+    if (std::find(known.begin(), known.end(), allocator) == known.end())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("unknown allocation \"{}\", did you mean \"{}\"? Known: {}", allocator,
+                                nearestName(allocator, known), fmt::join(known, ", ")));
+    if (!(keptRatio > 0.0 && keptRatio <= 1.0))
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("kept ratio {} is outside (0, 1]: give the share of parameters to keep", keptRatio));
+}
+
+} // namespace
+
+RankPlanner::RankPlanner(StructureKind structure, std::vector<AllocationItem> items)
+    : m_structure(structure)
+    , m_costs(structure)
+    , m_items(std::move(items))
+    , m_hulls(m_items.size())
+{
+    m_leastRanks.reserve(m_items.size());
+    for (std::size_t i = 0; i < m_items.size(); ++i) {
+        const AllocationItem& item = m_items[i];
+        m_denseParameters += item.shape.parameters();
+        m_leastRanks.push_back(m_costs.isDense(item.shape, 1) ? item.shape.fullRank() : 1);
+        if (hasUsableCurve(item))
+            m_hulls[i] = lossHull(m_costs, item, m_leastRanks[i], std::numeric_limits<std::size_t>::max());
+    }
+}
+
+AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio) const
+{
+    return plan(allocator, keptRatio, ownRanks());
+}
+
+AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio,
+                                 std::span<const std::optional<std::size_t>> byHand) const
+{
+    requireCall(allocator, keptRatio);
+    const RankNeeds needs = leastNeeds(byHand);
+    const std::size_t budget = budgetOf(keptRatio, m_denseParameters);
+    if (needs.byHand + needs.least > budget)
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("keeping {} of {} parameters is not possible: {} are set by hand and rank 1 elsewhere "
+                                "needs {}; keep more or lower the ranks set by hand",
+                                budget, m_denseParameters, needs.byHand, needs.least));
+
+    std::vector<std::size_t> ranks = m_leastRanks;
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < m_items.size(); ++i) {
+        if (byHand[i])
+            ranks[i] = *byHand[i];
+        else
+            open.push_back(i);
+    }
+    if (allocator == "uniform") {
+        raiseUniformly(m_costs, m_structure, m_items, std::move(open),
+                       keptRatio * static_cast<double>(m_denseParameters) - static_cast<double>(needs.byHand), ranks);
+    } else {
+        for (const std::size_t i : open)
+            requireUsableCurve(m_items[i]);
+        raiseByMarginalLoss(m_costs, m_items, m_hulls, open, budget - needs.byHand - needs.least, ranks);
+    }
+
+    AllocationPlan plan{.ranks = {}, .denseParameters = m_denseParameters};
+    plan.ranks.reserve(m_items.size());
+    for (std::size_t i = 0; i < m_items.size(); ++i) {
+        plan.ranks.push_back(describe(i, ranks[i], byHand[i].has_value()));
+        plan.keptParameters += plan.ranks.back().keptParameters;
+    }
+    if (plan.denseParameters > 0)
+        plan.keptRatio = static_cast<double>(plan.keptParameters) / static_cast<double>(plan.denseParameters);
+    return plan;
+}
+
+AllocatedRank RankPlanner::setByHand(std::size_t item, std::size_t rank) const
+{
+    requireRank(item, rank);
+    return describe(item, rank, true);
+}
+
+double RankPlanner::leastKeptRatio(std::span<const std::optional<std::size_t>> byHand) const
+{
+    const RankNeeds needs = leastNeeds(byHand);
+    return m_denseParameters > 0
+               ? static_cast<double>(needs.byHand + needs.least) / static_cast<double>(m_denseParameters)
+               : 0.0;
+}
+
+RankPlanner::RankNeeds RankPlanner::leastNeeds(std::span<const std::optional<std::size_t>> byHand) const
+{
+    if (byHand.size() != m_items.size())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("{} hand-set ranks for a plan of {} linears", byHand.size(), m_items.size()));
+    RankNeeds needs;
+    for (std::size_t i = 0; i < m_items.size(); ++i) {
+        if (byHand[i])
+            requireRank(i, *byHand[i]);
+        const std::size_t rank = byHand[i].value_or(m_leastRanks[i]);
+        (byHand[i] ? needs.byHand : needs.least) += m_costs.parameters(m_items[i].shape, rank);
+    }
+    return needs;
+}
+
+std::vector<std::optional<std::size_t>> RankPlanner::ownRanks() const
+{
+    std::vector<std::optional<std::size_t>> ranks;
+    ranks.reserve(m_items.size());
+    for (const AllocationItem& item : m_items)
+        ranks.push_back(item.rank);
+    return ranks;
+}
+
+void RankPlanner::requireRank(std::size_t item, std::size_t rank) const
+{
+    const LinearShape shape = m_items[item].shape;
+    if (rank < 1 || rank > shape.fullRank())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("rank {} set by hand is outside [1, {}] of a {}x{} linear", rank, shape.fullRank(),
+                                shape.rows, shape.columns),
+                    {.tensor = m_items[item].name});
+}
+
+AllocatedRank RankPlanner::describe(std::size_t item, std::size_t rank, bool byHand) const
+{
+    const LinearShape shape = m_items[item].shape;
+    AllocatedRank result{m_items[item].name, rank, m_costs.structure(shape, rank), m_costs.parameters(shape, rank), {}};
+    if (byHand)
+        result.note = "set by hand";
+    if (result.structure == StructureKind::Dense && m_structure != StructureKind::Dense) {
+        const std::string dense = fmt::format("stored dense: rank {} saves nothing (break-even rank {})", rank,
+                                              breakEvenRank(m_structure, shape));
+        result.note += (result.note.empty() ? "" : "; ") + dense;
+        result.rank = shape.fullRank();
+    }
+    return result;
+}
+
+} // namespace rankwright

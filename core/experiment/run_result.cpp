@@ -1,0 +1,18 @@
+#include "core/experiment/run_result.h"
+
+namespace rankwright {
+
+double relativePredictedLoss(const LinearOutcome& outcome)
+{
+    return outcome.totalEnergy > 0.0 ? outcome.predictedLoss / outcome.totalEnergy : 0.0;
+}
+
+double meanPredictedLoss(std::span<const LinearOutcome> linears)
+{
+    double sum = 0.0;
+    for (const LinearOutcome& outcome : linears)
+        sum += relativePredictedLoss(outcome);
+    return sum / static_cast<double>(linears.size());
+}
+
+} // namespace rankwright
