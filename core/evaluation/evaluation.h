@@ -37,8 +37,9 @@ struct DivergenceResult
 
 /// How far the predictions of `other` are from those of `original` at all L positions of the same windows:
 /// KL = sum_i p_i (log p_i - log q_i) in float64 from float32 logits. `original` runs first and its last hidden states
-/// are kept, in memory or in a file; logits exist for a few rows at a time. Results do not depend on threads and memory
-/// limit. Throws Error(Mismatch) for different vocabularies, Error(NonFinite) as evaluatePerplexity().
+/// are kept, in memory or in a file; logits exist for a few rows at a time; compareTokens() shows them token by token.
+/// Results do not depend on threads and memory limit. Throws Error(Mismatch) for different vocabularies,
+/// Error(NonFinite) as evaluatePerplexity().
 DivergenceResult evaluateDivergence(const Model& original, const Model& other, const Device& device,
                                     const TokenWindows& windows, const PassOptions& options,
                                     const TaskContext& context);
