@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace rankwright {
@@ -41,33 +42,54 @@ auto readRunJson(const std::filesystem::path& file, const std::string& fingerpri
 } // namespace
 
 RunLock::RunLock(const std::filesystem::path& folder)
+    : m_folder(folder)
 {
     createFolders(folder);
     const std::filesystem::path file = lockFileOf(folder);
-    m_descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (m_descriptor < 0)
-        throw Error(ErrorKind::Io, std::string("cannot create the lock of a run: ") + std::strerror(errno),
-                    {.file = file});
-    if (::flock(m_descriptor, LOCK_EX | LOCK_NB) != 0) {
+    const auto fail = [&](const char* what) {
         const int code = errno;
-        std::array<char, 32> holder{};
-        const ssize_t length = ::pread(m_descriptor, holder.data(), holder.size(), 0);
         ::close(m_descriptor);
-        if (code != EWOULDBLOCK)
-            throw Error(ErrorKind::Io, std::string("cannot lock a run: ") + std::strerror(code), {.file = file});
-        const std::string process(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-        throw Error(ErrorKind::InvalidArgument,
-                    fmt::format("the same run is being run by process {}; wait for it or stop it",
-                                process.empty() ? "(unknown)" : process),
-                    {.file = folder});
+        throw Error(ErrorKind::Io, fmt::format("cannot {} the lock of a run: {}", what, std::strerror(code)),
+                    {.file = file});
+    };
+    for (bool locked = false; !locked;) {
+        m_descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (m_descriptor < 0)
+            fail("create");
+        if (::flock(m_descriptor, LOCK_EX | LOCK_NB) != 0) {
+            if (errno != EWOULDBLOCK)
+                fail("take");
+            std::array<char, 32> holder{};
+            const ssize_t length = ::pread(m_descriptor, holder.data(), holder.size(), 0);
+            ::close(m_descriptor);
+            const std::string process(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("the same run is being run by process {}; wait for it or stop it",
+                                    process.empty() ? "(unknown)" : process),
+                        {.file = folder});
+        }
+        // Whoever deleted the run meanwhile took the file away that was opened here.
+        struct stat status = {};
+        if (::fstat(m_descriptor, &status) != 0)
+            fail("look at");
+        locked = status.st_nlink > 0;
+        if (!locked) {
+            ::close(m_descriptor);
+            createFolders(folder);
+        }
     }
     const std::string process = std::to_string(::getpid());
-    if (::ftruncate(m_descriptor, 0) != 0 || ::pwrite(m_descriptor, process.data(), process.size(), 0) < 0) {
-        const int code = errno;
-        ::close(m_descriptor);
-        throw Error(ErrorKind::Io, std::string("cannot write the lock of a run: ") + std::strerror(code),
-                    {.file = file});
-    }
+    if (::ftruncate(m_descriptor, 0) != 0 || ::pwrite(m_descriptor, process.data(), process.size(), 0) < 0)
+        fail("write");
+}
+
+void RunLock::removeFolder()
+{
+    std::error_code failure;
+    std::filesystem::remove_all(m_folder, failure);
+    if (failure)
+        throw Error(ErrorKind::Io, "cannot remove the folder of a run: " + failure.message(), {.file = m_folder});
+    std::filesystem::remove(lockFileOf(m_folder), failure);
 }
 
 RunLock::~RunLock()

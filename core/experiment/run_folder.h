@@ -22,7 +22,11 @@ public:
     RunLock(const RunLock&) = delete;
     RunLock& operator=(const RunLock&) = delete;
 
+    /// Removes folder and lock file. Throws Error(Io).
+    void removeFolder();
+
 private:
+    std::filesystem::path m_folder;
     int m_descriptor = -1;
 };
 

@@ -8,9 +8,9 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
-#include <map>
 #include <unicode/unistr.h>
 
 namespace rankwright {
@@ -18,12 +18,6 @@ namespace rankwright {
 namespace {
 
 constexpr const char* now = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
-
-[[noreturn]] void throwNoRun(std::int64_t run, const std::filesystem::path& file)
-{
-    throw Error(ErrorKind::NotFound, fmt::format("the store has no run {}; list them with: rankwright-cli runs", run),
-                {.file = file});
-}
 
 icu::UnicodeString folded(const std::string& text)
 {
@@ -67,15 +61,18 @@ void updateText(DatabaseWorker& worker, const std::filesystem::path& file, const
     });
 }
 
-std::map<std::int64_t, std::vector<std::pair<std::string, std::pair<double, double>>>>
-readPerplexities(SQLite::Database& database)
+using Perplexity = std::pair<std::string, std::pair<double, double>>;
+
+/// Of all runs, by run and in the order they were recorded.
+std::vector<std::pair<std::int64_t, Perplexity>> readPerplexities(SQLite::Database& database)
 {
-    std::map<std::int64_t, std::vector<std::pair<std::string, std::pair<double, double>>>> result;
-    SQLite::Statement row(database,
-                          "SELECT run, name, original_perplexity, compressed_perplexity FROM evaluations ORDER BY id");
+    std::vector<std::pair<std::int64_t, Perplexity>> result;
+    SQLite::Statement row(
+        database, "SELECT run, name, original_perplexity, compressed_perplexity FROM evaluations ORDER BY run, id");
     while (row.executeStep())
-        result[row.getColumn(0).getInt64()].push_back(
-            {row.getColumn(1).getString(), {readDouble(row.getColumn(2)), readDouble(row.getColumn(3))}});
+        result.push_back(
+            {row.getColumn(0).getInt64(),
+             {row.getColumn(1).getString(), {readDouble(row.getColumn(2)), readDouble(row.getColumn(3))}}});
     return result;
 }
 
@@ -265,7 +262,7 @@ void Store::finishRun(std::int64_t run, RunState state, const RunResult& result,
 std::vector<RunSummary> Store::runs(const std::string& filter) const
 {
     return m_worker->call(false, [&](SQLite::Database& database) {
-        auto perplexities = readPerplexities(database);
+        const auto perplexities = readPerplexities(database);
         const icu::UnicodeString wanted = folded(filter);
         std::vector<RunSummary> result;
         SQLite::Statement row(database, fmt::format("SELECT {} FROM runs ORDER BY id DESC", summaryColumns));
@@ -273,7 +270,9 @@ std::vector<RunSummary> Store::runs(const std::string& filter) const
             RunSummary summary = readSummary(row);
             if (!wanted.isEmpty() && !matches(summary, wanted))
                 continue;
-            summary.perplexities = std::move(perplexities[summary.id]);
+            auto entry = std::ranges::lower_bound(perplexities, summary.id, {}, [](const auto& e) { return e.first; });
+            for (; entry != perplexities.end() && entry->first == summary.id; ++entry)
+                summary.perplexities.push_back(entry->second);
             result.push_back(std::move(summary));
         }
         return result;

@@ -47,6 +47,12 @@ std::string_view runStateName(RunState state)
     return "unknown";
 }
 
+void throwNoRun(std::int64_t run, const std::filesystem::path& file)
+{
+    throw Error(ErrorKind::NotFound, fmt::format("the store has no run {}; list them with: rankwright-cli runs", run),
+                {.file = file});
+}
+
 std::size_t readSize(const SQLite::Column& column)
 {
     return static_cast<std::size_t>(column.getInt64());

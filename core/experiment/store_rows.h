@@ -14,6 +14,9 @@ namespace rankwright {
 
 // Rows of the store's tables to and from the structures of the engine.
 
+/// Error(NotFound) of a run that is not in the store.
+[[noreturn]] void throwNoRun(std::int64_t run, const std::filesystem::path& file);
+
 /// Integers of a row; SQLite keeps 64 bits with a sign.
 std::size_t readSize(const SQLite::Column& column);
 /// NULL is NaN.

@@ -136,8 +136,14 @@ CREATE TABLE dense_perplexities (
 );
 )sql";
 
+// The list of all runs shows perplexities: with them in the index it does not read the window losses in between.
+constexpr const char* perplexityIndex = R"sql(
+DROP INDEX evaluations_run;
+CREATE INDEX evaluations_run ON evaluations (run, id, name, original_perplexity, compressed_perplexity);
+)sql";
+
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
-constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable};
+constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex};
 
 int pragma(SQLite::Database& database, const char* name)
 {

@@ -336,6 +336,10 @@ private slots:
                                         table + "')";
             QVERIFY(!database.execAndGet(columns).getString().empty());
             QCOMPARE(database.execAndGet(columns).getString(), freshDatabase.execAndGet(columns).getString());
+            const std::string indices = std::string("SELECT coalesce(group_concat(sql), '') FROM (SELECT sql FROM "
+                                                    "sqlite_master WHERE type = 'index' AND tbl_name = '") +
+                                        table + "' ORDER BY name)";
+            QCOMPARE(database.execAndGet(indices).getString(), freshDatabase.execAndGet(indices).getString());
         }
     }
 
