@@ -3,7 +3,7 @@
 #include "app/cli/verbs.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
-#include "core/model/model.h"
+#include "core/model/summary.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -23,31 +23,6 @@ struct Options
 std::size_t storedParameters(const LinearInfo& linear)
 {
     return parameterCount(linear.structure, linear.shape, linear.rank);
-}
-
-std::size_t weightBytes(const Model& model)
-{
-    std::size_t bytes = 0;
-    for (const TensorInfo& tensor : model.checkpoint().tensors())
-        bytes += tensor.bytes;
-    return bytes;
-}
-
-/// "F32", or "Q4_1, F32" with the type of most bytes first.
-std::string weightTypes(const Model& model)
-{
-    std::map<std::string_view, std::size_t> bytes;
-    for (const TensorInfo& tensor : model.checkpoint().tensors())
-        bytes[dtypeName(tensor.dtype)] += tensor.bytes;
-    std::vector<std::pair<std::size_t, std::string_view>> order;
-    order.reserve(bytes.size());
-    for (const auto& [name, size] : bytes)
-        order.emplace_back(size, name);
-    std::ranges::sort(order, std::greater());
-    std::string result;
-    for (const auto& [size, name] : order)
-        result += fmt::format("{}{}", result.empty() ? "" : ", ", name);
-    return result;
 }
 
 /// Of the structure the linear has; a dense one would be stored in plain factors.

@@ -9,6 +9,16 @@ QString toQString(std::string_view utf8)
     return QString::fromUtf8(utf8.data(), static_cast<qsizetype>(utf8.size()));
 }
 
+QString toQString(const std::string& utf8)
+{
+    return QString::fromStdString(utf8);
+}
+
+QString toQString(const char* utf8)
+{
+    return QString::fromUtf8(utf8);
+}
+
 QString toQString(const std::filesystem::path& path)
 {
     return QFile::decodeName(path.c_str());

@@ -3,6 +3,7 @@
 #include <QString>
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace rankwright::ui {
@@ -10,6 +11,8 @@ namespace rankwright::ui {
 // The engine speaks UTF-8 and paths, the window speaks QString.
 
 QString toQString(std::string_view utf8);
+QString toQString(const std::string& utf8);
+QString toQString(const char* utf8);
 QString toQString(const std::filesystem::path& path);
 std::filesystem::path toPath(const QString& path);
 

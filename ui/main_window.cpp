@@ -1,0 +1,297 @@
+#include "ui/main_window.h"
+
+#include "ui/models/health_model.h"
+#include "ui/models/job_model.h"
+#include "ui/panels/error_map_panel.h"
+#include "ui/panels/health_panel.h"
+#include "ui/panels/inspector.h"
+#include "ui/panels/jobs_panel.h"
+#include "ui/panels/log_panel.h"
+#include "ui/panels/model_panel.h"
+#include "ui/panels/overview_bar.h"
+#include "ui/panels/rank_plan_panel.h"
+#include "ui/panels/recipe_panel.h"
+#include "ui/panels/spectrum_panel.h"
+#include "ui/panels/start_page.h"
+#include "ui/session/settings.h"
+#include "ui/session/text.h"
+
+#include <QAbstractButton>
+#include <QApplication>
+#include <QCloseEvent>
+#include <QDockWidget>
+#include <QFileInfo>
+#include <QLabel>
+#include <QMessageBox>
+#include <QMimeData>
+#include <QSplitter>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QTabWidget>
+#include <QToolBar>
+
+using namespace Qt::StringLiterals;
+
+namespace rankwright::ui {
+
+namespace {
+
+const QString geometryKey = u"window/geometry"_s;
+const QString stateKey = u"window/state"_s;
+const QString lastModelKey = u"window/lastModel"_s;
+const QString viewKey = u"window/view"_s;
+constexpr int stateVersion = 1;
+
+} // namespace
+
+MainWindow::MainWindow(SessionPlaces places, QWidget* parent)
+    : QMainWindow(parent)
+    , m_session(std::move(places))
+    , m_stack(new QStackedWidget)
+    , m_views(new QTabWidget)
+    , m_jobLine(new QLabel)
+    , m_problemLine(new QLabel)
+{
+    setObjectName(u"mainWindow"_s);
+    setAcceptDrops(true);
+    setDockNestingEnabled(true);
+    m_start = new StartPage(m_session);
+    createViews();
+    m_stack->addWidget(m_start);
+    m_stack->addWidget(m_views);
+    setCentralWidget(m_stack);
+    createDocks();
+    createActions();
+    m_jobLine->setObjectName(u"jobLine"_s);
+    statusBar()->addPermanentWidget(m_jobLine);
+    connectSession();
+    resize(1440, 900);
+    m_defaultState = saveState(stateVersion);
+    restoreGeometry(Settings::value(geometryKey));
+    restoreState(Settings::value(stateKey), stateVersion);
+    showWorkspace(false);
+    m_session.runs().open();
+}
+
+MainWindow::~MainWindow() = default;
+
+void MainWindow::createViews()
+{
+    m_views->setObjectName(u"views"_s);
+    m_views->setDocumentMode(true);
+    m_spectrum = new SpectrumPanel(m_session);
+    m_plan = new RankPlanPanel(m_session);
+    m_map = new ErrorMapPanel(m_session);
+    m_views->addTab(m_spectrum, tr("Spectrum"));
+    m_views->addTab(m_plan, tr("Rank plan"));
+    m_views->addTab(m_map, tr("Error map"));
+}
+
+QDockWidget* MainWindow::addDock(Qt::DockWidgetArea area, const QString& title, const QString& name, QWidget* widget)
+{
+    auto* dock = new QDockWidget(title);
+    dock->setObjectName(name);
+    dock->setWidget(widget);
+    addDockWidget(area, dock);
+    m_docks.append(dock);
+    return dock;
+}
+
+void MainWindow::createDocks()
+{
+    m_model = new ModelPanel(m_session);
+    auto* inspector = new Inspector(m_session);
+    auto* left = new QSplitter(Qt::Vertical);
+    left->addWidget(m_model);
+    left->addWidget(inspector);
+    left->setStretchFactor(0, 3);
+    left->setStretchFactor(1, 2);
+    m_recipe = new RecipePanel(m_session);
+    m_log = new LogPanel;
+    QDockWidget* model = addDock(Qt::LeftDockWidgetArea, tr("Model"), u"modelDock"_s, left);
+    QDockWidget* recipe = addDock(Qt::RightDockWidgetArea, tr("Recipe"), u"recipeDock"_s, m_recipe);
+    QDockWidget* jobs = addDock(Qt::BottomDockWidgetArea, tr("Jobs"), u"jobsDock"_s, new JobsPanel(m_session));
+    QDockWidget* health = addDock(Qt::BottomDockWidgetArea, tr("Health"), u"healthDock"_s, new HealthPanel(m_session));
+    QDockWidget* log = addDock(Qt::BottomDockWidgetArea, tr("Log"), u"logDock"_s, m_log);
+    tabifyDockWidget(jobs, health);
+    tabifyDockWidget(health, log);
+    jobs->raise();
+    setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
+    setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
+    resizeDocks({model, recipe}, {400, 320}, Qt::Horizontal);
+    resizeDocks({jobs}, {180}, Qt::Vertical);
+    connect(&m_session.health(), &HealthLog::added, health,
+            [this, health] { health->setWindowTitle(tr("Health (%1)").arg(m_session.health().entries().size())); });
+    connect(&m_session.health(), &HealthLog::cleared, health, [health] { health->setWindowTitle(tr("Health")); });
+}
+
+void MainWindow::connectSession()
+{
+    connect(m_start, &StartPage::openFolderRequested, this, &MainWindow::openFolder);
+    connect(m_start, &StartPage::openFileRequested, this, &MainWindow::openFile);
+    connect(m_start, &StartPage::openRequested, this, &MainWindow::openPath);
+    connect(m_recipe, &RecipePanel::message, this,
+            [this](const QString& text) { statusBar()->showMessage(text, 8000); });
+    connect(&m_session, &Session::modelOpened, this, [this] {
+        const DocumentPtr document = m_session.document();
+        setWindowTitle(u"%1 - Rankwright"_s.arg(document->name));
+        Settings::setText(lastModelKey, document->path);
+        m_start->refresh();
+        refreshRecent();
+        showWorkspace(true);
+    });
+    connect(&m_session, &Session::modelClosed, this, [this] {
+        setWindowTitle(u"Rankwright"_s);
+        m_start->refresh();
+        showWorkspace(false);
+    });
+    connect(&m_session, &Session::modelFailed, this, [this](const QString& path, const Failure& failure) {
+        Failure told = failure;
+        told.message = tr("%1 could not be opened: %2").arg(path, failure.message);
+        showProblem(told);
+    });
+    connect(&m_session, &Session::problem, this, &MainWindow::showProblem);
+    connect(&m_session, &Session::notice, this, [this](const QString& text) {
+        m_log->add(text);
+        statusBar()->showMessage(text, 15000);
+    });
+    connect(&m_session.jobs(), &JobQueue::changed, this, &MainWindow::refreshActions);
+    const auto jobLine = [this] {
+        const Job* job = m_session.jobs().running();
+        m_jobLine->setVisible(job != nullptr);
+        if (job != nullptr)
+            m_jobLine->setText(job->progress.secondsLeft >= 0.0
+                                   ? tr("%1: %2 %, %3 left")
+                                         .arg(job->title)
+                                         .arg(static_cast<int>(100.0 * job->progress.fraction))
+                                         .arg(durationText(job->progress.secondsLeft))
+                                   : job->title);
+    };
+    connect(&m_session.jobs(), &JobQueue::progressed, this, jobLine);
+    connect(&m_session.jobs(), &JobQueue::changed, this, jobLine);
+    connect(&m_session.jobs(), &JobQueue::ended, this, [this] {
+        if (m_closingAnyway && m_session.jobs().idle())
+            close();
+    });
+    setWindowTitle(u"Rankwright"_s);
+}
+
+void MainWindow::showWorkspace(bool shown)
+{
+    m_stack->setCurrentIndex(shown ? 1 : 0);
+    for (QDockWidget* dock : std::as_const(m_docks)) {
+        if (!shown)
+            dock->setProperty("wasHidden", dock->isHidden());
+        dock->setVisible(shown && !dock->property("wasHidden").toBool());
+    }
+    m_overview->setVisible(shown);
+    refreshActions();
+}
+
+void MainWindow::openPath(const QString& path)
+{
+    const QFileInfo info(path);
+    const QString suffix = info.suffix().toLower();
+    if (info.isDir() || suffix == u"gguf"_s || suffix == u"safetensors"_s || !info.exists()) {
+        m_session.openModel(path);
+    } else if (suffix == u"json"_s) {
+        m_recipe->loadRecipeFile(path);
+    } else if (m_session.document()) {
+        m_session.recipeState().change([&](Recipe& recipe) {
+            if (!recipe.calibration)
+                recipe.calibration = WindowOptions{.text = {}, .length = 256, .count = 128};
+            recipe.calibration->text = toPath(info.absoluteFilePath());
+        });
+        statusBar()->showMessage(tr("Calibration text: %1").arg(path), 8000);
+    } else {
+        m_session.openModel(path);
+    }
+}
+
+void MainWindow::restoreSession()
+{
+    const QString last = Settings::text(lastModelKey);
+    if (!last.isEmpty() && QFileInfo::exists(last)) {
+        m_views->setCurrentIndex(Settings::text(viewKey, u"0"_s).toInt());
+        openPath(last);
+    }
+}
+
+void MainWindow::showProblem(const Failure& failure)
+{
+    m_log->add(tr("error: %1").arg(failure.message));
+    if (failure.cancelled())
+        return;
+    // One box at a time: what comes while one is open is in the log.
+    if (findChild<QMessageBox*>(u"problem"_s) != nullptr)
+        return;
+    auto* box = new QMessageBox(QMessageBox::Warning, tr("Rankwright"), failure.message, QMessageBox::Ok, this);
+    box->setObjectName(u"problem"_s);
+    box->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    if (!m_session.runs().store() && m_session.runs().failure().message == failure.message) {
+        const auto* again = box->addButton(tr("Try again"), QMessageBox::AcceptRole);
+        connect(box, &QMessageBox::buttonClicked, this, [this, again](const QAbstractButton* button) {
+            if (static_cast<const void*>(button) == static_cast<const void*>(again))
+                m_session.runs().open();
+        });
+    }
+    box->open();
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event)
+{
+    if (event->mimeData()->hasUrls())
+        event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event)
+{
+    for (const QUrl& url : event->mimeData()->urls()) {
+        if (url.isLocalFile()) {
+            event->acceptProposedAction();
+            openPath(url.toLocalFile());
+            return;
+        }
+    }
+}
+
+void MainWindow::askAndClose()
+{
+    auto* box = new QMessageBox(QMessageBox::Question, tr("A job is running"),
+                                tr("Stop it and close? What is recorded stays, and the run can be resumed."),
+                                QMessageBox::Cancel, this);
+    box->setObjectName(u"closeQuestion"_s);
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    const auto* stop = box->addButton(tr("Stop and close"), QMessageBox::AcceptRole);
+    connect(box, &QMessageBox::buttonClicked, this, [this, stop](const QAbstractButton* button) {
+        if (static_cast<const void*>(button) != static_cast<const void*>(stop))
+            return;
+        m_closingAnyway = true;
+        m_session.jobs().cancelAll();
+        statusBar()->showMessage(tr("Stopping after this step ..."));
+        if (m_session.jobs().idle())
+            close();
+    });
+    box->open();
+}
+
+void MainWindow::closeEvent(QCloseEvent* event)
+{
+    if (!m_session.jobs().idle()) {
+        event->ignore();
+        if (!m_closingAnyway && findChild<QMessageBox*>(u"closeQuestion"_s) == nullptr)
+            askAndClose();
+        return;
+    }
+    m_session.saveProject();
+    Settings::setValue(geometryKey, saveGeometry());
+    if (m_session.document())
+        Settings::setValue(stateKey, saveState(stateVersion));
+    else
+        Settings::setText(lastModelKey, {});
+    Settings::setText(viewKey, QString::number(m_views->currentIndex()));
+    QMainWindow::closeEvent(event);
+}
+
+} // namespace rankwright::ui

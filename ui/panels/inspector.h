@@ -1,0 +1,26 @@
+#pragma once
+
+#include "ui/session/session.h"
+
+#include <QTextBrowser>
+#include <QTimer>
+
+namespace rankwright::ui {
+
+/// Everything known of the current linear.
+class Inspector : public QTextBrowser
+{
+    Q_OBJECT
+
+public:
+    explicit Inspector(Session& session, QWidget* parent = nullptr);
+
+private:
+    void refresh();
+    QString content() const;
+
+    Session& m_session;
+    QTimer m_soon;
+};
+
+} // namespace rankwright::ui

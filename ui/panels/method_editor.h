@@ -1,0 +1,39 @@
+#pragma once
+
+#include "core/decomposition/method.h"
+
+#include <QWidget>
+
+class QComboBox;
+class QDoubleSpinBox;
+class QFormLayout;
+class QLabel;
+
+namespace rankwright::ui {
+
+/// A method and its parameters, built from what the method says of itself.
+class MethodEditor : public QWidget
+{
+    Q_OBJECT
+
+public:
+    explicit MethodEditor(QWidget* parent = nullptr);
+
+    std::string method() const;
+    /// Only those that differ from their defaults.
+    MethodParameters parameters() const;
+    void set(const std::string& method, const MethodParameters& parameters);
+
+signals:
+    void edited();
+
+private:
+    void rebuild(const MethodParameters& values);
+
+    QComboBox* m_method;
+    QLabel* m_description;
+    QWidget* m_fields = nullptr;
+    std::vector<std::pair<ParameterInfo, QDoubleSpinBox*>> m_boxes;
+};
+
+} // namespace rankwright::ui

@@ -1,0 +1,120 @@
+#include "ui/panels/overview_bar.h"
+
+#include "core/base/bytes.h"
+#include "ui/models/linear_tree_model.h"
+#include "ui/session/text.h"
+
+#include <QDoubleSpinBox>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QSlider>
+
+#include <cmath>
+
+using namespace Qt::StringLiterals;
+
+namespace rankwright::ui {
+
+namespace {
+
+constexpr int sliderSteps = 1000;
+constexpr int leastStep = 10;
+
+} // namespace
+
+OverviewBar::OverviewBar(Session& session, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_model(new QLabel)
+    , m_slider(new QSlider(Qt::Horizontal))
+    , m_ratio(new QDoubleSpinBox)
+    , m_kept(new QLabel)
+    , m_whole(new QLabel)
+    , m_bytes(new QLabel)
+    , m_loss(new QLabel)
+{
+    m_model->setObjectName(u"modelLine"_s);
+    m_model->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_slider->setObjectName(u"keptSlider"_s);
+    m_slider->setRange(leastStep, sliderSteps);
+    m_slider->setPageStep(50);
+    m_slider->setAccessibleName(tr("Kept share of the parameters of the linears"));
+    m_slider->setMinimumWidth(fontMetrics().horizontalAdvance(u'0') * 22);
+    m_ratio->setObjectName(u"keptRatio"_s);
+    m_ratio->setRange(1.0, 100.0);
+    m_ratio->setDecimals(1);
+    m_ratio->setSuffix(u" %"_s);
+    m_ratio->setKeyboardTracking(false);
+    m_ratio->setAccessibleName(m_slider->accessibleName());
+    m_kept->setObjectName(u"keptParameters"_s);
+    m_whole->setObjectName(u"wholeModel"_s);
+    m_bytes->setObjectName(u"bytesOnDisk"_s);
+    m_loss->setObjectName(u"predictedLoss"_s);
+    m_kept->setToolTip(tr("Parameters of the compressed linears that the plan keeps"));
+    m_whole->setToolTip(tr("Parameters of the whole model, embeddings and norms included"));
+    m_bytes->setToolTip(tr("Weights of the whole compressed model as stored"));
+    m_loss->setToolTip(tr("Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis"));
+    auto* label = new QLabel(tr("&Kept"));
+    label->setBuddy(m_slider);
+    auto* layout = new QHBoxLayout(this);
+    layout->setContentsMargins(10, 4, 10, 4);
+    layout->setSpacing(12);
+    layout->addWidget(m_model, 1);
+    layout->addWidget(label);
+    layout->addWidget(m_slider);
+    layout->addWidget(m_ratio);
+    for (QLabel* shown : {m_kept, m_whole, m_bytes, m_loss})
+        layout->addWidget(shown);
+
+    connect(m_slider, &QSlider::valueChanged, this, [this](int value) {
+        if (!m_syncing)
+            m_session.plan().setKeptRatio(static_cast<double>(value) / sliderSteps, !m_slider->isSliderDown());
+    });
+    connect(m_slider, &QSlider::sliderReleased, this,
+            [this] { m_session.plan().setKeptRatio(static_cast<double>(m_slider->value()) / sliderSteps, true); });
+    connect(m_ratio, &QDoubleSpinBox::valueChanged, this, [this](double value) {
+        if (!m_syncing)
+            m_session.plan().setKeptRatio(value / 100.0, true);
+    });
+    connect(&session, &Session::modelOpened, this, [this] {
+        refreshModel();
+        refreshTotals();
+    });
+    connect(&session.plan(), &RankPlan::changed, this, &OverviewBar::refreshTotals);
+    connect(&session.plan(), &RankPlan::lossReady, this, &OverviewBar::refreshTotals);
+    refreshModel();
+}
+
+void OverviewBar::refreshModel()
+{
+    const DocumentPtr document = m_session.document();
+    if (!document)
+        return;
+    m_model->setText(tr("<b>%1</b>  %2 blocks  %3 linears  %4  %5 parameters")
+                         .arg(document->name.toHtmlEscaped())
+                         .arg(document->model.config().blocks)
+                         .arg(document->model.linears().size())
+                         .arg(document->weightTypes, groupedNumber(document->model.parameterCount())));
+    m_model->setToolTip(document->path);
+}
+
+void OverviewBar::refreshTotals()
+{
+    const RankPlan& plan = m_session.plan();
+    if (plan.empty())
+        return;
+    m_syncing = true;
+    m_slider->setValue(static_cast<int>(std::lround(plan.state().keptRatio * sliderSteps)));
+    m_ratio->setValue(plan.state().keptRatio * 100.0);
+    m_syncing = false;
+    const PlanTotals& totals = plan.totals();
+    m_kept->setText(tr("linears %1 (%2)").arg(groupedNumber(totals.keptParameters), percentText(totals.keptRatio, 2)));
+    m_whole->setText(
+        tr("model %1 (%2)").arg(groupedNumber(totals.wholeModelParameters), percentText(totals.wholeModelRatio, 2)));
+    m_bytes->setText(toQString(formatBytes(totals.bytes)));
+    m_loss->setText(std::isfinite(totals.relativeLoss)
+                        ? tr("loss %1").arg(lossText(totals.relativeLoss))
+                        : tr("loss: %1 of %2").arg(plan.known()).arg(m_session.document()->model.linears().size()));
+}
+
+} // namespace rankwright::ui

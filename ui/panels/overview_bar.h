@@ -1,0 +1,38 @@
+#pragma once
+
+#include "ui/session/session.h"
+
+#include <QWidget>
+
+class QDoubleSpinBox;
+class QLabel;
+class QSlider;
+
+namespace rankwright::ui {
+
+/// The model in a line, and the kept ratio of the whole plan with what it costs and loses, live.
+class OverviewBar : public QWidget
+{
+    Q_OBJECT
+
+public:
+    explicit OverviewBar(Session& session, QWidget* parent = nullptr);
+
+    QSlider* slider() const { return m_slider; }
+
+private:
+    void refreshModel();
+    void refreshTotals();
+
+    Session& m_session;
+    QLabel* m_model;
+    QSlider* m_slider;
+    QDoubleSpinBox* m_ratio;
+    QLabel* m_kept;
+    QLabel* m_whole;
+    QLabel* m_bytes;
+    QLabel* m_loss;
+    bool m_syncing = false;
+};
+
+} // namespace rankwright::ui

@@ -1,0 +1,43 @@
+#include "ui/session/background.h"
+
+#include "core/base/parallel.h"
+
+namespace rankwright::ui {
+
+namespace {
+
+/// Deep LAPACK recursions need more than the default of a pool thread.
+constexpr uint stackBytes = 16U << 20U;
+
+} // namespace
+
+Background::Background(int threads)
+    : m_window(std::make_unique<QObject>())
+{
+    m_pool.setMaxThreadCount(threads);
+    m_pool.setStackSize(stackBytes);
+}
+
+Background::~Background()
+{
+    m_closing.request_stop();
+    m_pool.clear();
+    m_pool.waitForDone();
+}
+
+void Background::start(std::function<void()> work, int priority)
+{
+    m_pool.start(
+        [work = std::move(work)] {
+            lowerThreadPriority();
+            work();
+        },
+        priority);
+}
+
+void Background::deliver(std::function<void()> call)
+{
+    QMetaObject::invokeMethod(m_window.get(), std::move(call), Qt::QueuedConnection);
+}
+
+} // namespace rankwright::ui

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "ui/session/failure.h"
+
+#include <QObject>
+#include <QPointer>
+#include <QThreadPool>
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <utility>
+
+namespace rankwright::ui {
+
+/// Threads of lower priority that run work of the engine and deliver results to the window's thread.
+/// Lives on the window's thread.
+class Background
+{
+public:
+    explicit Background(int threads);
+    /// Asks everything to stop and waits for it.
+    ~Background();
+    Background(const Background&) = delete;
+    Background& operator=(const Background&) = delete;
+
+    /// Runs `work()` on a thread of the pool and then `then(Outcome)` on the window's thread, unless `stop` was
+    /// requested or `receiver` is gone by then. Tasks of higher priority start first.
+    template <typename Work, typename Then>
+    void run(QObject* receiver, std::stop_token stop, Work work, Then then, int priority = 0)
+    {
+        using Value = std::invoke_result_t<Work>;
+        auto task = std::make_shared<std::pair<Work, Then>>(std::move(work), std::move(then));
+        start(
+            [this, task, stop, guard = QPointer<QObject>(receiver)] {
+                if (stop.stop_requested())
+                    return;
+                auto outcome = std::make_shared<Outcome<Value>>();
+                try {
+                    outcome->value.emplace(task->first());
+                } catch (...) {
+                    outcome->failure = currentFailure();
+                }
+                deliver([task, stop, guard, outcome] {
+                    if (guard && !stop.stop_requested())
+                        task->second(std::move(*outcome));
+                });
+            },
+            priority);
+    }
+
+    /// Requested when this object is destroyed.
+    std::stop_token closing() const { return m_closing.get_token(); }
+
+private:
+    void start(std::function<void()> work, int priority);
+    void deliver(std::function<void()> call);
+
+    std::stop_source m_closing;
+    std::unique_ptr<QObject> m_window; ///< receives deliveries on the window's thread
+    QThreadPool m_pool;
+};
+
+/// Latest request wins: each call of next() makes the work of the call before stop and its result be dropped.
+class LatestRequest
+{
+public:
+    ~LatestRequest() { cancel(); }
+    std::stop_token next()
+    {
+        cancel();
+        m_source = std::stop_source();
+        return m_source.get_token();
+    }
+    void cancel() { m_source.request_stop(); }
+
+private:
+    std::stop_source m_source{std::nostopstate};
+};
+
+} // namespace rankwright::ui

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/calibration/statistics.h"
+#include "ui/session/background.h"
+#include "ui/session/document.h"
+
+#include <QObject>
+#include <QStringList>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+namespace rankwright::ui {
+
+/// The calibration text of the recipe: its token windows, and whether their statistics exist.
+class CalibrationService : public QObject
+{
+    Q_OBJECT
+
+public:
+    enum class State {
+        None,    ///< no text chosen, or no model
+        Reading, ///< the text is being tokenised
+        Missing, ///< the windows are known, their statistics are not there yet
+        Ready,   ///< statistics exist
+        Failed
+    };
+
+    /// `cache` is RunPlaces::cache.
+    explicit CalibrationService(std::filesystem::path cache, QObject* parent = nullptr);
+
+    void setDocument(DocumentPtr document);
+    void setOptions(const std::optional<WindowOptions>& options);
+    /// Looks again whether statistics exist, after a job made some.
+    void refresh();
+
+    State state() const { return m_state; }
+    const std::optional<WindowOptions>& options() const { return m_options; }
+    /// Null unless Missing or Ready.
+    std::shared_ptr<const TokenWindows> windows() const { return m_windows; }
+    /// Null unless Ready.
+    std::shared_ptr<const CalibrationSet> set() const { return m_set; }
+    const Failure& failure() const { return m_failure; }
+    /// Text of a window, at most this many tokens of it, decoded in the background.
+    void previewWindow(std::size_t window, std::size_t tokens, QObject* receiver,
+                       const std::function<void(const QString&)>& then);
+
+signals:
+    void changed();
+
+private:
+    void read();
+
+    std::filesystem::path m_cache;
+    DocumentPtr m_document;
+    std::optional<WindowOptions> m_options;
+    State m_state = State::None;
+    std::shared_ptr<const TokenWindows> m_windows;
+    std::shared_ptr<const CalibrationSet> m_set;
+    Failure m_failure;
+    LatestRequest m_reading;
+    LatestRequest m_previewing;
+    Background m_background{1};
+};
+
+/// Equal texts and windows.
+bool sameWindows(const std::optional<WindowOptions>& a, const std::optional<WindowOptions>& b);
+
+} // namespace rankwright::ui

@@ -1,0 +1,391 @@
+#include "ui/session/rank_plan.h"
+
+#include "ui/session/plan_command.h"
+#include "ui/session/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace rankwright::ui {
+
+namespace {
+
+constexpr int noMerge = -1;
+
+} // namespace
+
+RankPlan::RankPlan(SpectrumService& spectra, QObject* parent)
+    : QObject(parent)
+    , m_spectra(spectra)
+{
+    connect(&m_spectra, &SpectrumService::ready, this, &RankPlan::spectrumReady);
+}
+
+void RankPlan::setDocument(DocumentPtr document)
+{
+    m_building.cancel();
+    m_planner.reset();
+    m_undo.clear();
+    m_document = std::move(document);
+    m_state.ranks.clear();
+    m_state.locked.clear();
+    m_state.edited = false;
+    m_named.clear();
+    m_ghost.clear();
+    m_problem.clear();
+    m_chosen.clear();
+    if (m_document) {
+        m_modelTotals = modelTotals(m_document->model);
+        const auto& linears = m_document->model.linears();
+        m_state.locked.assign(linears.size(), false);
+        m_chosen.assign(linears.size(), true);
+        m_state.ranks.reserve(linears.size());
+        for (const LinearInfo& linear : linears)
+            m_state.ranks.push_back(linear.shape.fullRank());
+        PlanState state = m_state;
+        reallocate(state);
+        show(state);
+    } else {
+        show(m_state);
+    }
+    emit namedChanged();
+}
+
+void RankPlan::setAnalysis(const AnalysisKey& key)
+{
+    if (key == m_key)
+        return;
+    m_key = key;
+    m_planner.reset();
+    m_building.cancel();
+    if (m_state.allocator != "uniform" && !m_state.edited) {
+        m_waiting = true;
+        m_waitingId = dragId(true);
+    }
+    show(m_state);
+}
+
+void RankPlan::setChosen(const std::vector<bool>& chosen)
+{
+    if (chosen == m_chosen || chosen.size() != m_state.ranks.size())
+        return;
+    m_chosen = chosen;
+    m_planner.reset();
+    PlanState state = m_state;
+    if (!state.edited)
+        reallocate(state);
+    show(state);
+}
+
+StructureKind RankPlan::structure(int linear) const
+{
+    const auto i = static_cast<std::size_t>(linear);
+    return m_chosen[i] ? RankCosts(m_state.structure).structure(shape(linear), m_state.ranks[i]) : StructureKind::Dense;
+}
+
+LinearShape RankPlan::shape(int linear) const
+{
+    return m_document->model.linears()[static_cast<std::size_t>(linear)].shape;
+}
+
+std::size_t RankPlan::keptParameters(int linear) const
+{
+    return chosen(linear) ? RankCosts(m_state.structure).parameters(shape(linear), rank(linear))
+                          : shape(linear).parameters();
+}
+
+double RankPlan::relativeLoss(int linear) const
+{
+    const SpectrumPtr spectrum = m_spectra.find(m_key, linear);
+    if (!spectrum)
+        return std::numeric_limits<double>::quiet_NaN();
+    return rankwright::relativeLoss(spectrum->loss, structure(linear), rank(linear));
+}
+
+void RankPlan::setKeptRatio(double ratio, bool finished)
+{
+    PlanState state = m_state;
+    state.keptRatio = ratio;
+    replan(std::move(state), tr("kept ratio"), finished);
+}
+
+void RankPlan::setAllocator(const std::string& allocator)
+{
+    if (allocator == m_state.allocator && !m_state.edited)
+        return;
+    PlanState state = m_state;
+    state.allocator = allocator;
+    replan(std::move(state), tr("allocation"), true);
+}
+
+void RankPlan::setStructure(StructureKind structure)
+{
+    if (structure == m_state.structure)
+        return;
+    PlanState state = m_state;
+    state.structure = structure;
+    replan(std::move(state), tr("structure"), true);
+}
+
+void RankPlan::setStorage(DType storage)
+{
+    if (storage == m_state.storage)
+        return;
+    PlanState state = m_state;
+    state.storage = storage;
+    push(std::move(state), tr("storage type"), noMerge);
+}
+
+void RankPlan::setRanks(const std::vector<int>& linears, std::size_t rank, bool finished)
+{
+    PlanState state = m_state;
+    for (const int linear : linears) {
+        const auto i = static_cast<std::size_t>(linear);
+        std::size_t value = std::clamp<std::size_t>(rank, 1, shape(linear).fullRank());
+        if (RankCosts(state.structure).isDense(shape(linear), value))
+            value = shape(linear).fullRank();
+        state.ranks[i] = value;
+        state.locked[i] = true;
+    }
+    state.edited = true;
+    push(std::move(state), linears.size() == 1 ? tr("rank") : tr("ranks"), dragId(finished));
+}
+
+void RankPlan::setLocked(const std::vector<int>& linears, bool locked)
+{
+    PlanState state = m_state;
+    for (const int linear : linears)
+        state.locked[static_cast<std::size_t>(linear)] = locked;
+    push(std::move(state), locked ? tr("lock") : tr("unlock"), noMerge);
+}
+
+void RankPlan::reallocateNow()
+{
+    replan(m_state, tr("allocation"), true);
+}
+
+void RankPlan::restore(const PlanState& state, const QString& what)
+{
+    if (state.ranks.size() == m_state.ranks.size())
+        push(state, what, noMerge);
+}
+
+int RankPlan::dragId(bool finished)
+{
+    const int id = m_drag;
+    if (finished)
+        ++m_drag;
+    return id;
+}
+
+void RankPlan::replan(PlanState state, const QString& what, bool finished)
+{
+    reallocate(state);
+    const int id = dragId(finished);
+    if (m_waiting)
+        m_waitingId = id;
+    push(std::move(state), what, id);
+}
+
+void RankPlan::reallocate(PlanState& state)
+{
+    m_problem.clear();
+    m_waiting = false;
+    const auto ranks = allocated(state, state.allocator);
+    if (!ranks)
+        return;
+    state.ranks = *ranks;
+    state.edited = false;
+}
+
+std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& state, const std::string& allocator)
+{
+    if (!m_document || std::ranges::none_of(m_chosen, [](bool chosen) { return chosen; }))
+        return std::nullopt;
+    const bool needsLosses = allocator != "uniform";
+    if (needsLosses && (!m_planner || m_plannerStructure != state.structure)) {
+        m_waiting = true;
+        return std::nullopt;
+    }
+    try {
+        const AllocationPlan plan = needsLosses
+                                        ? m_planner->plan(allocator, state.keptRatio, fixedRanks(state))
+                                        : allocate(allocator, state.structure, state.keptRatio, items(state, false));
+        std::vector<std::size_t> ranks = state.ranks;
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < ranks.size(); ++i)
+            if (m_chosen[i])
+                ranks[i] = plan.ranks[next++].rank;
+        return ranks;
+    } catch (const Error& error) {
+        m_problem = toQString(error.what());
+        return std::nullopt;
+    }
+}
+
+std::vector<std::optional<std::size_t>> RankPlan::fixedRanks(const PlanState& state) const
+{
+    std::vector<std::optional<std::size_t>> fixed;
+    for (std::size_t i = 0; i < state.ranks.size(); ++i)
+        if (m_chosen[i])
+            fixed.push_back(state.locked[i] ? std::optional(state.ranks[i]) : std::nullopt);
+    return fixed;
+}
+
+std::vector<AllocationItem> RankPlan::items(const PlanState& state, bool withLosses) const
+{
+    std::vector<AllocationItem> result;
+    for (std::size_t i = 0; i < state.ranks.size(); ++i) {
+        if (!m_chosen[i])
+            continue;
+        const LinearInfo& info = m_document->model.linears()[i];
+        AllocationItem item{.name = info.name, .shape = info.shape, .loss = {}, .weight = 1.0, .rank = {}};
+        if (withLosses) {
+            item.setRelativeLoss(m_spectra.find(m_key, static_cast<int>(i))->loss);
+        }
+        if (state.locked[i])
+            item.rank = state.ranks[i];
+        result.push_back(std::move(item));
+    }
+    return result;
+}
+
+void RankPlan::ensurePlanner()
+{
+    if (!m_document || (m_planner && m_plannerStructure == m_state.structure))
+        return;
+    m_planner.reset();
+    for (std::size_t i = 0; i < m_chosen.size(); ++i)
+        if (m_chosen[i] && !m_spectra.find(m_key, static_cast<int>(i)))
+            return;
+    m_plannerStructure = m_state.structure;
+    m_background.run(
+        this, m_building.next(),
+        [structure = m_plannerStructure, all = items(m_state, true)] {
+            return std::make_shared<const RankPlanner>(structure, all);
+        },
+        [this](const Outcome<std::shared_ptr<const RankPlanner>>& planner) {
+            if (planner) {
+                m_planner = *planner;
+                plannerReady();
+            } else {
+                m_problem = planner.failure.message;
+                emit changed();
+            }
+        });
+}
+
+void RankPlan::plannerReady()
+{
+    if (m_waiting) {
+        PlanState state = m_state;
+        reallocate(state);
+        push(std::move(state), tr("allocation"), m_waitingId);
+    } else {
+        show(m_state);
+    }
+}
+
+void RankPlan::push(PlanState state, const QString& what, int mergeId)
+{
+    if (state == m_state) {
+        emit changed(); // a problem or waiting may be new
+        return;
+    }
+    m_undo.push(new PlanCommand(*this, m_state, std::move(state), what, mergeId));
+}
+
+void RankPlan::show(const PlanState& state)
+{
+    m_state = state;
+    ensurePlanner();
+    updateGhost();
+    updateTotals();
+    emit changed();
+}
+
+void RankPlan::setGhost(const std::string& allocator)
+{
+    m_ghostAllocator = allocator;
+    updateGhost();
+    emit changed();
+}
+
+void RankPlan::updateGhost()
+{
+    m_ghost.clear();
+    if (m_ghostAllocator.empty() || !m_document)
+        return;
+    const bool waiting = m_waiting;
+    const QString problem = m_problem;
+    if (auto ranks = allocated(m_state, m_ghostAllocator))
+        m_ghost = std::move(*ranks);
+    m_waiting = waiting;
+    m_problem = problem;
+}
+
+void RankPlan::spectrumReady(const AnalysisKey& key, int linear)
+{
+    if (!(key == m_key) || !m_document)
+        return;
+    ensurePlanner();
+    updateTotals();
+    emit lossReady(linear);
+}
+
+void RankPlan::keepAs(const QString& name)
+{
+    m_named[name] = m_state;
+    emit namedChanged();
+}
+
+void RankPlan::forget(const QString& name)
+{
+    m_named.erase(name);
+    emit namedChanged();
+}
+
+void RankPlan::setNamed(std::map<QString, PlanState> plans)
+{
+    m_named = std::move(plans);
+    emit namedChanged();
+}
+
+void RankPlan::apply(Recipe& recipe) const
+{
+    recipe.structure = m_state.structure;
+    recipe.storage = m_state.storage;
+    recipe.allocation = m_state.allocator;
+    recipe.keptRatio = m_state.keptRatio;
+    recipe.ranks.clear();
+    if (!m_document)
+        return;
+    for (std::size_t i = 0; i < m_state.ranks.size(); ++i)
+        if (m_chosen[i] && (m_state.edited || m_state.locked[i]))
+            recipe.ranks[m_document->model.linears()[i].name] = m_state.ranks[i];
+    if (m_state.edited) {
+        recipe.allocation = "uniform"; // every rank is set: nothing is left to allocate
+        recipe.keptRatio = m_totals.keptRatio;
+    }
+}
+
+void RankPlan::take(const Recipe& recipe)
+{
+    PlanState state = m_state;
+    state.structure = recipe.structure;
+    state.storage = recipe.storage;
+    state.allocator = recipe.allocation;
+    state.keptRatio = recipe.keptRatio;
+    if (m_document) {
+        for (std::size_t i = 0; i < state.ranks.size(); ++i) {
+            const auto byHand = recipe.ranks.find(m_document->model.linears()[i].name);
+            state.locked[i] = byHand != recipe.ranks.end();
+            if (state.locked[i])
+                state.ranks[i] = std::clamp<std::size_t>(byHand->second, 1, shape(static_cast<int>(i)).fullRank());
+        }
+    }
+    replan(std::move(state), tr("recipe"), true);
+}
+
+} // namespace rankwright::ui

@@ -1,0 +1,149 @@
+#pragma once
+
+#include "core/allocation/plan_totals.h"
+#include "core/allocation/rank_costs.h"
+#include "core/allocation/rank_planner.h"
+#include "core/experiment/recipe.h"
+#include "ui/session/background.h"
+#include "ui/session/document.h"
+#include "ui/session/spectrum_service.h"
+
+#include <QObject>
+#include <QUndoStack>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rankwright::ui {
+
+/// A plan as it is undone, kept under a name and saved. Ranks by position in Model::linears(); a rank that would save
+/// nothing is the full one, stored dense.
+struct PlanState
+{
+    std::string allocator = "uniform";
+    StructureKind structure = StructureKind::Factors;
+    DType storage = DType::F32;
+    double keptRatio = 0.8; ///< what the allocator aims at
+    std::vector<std::size_t> ranks;
+    std::vector<bool> locked; ///< set by hand or kept on purpose: the allocator leaves it
+    bool edited = false;      ///< some free rank is not what the allocator gave
+
+    bool operator==(const PlanState&) const = default;
+};
+
+Json planToJson(const PlanState& plan);
+/// Throws Error(Corrupt) if it is not a plan for `linears` linears.
+PlanState planFromJson(const Json& json, std::size_t linears);
+
+/// The rank of every linear, live: cost and exact predicted loss follow every change at once.
+class RankPlan : public QObject
+{
+    Q_OBJECT
+
+public:
+    RankPlan(SpectrumService& spectra, QObject* parent = nullptr);
+
+    void setDocument(DocumentPtr document);
+    /// Whose losses decide and are shown. Curves come from the spectrum service as they get ready.
+    void setAnalysis(const AnalysisKey& key);
+    const AnalysisKey& analysis() const { return m_key; }
+
+    const PlanState& state() const { return m_state; }
+    bool empty() const { return m_state.ranks.empty(); }
+    std::size_t rank(int linear) const { return m_state.ranks[static_cast<std::size_t>(linear)]; }
+    bool locked(int linear) const { return m_state.locked[static_cast<std::size_t>(linear)]; }
+    /// Which linears the plan is for (Recipe::only); the others stay as they are.
+    void setChosen(const std::vector<bool>& chosen);
+    bool chosen(int linear) const { return m_chosen[static_cast<std::size_t>(linear)]; }
+    LinearShape shape(int linear) const;
+    /// Dense where the rank saves nothing.
+    StructureKind structure(int linear) const;
+    std::size_t keptParameters(int linear) const;
+    /// loss(rank) / loss(0) of the analysis; NaN where it is not there yet.
+    double relativeLoss(int linear) const;
+    const PlanTotals& totals() const { return m_totals; }
+    /// Whether ranks wait for losses that are still being computed.
+    bool waiting() const { return m_waiting; }
+    /// Why the allocator could not do what was asked; empty where it could.
+    const QString& problem() const { return m_problem; }
+    /// Losses of how many linears are known.
+    int known() const { return m_spectra.count(m_key); }
+
+    // Changes; each can be undone. `finished` false: one of a drag, undone together.
+    void setKeptRatio(double ratio, bool finished = true);
+    void setAllocator(const std::string& allocator);
+    void setStructure(StructureKind structure);
+    void setStorage(DType storage);
+    /// Sets ranks by hand and locks them.
+    void setRanks(const std::vector<int>& linears, std::size_t rank, bool finished = true);
+    void setLocked(const std::vector<int>& linears, bool locked);
+    /// Gives edited ranks back to the allocator, but for locked ones.
+    void reallocateNow();
+    void restore(const PlanState& state, const QString& what);
+    QUndoStack& undoStack() { return m_undo; }
+
+    /// Plan of another allocator at the same kept ratio, to be shown behind; empty: none.
+    void setGhost(const std::string& allocator);
+    const std::string& ghostAllocator() const { return m_ghostAllocator; }
+    const std::vector<std::size_t>& ghost() const { return m_ghost; }
+
+    // Plans kept under names.
+    const std::map<QString, PlanState>& named() const { return m_named; }
+    void keepAs(const QString& name);
+    void forget(const QString& name);
+    void setNamed(std::map<QString, PlanState> plans);
+
+    /// Puts ratio, allocation, structure, storage and ranks into a recipe, so that its run has exactly these ranks.
+    void apply(Recipe& recipe) const;
+    /// Takes them from a recipe.
+    void take(const Recipe& recipe);
+
+signals:
+    void changed();
+    void lossReady(int linear); ///< its loss became known, and with it the totals
+    void namedChanged();
+
+private:
+    friend class PlanCommand;
+
+    void show(const PlanState& state);
+    void push(PlanState state, const QString& what, int mergeId);
+    /// Ranks from the allocator of `state`; they stay where losses are missing or it cannot.
+    void reallocate(PlanState& state);
+    std::optional<std::vector<std::size_t>> allocated(const PlanState& state, const std::string& allocator);
+    void replan(PlanState state, const QString& what, bool finished);
+    int dragId(bool finished);
+    void ensurePlanner();
+    void plannerReady();
+    void updateTotals();
+    void updateGhost();
+    void spectrumReady(const AnalysisKey& key, int linear);
+    std::vector<AllocationItem> items(const PlanState& state, bool withLosses) const;
+    std::vector<std::optional<std::size_t>> fixedRanks(const PlanState& state) const;
+
+    SpectrumService& m_spectra;
+    DocumentPtr m_document;
+    AnalysisKey m_key;
+    PlanState m_state;
+    std::vector<bool> m_chosen;
+    ModelTotals m_modelTotals;
+    std::vector<LinearCost> m_costs; ///< of the chosen linears
+    PlanTotals m_totals;
+    bool m_waiting = false;
+    int m_waitingId = -1; ///< merge id of the step that waits
+    QString m_problem;
+    std::string m_ghostAllocator;
+    std::vector<std::size_t> m_ghost;
+    std::map<QString, PlanState> m_named;
+    QUndoStack m_undo;
+    int m_drag = 0; ///< numbers drags, whose changes are one step
+    std::shared_ptr<const RankPlanner> m_planner;
+    StructureKind m_plannerStructure = StructureKind::Factors;
+    LatestRequest m_building;
+    Background m_background{1};
+};
+
+} // namespace rankwright::ui

@@ -1,0 +1,147 @@
+#include "ui/session/spectrum_service.h"
+
+#include "core/base/parallel.h"
+#include "core/compute/device.h"
+
+#include <algorithm>
+
+namespace rankwright::ui {
+
+SpectrumService::SpectrumService(QObject* parent)
+    : QObject(parent)
+    , m_workers(static_cast<int>(processorCount()))
+    , m_background(m_workers)
+{}
+
+void SpectrumService::setDocument(DocumentPtr document)
+{
+    m_documentStop.request_stop();
+    m_documentStop = std::stop_source();
+    m_document = std::move(document);
+    m_calibrations.clear();
+    m_results.clear();
+    m_counts.clear();
+    m_urgent.clear();
+    m_waiting.clear();
+    m_known.clear();
+    m_running = 0;
+    emit pendingChanged();
+}
+
+void SpectrumService::addCalibration(std::shared_ptr<const CalibrationSet> calibration)
+{
+    m_calibrations[calibration->fingerprint()] = std::move(calibration);
+}
+
+SpectrumPtr SpectrumService::find(const AnalysisKey& key, int linear) const
+{
+    const auto found = m_results.find(key);
+    if (found == m_results.end() || linear < 0 || linear >= static_cast<int>(found->second.size()))
+        return nullptr;
+    return found->second[static_cast<std::size_t>(linear)];
+}
+
+int SpectrumService::count(const AnalysisKey& key) const
+{
+    const auto found = m_counts.find(key);
+    return found == m_counts.end() ? 0 : found->second;
+}
+
+bool SpectrumService::satisfied(const Task& task) const
+{
+    const SpectrumPtr known = find(task.key, task.linear);
+    return known && (known->exact || !task.exact);
+}
+
+void SpectrumService::request(const AnalysisKey& key, const std::vector<int>& linears, Urgency urgency)
+{
+    if (!m_document)
+        return;
+    const bool urgent = urgency != Urgency::Later;
+    if (urgency == Urgency::Now) {
+        for (const Task& task : m_urgent)
+            m_known.erase(task);
+        m_urgent.clear();
+    }
+    for (const int linear : linears) {
+        const Task task{key, linear, urgent};
+        if (satisfied(task) || m_known.contains(task))
+            continue;
+        m_known.insert(task);
+        (urgent ? m_urgent : m_waiting).push_back(task);
+    }
+    emit pendingChanged();
+    dispatch();
+}
+
+void SpectrumService::cancelWaiting()
+{
+    for (const auto* queue : {&m_urgent, &m_waiting})
+        for (const Task& task : *queue)
+            m_known.erase(task);
+    m_urgent.clear();
+    m_waiting.clear();
+    emit pendingChanged();
+}
+
+void SpectrumService::setBusy(bool busy)
+{
+    m_busy = busy;
+    dispatch();
+}
+
+void SpectrumService::dispatch()
+{
+    // A run has the processors; what is looked at still gets one.
+    const int workers = m_busy ? 1 : m_workers;
+    while (m_running < workers && (!m_urgent.empty() || (!m_waiting.empty() && !m_busy))) {
+        std::deque<Task>& queue = m_urgent.empty() ? m_waiting : m_urgent;
+        const Task task = queue.front();
+        queue.pop_front();
+        if (satisfied(task))
+            m_known.erase(task);
+        else
+            start(task);
+    }
+}
+
+void SpectrumService::start(const Task& task)
+{
+    ++m_running;
+    std::shared_ptr<const CalibrationSet> calibration;
+    if (const auto found = m_calibrations.find(task.key.calibration); found != m_calibrations.end())
+        calibration = found->second;
+    m_background.run(
+        this, m_documentStop.get_token(),
+        [document = m_document, task, calibration] {
+            const Method& method = findMethod(task.key.method);
+            const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(task.linear)];
+            std::optional<TapStatistics> statistics;
+            if (calibration && method.needsStatistics())
+                statistics.emplace(calibration->load(info.tap));
+            const auto device = makeCpuDevice(1);
+            return std::make_shared<const LinearSpectrum>(
+                analyseLinear(document->model, *device, method, task.key.parameters, info,
+                              statistics ? &*statistics : nullptr, task.exact));
+        },
+        [this, task](Outcome<SpectrumPtr> outcome) {
+            --m_running;
+            if (outcome) {
+                m_known.erase(task);
+                auto& results = m_results[task.key];
+                results.resize(m_document->model.linears().size());
+                SpectrumPtr& slot = results[static_cast<std::size_t>(task.linear)];
+                if (!slot)
+                    ++m_counts[task.key];
+                if (!slot || !slot->exact)
+                    slot = *outcome;
+                emit ready(task.key, task.linear);
+            } else {
+                emit failed(task.key, task.linear, outcome.failure);
+            }
+            dispatch();
+            emit pendingChanged();
+        });
+}
+
+} // namespace rankwright::ui
