@@ -28,6 +28,7 @@
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QTabWidget>
+#include <QTimer>
 #include <QToolBar>
 
 using namespace Qt::StringLiterals;
@@ -68,7 +69,7 @@ MainWindow::MainWindow(SessionPlaces places, QWidget* parent)
     resize(1440, 900);
     m_defaultState = saveState(stateVersion);
     restoreGeometry(Settings::value(geometryKey));
-    restoreState(Settings::value(stateKey), stateVersion);
+    m_arranged = restoreState(Settings::value(stateKey), stateVersion);
     showWorkspace(false);
     m_session.runs().open();
 }
@@ -118,8 +119,9 @@ void MainWindow::createDocks()
     jobs->raise();
     setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
-    resizeDocks({model, recipe}, {400, 320}, Qt::Horizontal);
-    resizeDocks({jobs}, {180}, Qt::Vertical);
+    const int unit = fontMetrics().horizontalAdvance(u'0');
+    left->setMinimumWidth(unit * 30);
+    m_dockSizes = {{model, unit * 56}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
     connect(&m_session.health(), &HealthLog::added, health,
             [this, health] { health->setWindowTitle(tr("Health (%1)").arg(m_session.health().entries().size())); });
     connect(&m_session.health(), &HealthLog::cleared, health, [health] { health->setWindowTitle(tr("Health")); });
@@ -185,7 +187,17 @@ void MainWindow::showWorkspace(bool shown)
         dock->setVisible(shown && !dock->property("wasHidden").toBool());
     }
     m_overview->setVisible(shown);
+    // Docks take sizes only once they are shown.
+    if (shown && !m_arranged)
+        QTimer::singleShot(0, this, &MainWindow::arrangeDocks);
+    m_arranged = m_arranged || shown;
     refreshActions();
+}
+
+void MainWindow::arrangeDocks()
+{
+    for (const auto& [dock, size] : m_dockSizes)
+        resizeDocks({dock}, {size}, dockWidgetArea(dock) == Qt::BottomDockWidgetArea ? Qt::Vertical : Qt::Horizontal);
 }
 
 void MainWindow::openPath(const QString& path)

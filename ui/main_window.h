@@ -57,6 +57,7 @@ private:
                        const QString& tip, const std::function<void()>& call);
     QDockWidget* addDock(Qt::DockWidgetArea area, const QString& title, const QString& name, QWidget* widget);
     void showWorkspace(bool shown);
+    void arrangeDocks();
     void openFolder();
     void openFile();
     void refreshRecent();
@@ -87,7 +88,9 @@ private:
     QAction* m_run = nullptr;
     QAction* m_cancel = nullptr;
     QList<QDockWidget*> m_docks;
+    QList<QPair<QDockWidget*, int>> m_dockSizes; ///< of the default layout
     QByteArray m_defaultState;
+    bool m_arranged = false;
     bool m_closingAnyway = false;
 };
 

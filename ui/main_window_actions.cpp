@@ -24,6 +24,7 @@
 #include <QTabWidget>
 #include <QTableWidget>
 #include <QToolBar>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 using namespace Qt::StringLiterals;
@@ -70,7 +71,7 @@ void MainWindow::createActions()
     undoAction->setShortcut(QKeySequence::Undo);
     undoAction->setIcon(icon(u"undo"_s));
     QAction* redoAction = undo.createRedoAction(this, tr("&Redo"));
-    redoAction->setShortcut(QKeySequence::Redo);
+    redoAction->setShortcuts({QKeySequence(u"Ctrl+Shift+Z"_s), QKeySequence(u"Ctrl+Y"_s)});
     redoAction->setIcon(icon(u"redo"_s));
     edit->addAction(undoAction);
     edit->addAction(redoAction);
@@ -114,6 +115,7 @@ void MainWindow::createActions()
     addAction(m_viewMenu, tr("Default &layout"), {}, {}, tr("Put all docks back"), [this] {
         restoreState(m_defaultState, 1);
         showWorkspace(m_session.document() != nullptr);
+        arrangeDocks();
     });
     m_viewMenu->addSeparator();
     QMenu* appearance = m_viewMenu->addMenu(tr("&Appearance"));
@@ -134,6 +136,11 @@ void MainWindow::createActions()
     m_toolBar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     m_toolBar->setMovable(false);
     m_toolBar->addActions({openFolderAction, m_calibrate, m_run, m_cancel, undoAction, redoAction});
+    // Their texts name what is undone, which would move the rest of the bar.
+    for (QAction* action : {undoAction, redoAction})
+        if (auto* button = qobject_cast<QToolButton*>(m_toolBar->widgetForAction(action)))
+            button->setToolButtonStyle(Qt::ToolButtonIconOnly);
+    addToolBarBreak();
     m_overview = addToolBar(tr("Overview"));
     m_overview->setObjectName(u"overviewBar"_s);
     m_overview->setMovable(false);

@@ -122,8 +122,8 @@ void ErrorMapPanel::rebuild()
         figure.rowTitle = tr("block");
         figure.columnTitle = tr("role");
         figure.valueTitle = quantity() == Quantity::Rank   ? tr("rank")
-                          : quantity() == Quantity::Kept ? tr("kept share")
-                                                         : tr("loss / loss of rank 0");
+                            : quantity() == Quantity::Kept ? tr("kept share")
+                                                           : tr("loss / loss of rank 0");
         for (std::size_t block = 0; block < m_cells.size(); ++block)
             figure.rows.append(QString::number(block));
         for (std::size_t role = 0; role < roleCount; ++role)

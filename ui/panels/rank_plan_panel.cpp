@@ -85,14 +85,17 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     top->addWidget(labelled(tr("Stored as"), m_storage, tr("Type of the factors")));
     top->addWidget(
         labelled(tr("Behind"), m_ghost, tr("Plan of another allocator at the same kept ratio, as outlines")));
-    top->addWidget(m_reallocate);
     top->addStretch();
-    top->addWidget(labelled(tr("Plans"), m_named, tr("Plans kept with this model")));
-    top->addWidget(keep);
-    top->addWidget(forget);
+    auto* second = new QHBoxLayout;
+    second->addWidget(labelled(tr("Plans"), m_named, tr("Plans kept with this model")));
+    second->addWidget(keep);
+    second->addWidget(forget);
+    second->addStretch();
+    second->addWidget(m_reallocate);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(6, 6, 6, 6);
     layout->addLayout(top);
+    layout->addLayout(second);
     layout->addWidget(m_bars, 1);
     layout->addWidget(m_state);
 
@@ -165,6 +168,7 @@ void RankPlanPanel::refresh()
     m_allocator->setCurrentIndex(m_allocator->findData(toQString(state.allocator)));
     m_structure->setCurrentIndex(m_structure->findData(static_cast<int>(state.structure)));
     m_storage->setCurrentIndex(m_storage->findData(static_cast<int>(state.storage)));
+    m_ghost->setCurrentIndex(m_ghost->findData(toQString(plan.ghostAllocator())));
     m_reallocate->setEnabled(state.edited);
     const auto count = static_cast<int>(m_bars->bars().size());
     if (count != static_cast<int>(state.ranks.size())) {
@@ -201,7 +205,7 @@ void RankPlanPanel::refresh()
         if (state.edited)
             text.append(tr("edited: a run takes exactly these ranks"));
         if (locked > 0)
-            text.append(tr("%n rank(s) locked", nullptr, locked));
+            text.append(tr("locked ranks: %1").arg(locked));
     }
     m_state->setText(text.join(u"   "_s));
 }

@@ -23,6 +23,7 @@
 #include <QRegularExpression>
 #include <QScrollArea>
 #include <QSpinBox>
+#include <QStyle>
 #include <QVBoxLayout>
 
 using namespace Qt::StringLiterals;
@@ -179,6 +180,7 @@ void RecipePanel::build()
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    scroll->setMinimumWidth(content->minimumSizeHint().width() + style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 8);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 6);
     layout->addWidget(scroll, 1);
@@ -376,7 +378,9 @@ void RecipePanel::loadRecipeFile(const QString& file)
         m_session.setRecipe(recipe);
         emit message(tr("Recipe taken from %1").arg(file));
     } catch (...) {
-        emit m_session.problem(currentFailure());
+        Failure failure = currentFailure();
+        failure.message = tr("%1 is not taken as a recipe: %2").arg(file, failure.message);
+        emit m_session.problem(failure);
     }
 }
 

@@ -242,11 +242,11 @@ void SpectrumPanel::refresh()
             continue;
         }
         figure.series.append({.name = curve.name,
-                            .points = pointsOf(*spectrum, quantity()),
-                            .colour = static_cast<int>(i),
-                            .markers = false,
-                            .line = true,
-                            .dashed = false});
+                              .points = pointsOf(*spectrum, quantity()),
+                              .colour = static_cast<int>(i),
+                              .markers = false,
+                              .line = true,
+                              .dashed = false});
         if (curve.linear == m_session.selection().current())
             figures.append(tr("%1: effective rank %2, stable rank %3")
                                .arg(curve.name)
@@ -254,7 +254,7 @@ void SpectrumPanel::refresh()
                                .arg(stableRank(spectrum->singularValues), 0, 'f', 1));
     }
     if (waiting > 0)
-        figures.append(tr("%n curve(s) being computed", nullptr, waiting));
+        figures.append(tr("curves being computed: %1").arg(waiting));
     m_figures->setText(figures.join(u"   "_s));
 
     const DocumentPtr document = m_session.document();

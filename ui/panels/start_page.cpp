@@ -122,6 +122,7 @@ StartPage::StartPage(Session& session, QWidget* parent)
     grid->addItem(new QSpacerItem(1, 18), 2, 0);
     grid->addWidget(heading(tr("Start"), 1.2), 3, 0);
     auto* buttons = new QVBoxLayout;
+    buttons->setSpacing(8);
     buttons->addWidget(openFolder);
     buttons->addWidget(openFile);
     buttons->addWidget(demo);

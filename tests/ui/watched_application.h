@@ -1,0 +1,31 @@
+#pragma once
+
+#include <QApplication>
+#include <QString>
+
+namespace rankwright::ui {
+
+/// An application that measures how long its thread is busy with one event at once, nested event loops left out.
+class WatchedApplication : public QApplication
+{
+public:
+    using QApplication::QApplication;
+
+    bool notify(QObject* receiver, QEvent* event) override;
+
+    /// Longest time since reset(): of the thread's own processor time, and by the wall clock. On a machine whose
+    /// processors are all taken a thread that waits for one is not busy, so bounds are set on the first.
+    double longestBusyMilliseconds() const { return m_longestBusy; }
+    double longestWallMilliseconds() const { return m_longestWall; }
+    /// What the longest was.
+    const QString& longestEvent() const { return m_longestEvent; }
+    void reset();
+
+private:
+    int m_depth = 0;
+    double m_longestBusy = 0.0;
+    double m_longestWall = 0.0;
+    QString m_longestEvent;
+};
+
+} // namespace rankwright::ui

@@ -1,0 +1,71 @@
+#include "tests/ui/window_fixture.h"
+
+#include <QDeadlineTimer>
+#include <QDragEnterEvent>
+#include <QDropEvent>
+#include <QMimeData>
+#include <QSettings>
+
+using namespace Qt::StringLiterals;
+
+namespace rankwright::ui {
+
+WindowFixture::WindowFixture()
+{
+    QApplication::setOrganizationName(u"rankwright-tests"_s);
+    QSettings::setPath(QSettings::NativeFormat, QSettings::UserScope, m_folder.path() + u"/settings"_s);
+    show();
+}
+
+SessionPlaces WindowFixture::places() const
+{
+    return {.store = folder() / "data" / "experiments.sqlite", .run = {.cache = folder() / "cache"}};
+}
+
+void WindowFixture::show()
+{
+    m_window = std::make_unique<MainWindow>(places());
+    m_window->resize(1440, 900);
+    m_window->show();
+    QVERIFY(QTest::qWaitForWindowExposed(m_window.get()));
+    m_window->activateWindow(); // shortcuts need it, and under Xvfb there is no window manager to do it
+    QVERIFY(QTest::qWaitForWindowActive(m_window.get()));
+    QVERIFY(waitUntil([this] { return session().runs().store() != nullptr; }));
+}
+
+void WindowFixture::restart()
+{
+    m_window->close();
+    m_window.reset();
+    show();
+}
+
+void WindowFixture::drop(const QString& path)
+{
+    QMimeData data;
+    data.setUrls({QUrl::fromLocalFile(path)});
+    const QPoint at = m_window->rect().center();
+    QDragEnterEvent enter(at, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(m_window.get(), &enter);
+    QVERIFY(enter.isAccepted());
+    QDropEvent drop(at, Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(m_window.get(), &drop);
+}
+
+void WindowFixture::openModel(const QString& path)
+{
+    drop(path);
+    QVERIFY(waitUntil([this] { return session().document() != nullptr && !session().opening(); }));
+}
+
+bool waitUntil(const std::function<bool()>& done, int seconds)
+{
+    return QTest::qWaitFor(done, seconds * 1000);
+}
+
+QString demoFolder()
+{
+    return QStringLiteral(RANKWRIGHT_DEMO);
+}
+
+} // namespace rankwright::ui
