@@ -74,6 +74,21 @@ void SpectrumService::request(const AnalysisKey& key, const std::vector<int>& li
     dispatch();
 }
 
+void SpectrumService::insert(const AnalysisKey& key, SpectrumPtr spectrum)
+{
+    if (!m_document)
+        return;
+    const auto linear = static_cast<int>(spectrum->linear);
+    auto& results = m_results[key];
+    results.resize(m_document->model.linears().size());
+    SpectrumPtr& slot = results[spectrum->linear];
+    if (!slot)
+        ++m_counts[key];
+    if (!slot || !slot->exact)
+        slot = std::move(spectrum);
+    emit ready(key, linear);
+}
+
 void SpectrumService::cancelWaiting()
 {
     for (const auto* queue : {&m_urgent, &m_waiting})
@@ -128,14 +143,7 @@ void SpectrumService::start(const Task& task)
             --m_running;
             if (outcome) {
                 m_known.erase(task);
-                auto& results = m_results[task.key];
-                results.resize(m_document->model.linears().size());
-                SpectrumPtr& slot = results[static_cast<std::size_t>(task.linear)];
-                if (!slot)
-                    ++m_counts[task.key];
-                if (!slot || !slot->exact)
-                    slot = *outcome;
-                emit ready(task.key, task.linear);
+                insert(task.key, *outcome);
             } else {
                 emit failed(task.key, task.linear, outcome.failure);
             }

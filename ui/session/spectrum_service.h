@@ -60,6 +60,8 @@ public:
     };
     /// Wants results. Known and requested ones are skipped.
     void request(const AnalysisKey& key, const std::vector<int>& linears, Urgency urgency);
+    /// Takes a result that was made elsewhere.
+    void insert(const AnalysisKey& key, SpectrumPtr spectrum);
     /// Drops what waits; what runs is finished.
     void cancelWaiting();
     /// While a job uses all processors only one linear is analysed at a time.
