@@ -240,6 +240,7 @@ void MainWindow::showProblem(const Failure& failure)
     auto* box = new QMessageBox(QMessageBox::Warning, tr("Rankwright"), failure.message, QMessageBox::Ok, this);
     box->setObjectName(u"problem"_s);
     box->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    box->setEscapeButton(QMessageBox::Ok);
     box->setAttribute(Qt::WA_DeleteOnClose);
     if (!m_session.runs().store() && m_session.runs().failure().message == failure.message) {
         const auto* again = box->addButton(tr("Try again"), QMessageBox::AcceptRole);
