@@ -13,6 +13,7 @@
 #include "ui/panels/recipe_panel.h"
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/start_page.h"
+#include "ui/panels/text_panel.h"
 #include "ui/session/settings.h"
 #include "ui/session/text.h"
 
@@ -86,6 +87,7 @@ void MainWindow::createViews()
     m_views->addTab(m_spectrum, tr("Spectrum"));
     m_views->addTab(m_plan, tr("Rank plan"));
     m_views->addTab(m_map, tr("Error map"));
+    m_views->addTab(new TextPanel(m_session), tr("Text"));
 }
 
 QDockWidget* MainWindow::addDock(Qt::DockWidgetArea area, const QString& title, const QString& name, QWidget* widget)
