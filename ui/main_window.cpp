@@ -11,6 +11,7 @@
 #include "ui/panels/overview_bar.h"
 #include "ui/panels/rank_plan_panel.h"
 #include "ui/panels/recipe_panel.h"
+#include "ui/panels/runs_panel.h"
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/start_page.h"
 #include "ui/panels/text_panel.h"
@@ -87,6 +88,13 @@ void MainWindow::createViews()
     m_views->addTab(m_spectrum, tr("Spectrum"));
     m_views->addTab(m_plan, tr("Rank plan"));
     m_views->addTab(m_map, tr("Error map"));
+    m_runs = new RunsPanel(m_session);
+    m_views->addTab(m_runs, tr("Runs"));
+    connect(m_runs, &RunsPanel::mapRequested, this, [this] {
+        m_map->setQuantity(ErrorMapPanel::Quantity::Measured);
+        m_views->setCurrentWidget(m_map);
+    });
+    connect(m_runs, &RunsPanel::message, this, [this](const QString& text) { statusBar()->showMessage(text, 8000); });
     m_views->addTab(new TextPanel(m_session), tr("Text"));
 }
 

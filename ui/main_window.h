@@ -17,6 +17,7 @@ class LogPanel;
 class ModelPanel;
 class RankPlanPanel;
 class RecipePanel;
+class RunsPanel;
 class SpectrumPanel;
 class StartPage;
 
@@ -35,6 +36,7 @@ public:
     SpectrumPanel* spectrumPanel() const { return m_spectrum; }
     RankPlanPanel* rankPlanPanel() const { return m_plan; }
     ErrorMapPanel* errorMapPanel() const { return m_map; }
+    RunsPanel* runsPanel() const { return m_runs; }
     RecipePanel* recipePanel() const { return m_recipe; }
 
     /// A model, a recipe (.json), or a text, which becomes the calibration text.
@@ -75,6 +77,7 @@ private:
     SpectrumPanel* m_spectrum = nullptr;
     RankPlanPanel* m_plan = nullptr;
     ErrorMapPanel* m_map = nullptr;
+    RunsPanel* m_runs = nullptr;
     RecipePanel* m_recipe = nullptr;
     LogPanel* m_log = nullptr;
     QMenu* m_recent = nullptr;

@@ -3,9 +3,10 @@
 #include "app/cli/output.h"
 #include "app/cli/run_report.h"
 #include "core/base/bytes.h"
+#include "core/experiment/run_comparison.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
 
@@ -15,77 +16,6 @@ namespace {
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-struct Difference
-{
-    std::string key;
-    Json a, b;
-};
-
-/// Leaves of two JSON values that differ, by their paths.
-void collectDifferences(const std::string& path, const Json& a, const Json& b, std::vector<Difference>& differences)
-{
-    if (a == b)
-        return;
-    if (!a.is_object() || !b.is_object()) {
-        differences.push_back({path, a, b});
-        return;
-    }
-    const auto inside = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
-    for (const auto& item : a.items())
-        collectDifferences(inside(item.key()), item.value(), b.value(item.key(), Json()), differences);
-    for (const auto& item : b.items())
-        if (!a.contains(item.key()))
-            collectDifferences(inside(item.key()), Json(), item.value(), differences);
-}
-
-std::vector<Difference> recipeDifferences(const RunRecord& a, const RunRecord& b)
-{
-    std::vector<Difference> differences;
-    collectDifferences({}, a.recipe, b.recipe, differences);
-    return differences;
-}
-
-/// What two runs have under one name; null where a run has none.
-template <typename Outcome>
-struct Pair
-{
-    std::string name;
-    const Outcome* a = nullptr;
-    const Outcome* b = nullptr;
-};
-using TextPair = Pair<EvaluationOutcome>;
-using LinearPair = Pair<LinearOutcome>;
-
-/// In the order of `a`, then those of `b` alone.
-template <typename Outcome>
-std::vector<Pair<Outcome>> pairsByName(const std::vector<Outcome>& a, const std::vector<Outcome>& b)
-{
-    std::vector<Pair<Outcome>> pairs;
-    pairs.reserve(a.size());
-    for (const Outcome& outcome : a)
-        pairs.push_back({outcome.name, &outcome, nullptr});
-    for (const Outcome& outcome : b) {
-        const auto found = std::ranges::find(pairs, outcome.name, &Pair<Outcome>::name);
-        if (found != pairs.end())
-            found->b = &outcome;
-        else
-            pairs.push_back({outcome.name, nullptr, &outcome});
-    }
-    return pairs;
-}
-
-/// Whether the two perplexities are of the same tokens.
-bool sameWindows(const TextPair& pair)
-{
-    return pair.a != nullptr && pair.b != nullptr && pair.a->original.windowNll == pair.b->original.windowNll;
-}
-
-bool differs(const LinearPair& pair)
-{
-    return pair.a == nullptr || pair.b == nullptr || pair.a->rank != pair.b->rank ||
-           pair.a->structure != pair.b->structure || pair.a->measuredLoss != pair.b->measuredLoss;
-}
-
 double compressedPerplexity(const EvaluationOutcome* evaluation)
 {
     return evaluation != nullptr ? evaluation->compressed.perplexity : unknown;
@@ -93,10 +23,10 @@ double compressedPerplexity(const EvaluationOutcome* evaluation)
 
 /// {a, b} of something of two linears, null where a run has none.
 template <typename Get>
-Json both(const LinearPair& pair, const Get& get)
+Json both(const ComparedLinear& linear, const Get& get)
 {
-    return {{"a", pair.a != nullptr ? Json(get(*pair.a)) : Json()},
-            {"b", pair.b != nullptr ? Json(get(*pair.b)) : Json()}};
+    const auto value = [&](const LinearOutcome* outcome) { return outcome != nullptr ? Json(get(*outcome)) : Json(); };
+    return {{"a", value(linear.of[0])}, {"b", value(linear.of[1])}};
 }
 
 template <typename Get>
@@ -117,16 +47,17 @@ std::string errorCell(const LinearOutcome* outcome)
     return cell(outcome, [](const LinearOutcome& o) { return fmt::format("{:.4f}", relativeError(o)); });
 }
 
-std::string linearTable(const std::vector<LinearPair>& pairs)
+std::string linearTable(const std::vector<ComparedLinear>& linears)
 {
     Table table(
         {{"linear", Table::Align::Left}, {"rank A"}, {"rank B"}, {"rel. error A"}, {"rel. error B"}, {"B - A"}});
-    for (const LinearPair& pair : pairs) {
-        if (!differs(pair))
+    for (const ComparedLinear& linear : linears) {
+        if (!differs(linear))
             continue;
-        const bool two = pair.a != nullptr && pair.b != nullptr;
-        table.row({pair.name, rankCell(pair.a), rankCell(pair.b), errorCell(pair.a), errorCell(pair.b),
-                   two ? fmt::format("{:+.4f}", relativeError(*pair.b) - relativeError(*pair.a)) : ""});
+        const LinearOutcome* a = linear.of[0];
+        const LinearOutcome* b = linear.of[1];
+        table.row({linear.name, rankCell(a), rankCell(b), errorCell(a), errorCell(b),
+                   a != nullptr && b != nullptr ? fmt::format("{:+.4f}", relativeError(*b) - relativeError(*a)) : ""});
     }
     return table.text();
 }
@@ -135,46 +66,45 @@ std::string linearTable(const std::vector<LinearPair>& pairs)
 
 Json comparisonToJson(const RunRecord& a, const RunRecord& b)
 {
+    const std::array runs{&a, &b};
     Json recipe = Json::array();
-    for (const Difference& difference : recipeDifferences(a, b))
-        recipe.push_back({{"key", difference.key}, {"a", difference.a}, {"b", difference.b}});
+    for (const RecipeDifference& difference : recipeDifferences(std::array{&a.recipe, &b.recipe}))
+        recipe.push_back({{"key", difference.key}, {"a", difference.values[0]}, {"b", difference.values[1]}});
     Json perplexities = Json::array();
-    for (const TextPair& pair : pairsByName(a.result.evaluations, b.result.evaluations)) {
-        const EvaluationOutcome& either = pair.a != nullptr ? *pair.a : *pair.b;
+    for (const ComparedEvaluation& pair : comparedEvaluations(runs)) {
+        const EvaluationOutcome& either = pair.of[0] != nullptr ? *pair.of[0] : *pair.of[1];
         perplexities.push_back({{"text", pair.name},
                                 {"sameWindows", sameWindows(pair)},
                                 {"original", either.original.perplexity},
-                                {"a", compressedPerplexity(pair.a)},
-                                {"b", compressedPerplexity(pair.b)}});
+                                {"a", compressedPerplexity(pair.of[0])},
+                                {"b", compressedPerplexity(pair.of[1])}});
     }
     Json linears = Json::array();
-    for (const LinearPair& pair : pairsByName(a.result.linears, b.result.linears))
+    for (const ComparedLinear& pair : comparedLinears(runs))
         linears.push_back({{"name", pair.name},
                            {"rank", both(pair, [](const LinearOutcome& o) { return o.rank; })},
                            {"structure", both(pair, [](const LinearOutcome& o) { return structureName(o.structure); })},
                            {"keptParameters", both(pair, [](const LinearOutcome& o) { return o.keptParameters; })},
                            {"relativeError", both(pair, [](const LinearOutcome& o) { return relativeError(o); })},
                            {"measuredLoss", both(pair, [](const LinearOutcome& o) { return o.measuredLoss; })}});
-    return {{"a", summaryToJson(a.summary)},
-            {"b", summaryToJson(b.summary)},
-            {"sameModel", a.result.modelFingerprint == b.result.modelFingerprint},
-            {"recipe", std::move(recipe)},
-            {"perplexities", std::move(perplexities)},
-            {"linears", std::move(linears)}};
+    return {
+        {"a", summaryToJson(a.summary)}, {"b", summaryToJson(b.summary)},           {"sameModel", sameModel(runs)},
+        {"recipe", std::move(recipe)},   {"perplexities", std::move(perplexities)}, {"linears", std::move(linears)}};
 }
 
 std::string comparisonToText(const RunRecord& a, const RunRecord& b, bool everyLinear)
 {
+    const std::array runs{&a, &b};
     Table table({{"", Table::Align::Left},
                  {fmt::format("A: run {}", a.summary.id), Table::Align::Left},
                  {fmt::format("B: run {}", b.summary.id), Table::Align::Left}});
-    for (const Difference& difference : recipeDifferences(a, b)) {
+    for (const RecipeDifference& difference : recipeDifferences(std::array{&a.recipe, &b.recipe})) {
         const auto text = [](const Json& value) {
             if (value.is_null())
                 return std::string("-");
             return shortened(value.is_string() ? value.get<std::string>() : dumpJson(value), 48);
         };
-        table.row({difference.key, text(difference.a), text(difference.b)});
+        table.row({difference.key, text(difference.values[0]), text(difference.values[1])});
     }
     const auto row = [&](const std::string& name, const auto& get) { table.row({name, get(a), get(b)}); };
     row("state", [](const RunRecord& r) { return std::string(runStateName(r.summary.state)); });
@@ -183,21 +113,21 @@ std::string comparisonToText(const RunRecord& a, const RunRecord& b, bool everyL
     row("parameters", [](const RunRecord& r) { return grouped(r.result.parameters); });
     row("weights", [](const RunRecord& r) { return formatBytes(r.result.bytes); });
     row("time", [](const RunRecord& r) { return duration(r.summary.seconds); });
-    for (const TextPair& pair : pairsByName(a.result.evaluations, b.result.evaluations)) {
-        const bool comparable = pair.a == nullptr || pair.b == nullptr || sameWindows(pair);
+    for (const ComparedEvaluation& pair : comparedEvaluations(runs)) {
+        const bool comparable = pair.of[0] == nullptr || pair.of[1] == nullptr || sameWindows(pair);
         table.row({fmt::format("perplexity on {}{}", pair.name, comparable ? "" : " (not the same windows)"),
-                   perplexityText(compressedPerplexity(pair.a)), perplexityText(compressedPerplexity(pair.b))});
+                   perplexityText(compressedPerplexity(pair.of[0])), perplexityText(compressedPerplexity(pair.of[1]))});
     }
     std::string text = table.text();
-    if (a.result.modelFingerprint != b.result.modelFingerprint)
+    if (!sameModel(runs))
         text += "\nThe two runs compress different weights.\n";
-    const std::vector<LinearPair> pairs = pairsByName(a.result.linears, b.result.linears);
-    const auto differing = std::ranges::count_if(pairs, differs);
+    const std::vector<ComparedLinear> linears = comparedLinears(runs);
+    const auto differing = std::ranges::count_if(linears, differs);
     if (differing == 0)
-        return text + fmt::format("\nAll {} linears are equal.\n", pairs.size());
+        return text + fmt::format("\nAll {} linears are equal.\n", linears.size());
     if (everyLinear)
-        return text + '\n' + linearTable(pairs);
-    return text + fmt::format("\n{} of {} linears differ; --linears lists them\n", differing, pairs.size());
+        return text + '\n' + linearTable(linears);
+    return text + fmt::format("\n{} of {} linears differ; --linears lists them\n", differing, linears.size());
 }
 
 } // namespace rankwright::cli

@@ -12,11 +12,6 @@ namespace rankwright::cli {
 
 namespace {
 
-double relativeLoss(const LinearOutcome& outcome)
-{
-    return outcome.totalEnergy > 0.0 ? outcome.measuredLoss / outcome.totalEnergy : 0.0;
-}
-
 Json linearToJson(const LinearOutcome& outcome)
 {
     return {{"name", outcome.name},
@@ -27,7 +22,7 @@ Json linearToJson(const LinearOutcome& outcome)
             {"predictedLoss", outcome.predictedLoss},
             {"measuredLoss", outcome.measuredLoss},
             {"totalEnergy", outcome.totalEnergy},
-            {"relativeLoss", relativeLoss(outcome)},
+            {"relativeLoss", relativeMeasuredLoss(outcome)},
             {"relativeError", relativeError(outcome)},
             {"heldOutError", outcome.heldOutError >= 0.0 ? Json(outcome.heldOutError) : Json()},
             {"seconds", outcome.seconds},
@@ -148,11 +143,6 @@ std::string evaluationTable(const std::vector<EvaluationOutcome>& evaluations)
 }
 
 } // namespace
-
-double relativeError(const LinearOutcome& outcome)
-{
-    return std::sqrt(std::max(relativeLoss(outcome), 0.0));
-}
 
 std::string perplexityText(double perplexity)
 {

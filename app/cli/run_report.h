@@ -16,9 +16,6 @@ Json resultToJson(const RunResult& result);
 std::string resultToText(const RunResult& result, bool everyLinear,
                          std::vector<std::pair<std::string, std::string>> lines = {});
 
-/// Square root of the share of the output energy that the stored factors lose.
-double relativeError(const LinearOutcome& outcome);
-
 /// A perplexity for tables: six digits, "-" where there is none.
 std::string perplexityText(double perplexity);
 

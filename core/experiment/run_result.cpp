@@ -1,10 +1,23 @@
 #include "core/experiment/run_result.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rankwright {
 
 double relativePredictedLoss(const LinearOutcome& outcome)
 {
     return outcome.totalEnergy > 0.0 ? outcome.predictedLoss / outcome.totalEnergy : 0.0;
+}
+
+double relativeMeasuredLoss(const LinearOutcome& outcome)
+{
+    return outcome.totalEnergy > 0.0 ? outcome.measuredLoss / outcome.totalEnergy : 0.0;
+}
+
+double relativeError(const LinearOutcome& outcome)
+{
+    return std::sqrt(std::max(relativeMeasuredLoss(outcome), 0.0));
 }
 
 double meanPredictedLoss(std::span<const LinearOutcome> linears)

@@ -59,6 +59,10 @@ struct RunResult
 
 /// predictedLoss / totalEnergy; 0 for a linear without energy.
 double relativePredictedLoss(const LinearOutcome& outcome);
+/// measuredLoss / totalEnergy; 0 for a linear without energy.
+double relativeMeasuredLoss(const LinearOutcome& outcome);
+/// Square root of the share of the output energy that the stored factors lose.
+double relativeError(const LinearOutcome& outcome);
 /// Mean of relativePredictedLoss() over the linears, as PlanTotals::relativeLoss; NaN for none.
 double meanPredictedLoss(std::span<const LinearOutcome> linears);
 

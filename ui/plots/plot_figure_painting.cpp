@@ -4,7 +4,9 @@
 #include "ui/theme/theme.h"
 
 #include <QFontMetricsF>
+#include <QPaintEngine>
 #include <QPainter>
+#include <QPixmap>
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +23,10 @@ constexpr double margin = 10.0;
 constexpr double gap = 6.0;
 constexpr double sampleWidth = 26.0;
 constexpr double pointSize = 7.0;
+/// A picture of a marker with its edges; even, so that the middle lies between pixels.
+constexpr double stampSize = 12.0;
+/// Beyond this many markers of a series one picture is copied, on pixels, which is several times as fast.
+constexpr qsizetype mostPaths = 200;
 /// Pixels between the markers of a line that has them only to be told from others.
 constexpr double sparseSpacing = 110.0;
 
@@ -154,6 +160,20 @@ void PlotFigure::paintPoints(QPainter& painter, const FigureColours& colours) co
     const int width = std::max(1, static_cast<int>(m_plotArea.width() / 2.0) + 1);
     const int height = std::max(1, static_cast<int>(m_plotArea.height() / 2.0) + 1);
     std::vector<bool> taken;
+    const bool rastered = painter.paintEngine()->type() == QPaintEngine::Raster;
+    const double ratio = painter.deviceTransform().m11();
+    const auto onPixels = [ratio](const QPointF& point) {
+        return QPointF(std::round(point.x() * ratio), std::round(point.y() * ratio)) / ratio;
+    };
+    const auto stampOf = [ratio](MarkerShape shape, const QColor& colour) {
+        QPixmap stamp(QSize(1, 1) * static_cast<int>(std::ceil(stampSize * ratio)));
+        stamp.setDevicePixelRatio(ratio);
+        stamp.fill(Qt::transparent);
+        QPainter stampPainter(&stamp);
+        stampPainter.setRenderHint(QPainter::Antialiasing);
+        paintMarkerShape(stampPainter, shape, QPointF(stampSize, stampSize) / 2.0, pointSize, colour);
+        return stamp;
+    };
     for (int series = 0; series < m_curves.size(); ++series) {
         const bool all = m_data.series[series].markers;
         if (!all && m_data.series.size() < 2)
@@ -161,6 +181,7 @@ void PlotFigure::paintPoints(QPainter& painter, const FigureColours& colours) co
         const Curve& curve = m_curves[series];
         const MarkerShape shape = seriesStyle(colourIndex(series)).marker;
         const QColor colour = seriesColourOf(series, colours.dark);
+        const QPixmap stamp = all && rastered && curve.size() > mostPaths ? stampOf(shape, colour) : QPixmap();
         const auto show = [&](qsizetype position) {
             const QPointF& point = curve.point(position);
             if (!isShowable(point.x(), logarithmicX()) || !isShowable(point.y(), logarithmicY()))
@@ -178,7 +199,10 @@ void PlotFigure::paintPoints(QPainter& painter, const FigureColours& colours) co
                     return;
                 place = true;
             }
-            paintMarkerShape(painter, shape, pixel, pointSize, colour);
+            if (stamp.isNull())
+                paintMarkerShape(painter, shape, pixel, pointSize, colour);
+            else
+                painter.drawPixmap(onPixels(pixel - QPointF(stampSize, stampSize) / 2.0), stamp);
         };
         if (all) {
             taken.assign(static_cast<std::size_t>(width) * static_cast<std::size_t>(height), false);

@@ -29,6 +29,8 @@ public:
 
     /// Newest first, as of the last refresh.
     const std::vector<RunSummary>& runs() const { return *m_runs; }
+    /// The same list, for other threads.
+    std::shared_ptr<const std::vector<RunSummary>> snapshot() const { return m_runs; }
     /// Reads the list again; runsChanged() follows if anything is different.
     void refresh();
     /// Reads one run; dropped where a later fetch of the same receiver is asked for with its own `stop`.

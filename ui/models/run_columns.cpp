@@ -1,0 +1,254 @@
+#include "ui/models/run_columns.h"
+
+#include "core/base/bytes.h"
+#include "ui/models/job_model.h"
+#include "ui/models/linear_tree_model.h"
+#include "ui/session/text.h"
+
+#include <QCoreApplication>
+#include <QDateTime>
+#include <QLocale>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+using namespace Qt::StringLiterals;
+
+namespace rankwright::ui {
+
+namespace {
+
+constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+
+/// Texts of this file are translated under one context.
+QString tr(const char* text)
+{
+    return QCoreApplication::translate("RunTableModel", text);
+}
+
+/// What is not known yet is stored as 0.
+double positive(double value)
+{
+    return value > 0.0 ? value : nothing;
+}
+
+QString ratioText(double ratio)
+{
+    return percentText(positive(ratio), 2);
+}
+
+QString secondsText(double seconds)
+{
+    constexpr double shortTime = 10.0;
+    if (!(seconds > 0.0))
+        return {};
+    return seconds < shortTime ? tr("%1 s").arg(QLocale().toString(seconds, 'f', 1)) : durationText(seconds);
+}
+
+QString startedText(const std::string& started)
+{
+    const QDateTime time = QDateTime::fromString(toQString(started), Qt::ISODateWithMs);
+    return time.isValid() ? time.toLocalTime().toString(u"yyyy-MM-dd HH:mm:ss"_s) : toQString(started);
+}
+
+} // namespace
+
+QString runStateText(RunState state)
+{
+    switch (state) {
+    case RunState::Running:
+        return tr("running");
+    case RunState::Finished:
+        return tr("finished");
+    case RunState::Cancelled:
+        return tr("cancelled");
+    case RunState::Failed:
+        return tr("failed");
+    case RunState::Interrupted:
+        return tr("interrupted");
+    }
+    return {};
+}
+
+QString perplexityText(double perplexity)
+{
+    constexpr int digits = 6;
+    return std::isfinite(perplexity) ? QLocale().toString(perplexity, 'g', digits) : QString();
+}
+
+QString runColumnTitle(RunColumn column)
+{
+    switch (column) {
+    case RunColumn::Id:
+        return tr("Run");
+    case RunColumn::State:
+        return tr("State");
+    case RunColumn::Name:
+        return tr("Name");
+    case RunColumn::Model:
+        return tr("Model");
+    case RunColumn::Method:
+        return tr("Method");
+    case RunColumn::Structure:
+        return tr("Structure");
+    case RunColumn::Allocation:
+        return tr("Allocation");
+    case RunColumn::Sequential:
+        return tr("Statistics of");
+    case RunColumn::TargetRatio:
+        return tr("Target");
+    case RunColumn::KeptRatio:
+        return tr("Kept");
+    case RunColumn::WholeModelRatio:
+        return tr("Whole model");
+    case RunColumn::Bytes:
+        return tr("Size");
+    case RunColumn::Original:
+        return tr("Original ppl");
+    case RunColumn::Compressed:
+        return tr("Ppl");
+    case RunColumn::Text:
+        return tr("Ppl on");
+    case RunColumn::Seconds:
+        return tr("Time");
+    case RunColumn::Started:
+        return tr("Started");
+    case RunColumn::Tags:
+        return tr("Tags");
+    case RunColumn::Notes:
+        return tr("Notes");
+    }
+    return {};
+}
+
+QString runColumnTip(RunColumn column)
+{
+    switch (column) {
+    case RunColumn::Sequential:
+        return tr("Which model the calibration statistics are of: the dense one, the compressed prefix, or anchored");
+    case RunColumn::TargetRatio:
+        return tr("Kept parameters of the compressed linears that were asked for");
+    case RunColumn::KeptRatio:
+        return tr("Kept parameters of the compressed linears");
+    case RunColumn::WholeModelRatio:
+        return tr("Kept parameters of the whole model, with embeddings and norms");
+    case RunColumn::Bytes:
+        return tr("Weights of the whole compressed model as stored");
+    case RunColumn::Original:
+        return tr("Perplexity of the original model on the text of the column \"Ppl on\"");
+    case RunColumn::Compressed:
+        return tr("Perplexity of the compressed model on the text of the column \"Ppl on\"");
+    case RunColumn::Started:
+        return tr("In local time");
+    case RunColumn::Tags:
+    case RunColumn::Notes:
+        return tr("Press F2 or double click to change");
+    default:
+        return {};
+    }
+}
+
+bool isNumber(RunColumn column)
+{
+    switch (column) {
+    case RunColumn::Id:
+    case RunColumn::TargetRatio:
+    case RunColumn::KeptRatio:
+    case RunColumn::WholeModelRatio:
+    case RunColumn::Bytes:
+    case RunColumn::Original:
+    case RunColumn::Compressed:
+    case RunColumn::Seconds:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const std::pair<std::string, std::pair<double, double>>* perplexitiesOf(const RunSummary& run, const std::string& text)
+{
+    if (run.perplexities.empty())
+        return nullptr;
+    if (text.empty())
+        return &run.perplexities.front();
+    const auto found =
+        std::ranges::find(run.perplexities, text, &std::pair<std::string, std::pair<double, double>>::first);
+    return found == run.perplexities.end() ? nullptr : &*found;
+}
+
+QString runText(const RunSummary& run, RunColumn column, const std::string& text)
+{
+    switch (column) {
+    case RunColumn::Id:
+        return QString::number(run.id);
+    case RunColumn::State:
+        return runStateText(run.state);
+    case RunColumn::Name:
+        return toQString(run.name);
+    case RunColumn::Model:
+        return toQString(std::filesystem::path(run.model).filename());
+    case RunColumn::Method:
+        return toQString(run.method);
+    case RunColumn::Structure:
+        return toQString(run.structure);
+    case RunColumn::Allocation:
+        return toQString(run.allocation);
+    case RunColumn::Sequential:
+        return toQString(run.sequential);
+    case RunColumn::TargetRatio:
+        return ratioText(run.targetKeptRatio);
+    case RunColumn::KeptRatio:
+        return ratioText(run.keptRatio);
+    case RunColumn::WholeModelRatio:
+        return ratioText(run.wholeModelRatio);
+    case RunColumn::Bytes:
+        return run.bytes > 0 ? toQString(formatBytes(run.bytes)) : QString();
+    case RunColumn::Original:
+    case RunColumn::Compressed:
+        return perplexityText(runNumber(run, column, text));
+    case RunColumn::Text: {
+        const auto* perplexities = perplexitiesOf(run, text);
+        return perplexities != nullptr ? toQString(perplexities->first) : QString();
+    }
+    case RunColumn::Seconds:
+        return secondsText(run.seconds);
+    case RunColumn::Started:
+        return startedText(run.started);
+    case RunColumn::Tags:
+        return toQString(run.tags);
+    case RunColumn::Notes:
+        return toQString(run.notes);
+    }
+    return {};
+}
+
+double runNumber(const RunSummary& run, RunColumn column, const std::string& text)
+{
+    switch (column) {
+    case RunColumn::Id:
+        return static_cast<double>(run.id);
+    case RunColumn::TargetRatio:
+        return positive(run.targetKeptRatio);
+    case RunColumn::KeptRatio:
+        return positive(run.keptRatio);
+    case RunColumn::WholeModelRatio:
+        return positive(run.wholeModelRatio);
+    case RunColumn::Bytes:
+        return run.bytes > 0 ? static_cast<double>(run.bytes) : nothing;
+    case RunColumn::Original:
+    case RunColumn::Compressed: {
+        const auto* perplexities = perplexitiesOf(run, text);
+        if (perplexities == nullptr)
+            return nothing;
+        return column == RunColumn::Original ? perplexities->second.first : perplexities->second.second;
+    }
+    case RunColumn::Seconds:
+        return positive(run.seconds);
+    default:
+        return nothing;
+    }
+}
+
+} // namespace rankwright::ui
