@@ -52,6 +52,9 @@ private:
     RunTableModel* m_model;
 };
 
+/// Selected runs that a line in the plot leads to, at most.
+constexpr std::size_t mostLines = 4;
+
 /// Columns that are hidden until they are asked for.
 bool hiddenAtFirst(RunColumn column)
 {
@@ -101,6 +104,8 @@ void RunsPanel::createTop()
     m_plot->setEmptyText(tr("Runs with a perplexity appear here."));
     m_hovered->setObjectName(u"hoveredRun"_s);
     m_hovered->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    // A long line must not widen the whole view.
+    m_hovered->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
 
     auto* top = new QHBoxLayout;
     top->addWidget(m_filter, 1);
@@ -140,6 +145,7 @@ void RunsPanel::createTop()
     splitter->addWidget(plotSide);
     splitter->setStretchFactor(0, 1);
     splitter->setStretchFactor(1, 1);
+    splitter->setSizes({1000, 1000});
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(6, 6, 6, 6);
     layout->addWidget(splitter);
@@ -329,8 +335,7 @@ void RunsPanel::refreshCount()
 {
     const RunView& view = *m_model->view();
     const auto all = static_cast<qsizetype>(view.list->haystacks.size());
-    QString text =
-        view.size() == all ? tr("%n run(s)", nullptr, view.size()) : tr("%1 of %2 runs").arg(view.size()).arg(all);
+    QString text = view.size() == all ? tr("%1 runs").arg(all) : tr("%1 of %2 runs").arg(view.size()).arg(all);
     if (m_selected.size() > 1)
         text += tr(", %1 selected").arg(m_selected.size());
     m_count->setText(text);
@@ -370,6 +375,18 @@ void RunsPanel::showPlot()
     m_shownPlot = m_plotted;
     markRuns(m_shownPlot, m_selected);
     m_plot->setData(m_shownPlot.data, sameAxis ? PlotWidget::View::Keep : PlotWidget::View::Reset);
+    // Stars are lost among many points: lines lead to the few that are selected.
+    QVector<PlotMarker> lines;
+    if (m_selected.size() <= mostLines && m_shownPlot.runs.size() > m_plotted.runs.size()) {
+        const PlotSeries& series = m_shownPlot.data.series.last();
+        for (int i = 0; i < static_cast<int>(series.points.size()); ++i)
+            lines.append({.id = i,
+                          .x = series.points[i].x(),
+                          .label = tr("run %1").arg(m_shownPlot.runs.back()[static_cast<std::size_t>(i)]),
+                          .draggable = false,
+                          .colour = series.colour});
+    }
+    m_plot->setMarkers(lines);
     if (m_plotted.severalModels)
         m_hovered->setText(tr("Filter for one model to see the Pareto front."));
     else
