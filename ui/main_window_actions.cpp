@@ -58,7 +58,7 @@ void MainWindow::createActions()
               [this] { m_recipe->loadRecipe(); });
     addAction(file, tr("&Save recipe ..."), u"save"_s, QKeySequence::Save, tr("Write the recipe to a JSON file"),
               [this] { m_recipe->saveRecipe(); });
-    addAction(file, tr("&Copy as command"), u"copy"_s, QKeySequence(u"Ctrl+Shift+C"_s),
+    addAction(file, tr("&Copy as command"), u"copy"_s, QKeySequence(u"Ctrl+Alt+C"_s),
               tr("The rankwright-cli line of this recipe"), [this] { m_recipe->copyCommand(); });
     file->addSeparator();
     m_closeModel = addAction(file, tr("Close &model"), {}, QKeySequence::Close, tr("Back to the start page"),

@@ -102,9 +102,9 @@ private:
             const QPixmap picture = m_fixture->window().grab();
             const QString file = u"%1/%2-%3-%4x.png"_s.arg(
                 m_folder, name, appearance == Appearance::Dark ? u"dark"_s : u"light"_s, QString::number(scale));
-            // 256 colours are enough for a window, and a third of the size.
-            const QImage image = picture.toImage().convertToFormat(QImage::Format_Indexed8, Qt::AvoidDither);
-            QVERIFY(image.save(file));
+            const QImage image = picture.toImage().convertToFormat(QImage::Format_RGB32);
+            constexpr int smallest = 0; // the best compression that PNG has
+            QVERIFY(image.save(file, "PNG", smallest));
             QVERIFY(coloursOf(image) > 20);
         }
     }

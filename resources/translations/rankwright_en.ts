@@ -1,0 +1,1724 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="en_US">
+<context>
+    <name>FigureActions</name>
+    <message>
+        <source>The image for “%1” could not be encoded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“%1” ends in neither .png nor .svg.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“%1” was not written: %2.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>PlotFigure</name>
+    <message>
+        <source>1 value at or below 0 not shown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 values at or below 0 not shown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>1 value not finite</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 values not finite</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>and %1 more</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>main</name>
+    <message>
+        <source>Low-rank compression workbench for language models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Store of experiments</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Folder, .safetensors or .gguf file, or recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::ErrorMapPanel</name>
+    <message>
+        <source>What the map shows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Planned rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Predicted loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss, difference to run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run that is subtracted</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model to see its map.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>block</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>role</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept share</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss / loss of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>choose a run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::FigureActions</name>
+    <message>
+        <source>Save as &amp;PNG…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the figure as an image with three pixels for one</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>PNG image (*.png)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save as &amp;SVG…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the figure as vectors with real text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>SVG drawing (*.svg)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save &amp;data as CSV…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save all numbers of the figure as comma-separated values</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Comma-separated values (*.csv)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save &amp;visible data as CSV…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the numbers in view as comma-separated values</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Copy image</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy the figure to the clipboard as an image</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy d&amp;ata</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy all numbers of the figure to the clipboard</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save figure</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::HealthModel</name>
+    <message>
+        <source>run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>analysis</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>From</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kind</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What happened</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::HealthPanel</name>
+    <message>
+        <source>selected linears only</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter, e.g. run 3, singularStatistics, q_proj</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter of numeric events</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Numeric events</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Clear</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::HeatMap</name>
+    <message>
+        <source>Heat map</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>no value</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 rows, %2 columns, %3 from %4 to %5</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::Inspector</name>
+    <message>
+        <source>Inspector of the current linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>shape</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 outputs x %2 inputs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stored as</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>input shared by</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>break-even rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 as factors, %2 with a block identity</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>set by hand</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>yes, the allocator leaves it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 parameters, %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>bytes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>predicted loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Spectrum of %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>largest, smallest</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>effective rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stable rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>total energy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>losses</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>exact at every rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>planning curve, exact at some ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Input statistics</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>trace</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>mean input norm</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>dead channels</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>measured loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>held-out error</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>seconds</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>note</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::JobModel</name>
+    <message>
+        <source>waits</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stops after this step</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>done</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>cancelled</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 h %2 min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1: %2 of %3, %4</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 left</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Job</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>State</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Step</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Progress</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::JobQueue</name>
+    <message>
+        <source>run %1: kept %2 % of the linears, %3 % of the model, %4</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>; perplexity on %1 %2, originally %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>statistics of %1 windows were there already</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>statistics of %1 windows of %2 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 in %2 files; read back with the same logits within %3 of the largest</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, kept %2 %</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Calibrate on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::JobsPanel</name>
+    <message>
+        <source>Jobs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Earlier</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Later</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Clear done</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1 was cut off: resume it</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::LinearTreeModel</name>
+    <message>
+        <source>block %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> (set)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Planned rank; dense where factors would save nothing</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept share of the parameters of the linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Predicted loss of the plan over the loss of leaving the linear out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss of the run shown, on its calibration statistics, in the same measure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Shape</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Type</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Predicted loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::LogPanel</name>
+    <message>
+        <source>info</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>warning</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>error</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::MainWindow</name>
+    <message>
+        <source>Spectrum</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Error map</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Jobs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Health</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Health (%1)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 could not be opened: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1: %2 %, %3 left</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Calibration text: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>error: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rankwright</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Try again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A job is running</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop it and close? What is recorded stays, and the run can be resumed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop and close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stopping after this step ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;File</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open &amp;folder ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a Hugging Face folder or an export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open f&amp;ile ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a .safetensors or .gguf file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Recent models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open &amp;demo model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stories260K, opened in a moment</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Load recipe ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Take a recipe from a JSON file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Save recipe ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Write the recipe to a JSON file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Copy as command</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The rankwright-cli line of this recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Close &amp;model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Back to the start page</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Quit</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Close the window</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Edit</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Undo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Redo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Find linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter the tree</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Lock ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The allocator leaves the selected linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>U&amp;nlock ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The allocator plans the selected linears again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Calibrate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compute the statistics of the calibration text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compress with this recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>C&amp;ancel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop the running job</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;View</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Default &amp;layout</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Put all docks back</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Appearance</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>As the &amp;system</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Light</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Dark</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Actions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Help</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Keyboard shortcuts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A list of all shortcuts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;About Rankwright</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>About Rankwright</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rankwright %1
+Low-rank, activation-aware compression of language models.
+
+Free software under the GNU General Public License, version 3 or later.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Models (*.safetensors *.gguf);;All files (*)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keyboard shortcuts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What they do</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tab, Shift+Tab</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Go from part to part; in plots to the rank marker</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Arrows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pan a plot, move the rank marker or the cell of the map, change a rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>+, -, 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Zoom in, zoom out, all</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::MethodEditor</name>
+    <message>
+        <source>Method</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 (%2 to %3, default %4)</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::ModelPanel</name>
+    <message>
+        <source>Filter, e.g. down, or block 3 q</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter of linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Blocks and linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Select all of this role</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Select this block</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Select all linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Lock rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Unlock rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Leave dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy names</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::OverviewBar</name>
+    <message>
+        <source>Kept share of the parameters of the linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Parameters of the compressed linears that the plan keeps</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Parameters of the whole model, embeddings and norms included</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Weights of the whole compressed model as stored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&lt;b&gt;%1&lt;/b&gt;  %2 blocks  %3 linears  %4  %5 parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>linears %1 (%2)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>model %1 (%2)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss: %1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::PlotWidget</name>
+    <message>
+        <source>Logarithmic &amp;x axis</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show the horizontal axis on a logarithmic scale</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Logarithmic &amp;y axis</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show the vertical axis on a logarithmic scale</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Reset view</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show all data</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plot</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Empty plot</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 (%2 points)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 against %2. %3: %4</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Curves</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> at %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>and %1 more</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RankBars</name>
+    <message>
+        <source>In &amp;per cent of the full rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show ranks in per cent of the full rank, or as they are</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show &amp;all</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show all bars</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>break-even</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>other plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ranks of %1 linears as bars</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank %1 of %2 (%3 %)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept %1 % of the parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>break-even %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, other plan %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>locked</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Block</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank / full rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RankPlan</name>
+    <message>
+        <source>kept ratio</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>allocation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>structure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>storage type</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>lock</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>unlock</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RankPlanPanel</name>
+    <message>
+        <source>Allocate again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ranks of the plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model to plan its ranks.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Gives ranks set by hand back to the allocator, but for locked ones</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep this plan under a name</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete the plan of this name</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Allocation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>How the kept parameters are spread over the linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Structure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>How factors are stored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stored as</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Type of the factors</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Behind</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plan of another allocator at the same kept ratio, as outlines</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plans</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plans kept with this model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>plan %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>waits for the losses of all linears: %1 of %2 are known</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>losses of %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>losses of plain SVD: there are no calibration statistics yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>edited: a run takes exactly these ranks</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>locked ranks: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name of the plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>none kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RecipePanel</name>
+    <message>
+        <source>%1, %2 of %3 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Calibrate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>name of the run (optional)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Text of a token window</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>window </source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Window that is shown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Statistics</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>dense: inputs of the original model; compressed: of the compressed blocks before; anchored: compressed inputs, outputs of the original</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all linears, or patterns: down, model.layers.0.*</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Only these linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Held-out windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Windows after those of the calibration, for the output error of every linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>three quarters of the machine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Memory limit</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts that the run is evaluated on</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Statistics</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Only</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Held out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Memory</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Method</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Calibration text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>How</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Evaluation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy as command</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Needed by methods that look at activations. Drop a text here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>reading the text ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows of %2 tokens; statistics are not computed yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows of %2 tokens; statistics are there</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>needs about %1, %2 of memory, %3 on disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a text to evaluate on first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The command is on the clipboard.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipes (*.json)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Saved %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Load recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipe taken from %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 is not taken as a recipe: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::Session</name>
+    <message>
+        <source>plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The allocation waits for the losses of all linears: %1 of %2 are known.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a calibration text first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::SpectrumPanel</name>
+    <message>
+        <source>What is drawn</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss against rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Singular values</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cumulative energy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Methods that are overlaid</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Select linears in the tree to see their spectra.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 needs calibration statistics; choose a text and calibrate.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1: effective rank %2, stable rank %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>curves being computed: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>beyond break-even</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss / loss of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>index</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>singular value of what the method truncates</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>share of the energy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Computing ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>break-even %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::StartPage</name>
+    <message>
+        <source>threads</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&lt;b&gt;memory&lt;/b&gt; %1, %2 processors</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Models that you open are listed here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>looking at the machine ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recent models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open folder ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A Hugging Face folder, or one that Rankwright exported</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open file ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A .safetensors or .gguf file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open the demo model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stories260K: 5 blocks, opened in a moment</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Opening %1 ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Low-rank, activation-aware compression of language models, version %1. Open a checkpoint, or drop one anywhere in this window.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Start</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>This machine</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::WindowsEditor</name>
+    <message>
+        <source>lines are data-set rows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>UTF-8 text file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Text file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a text file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokens per window</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Number of windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Order of windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>seed </source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Join the lines by empty lines, as the papers do with WikiText-2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+</TS>
