@@ -90,11 +90,12 @@ void OverviewBar::refreshModel()
     const DocumentPtr document = m_session.document();
     if (!document)
         return;
-    m_model->setText(tr("<b>%1</b>  %2 blocks  %3 linears  %4  %5 parameters")
+    m_model->setText(tr("<b>%1</b>  %2 blocks  %3 linears  %4  %5 M parameters")
                          .arg(document->name.toHtmlEscaped())
                          .arg(document->model.config().blocks)
                          .arg(document->model.linears().size())
-                         .arg(document->weightTypes, groupedNumber(document->model.parameterCount())));
+                         .arg(document->weightTypes)
+                         .arg(static_cast<double>(document->model.parameterCount()) / 1e6, 0, 'f', 1));
     m_model->setToolTip(document->path);
 }
 
