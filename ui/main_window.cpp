@@ -1,5 +1,6 @@
 #include "ui/main_window.h"
 
+#include "ui/dialogs/run_comparison_dialog.h"
 #include "ui/models/health_model.h"
 #include "ui/models/job_model.h"
 #include "ui/panels/error_map_panel.h"
@@ -93,6 +94,10 @@ void MainWindow::createViews()
     connect(m_runs, &RunsPanel::mapRequested, this, [this] {
         m_map->setQuantity(ErrorMapPanel::Quantity::Measured);
         m_views->setCurrentWidget(m_map);
+    });
+    connect(m_runs, &RunsPanel::exportRequested, this, &MainWindow::exportRun);
+    connect(m_runs, &RunsPanel::compareRequested, this, [this](const std::vector<std::int64_t>& runs) {
+        (new RunComparisonDialog(m_session, runs, this))->show();
     });
     connect(m_runs, &RunsPanel::message, this, [this](const QString& text) { statusBar()->showMessage(text, 8000); });
     m_views->addTab(new TextPanel(m_session), tr("Text"));

@@ -64,6 +64,9 @@ private:
     void openFile();
     void refreshRecent();
     void refreshActions();
+    /// Asks how the run shown, or the latest finished one of the open model, is exported.
+    void exportShown();
+    void exportRun(std::int64_t run);
     void showProblem(const Failure& failure);
     void showShortcuts();
     void setAppearance(int appearance);
@@ -90,6 +93,7 @@ private:
     QAction* m_calibrate = nullptr;
     QAction* m_run = nullptr;
     QAction* m_cancel = nullptr;
+    QAction* m_export = nullptr;
     QList<QDockWidget*> m_docks;
     QList<QPair<QDockWidget*, int>> m_dockSizes; ///< of the default layout
     QByteArray m_defaultState;

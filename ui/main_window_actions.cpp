@@ -1,4 +1,5 @@
 #include "core/base/version.h"
+#include "ui/dialogs/export_dialog.h"
 #include "ui/main_window.h"
 #include "ui/panels/model_panel.h"
 #include "ui/panels/overview_bar.h"
@@ -26,6 +27,8 @@
 #include <QToolBar>
 #include <QToolButton>
 #include <QVBoxLayout>
+
+#include <algorithm>
 
 using namespace Qt::StringLiterals;
 
@@ -60,6 +63,10 @@ void MainWindow::createActions()
               [this] { m_recipe->saveRecipe(); });
     addAction(file, tr("&Copy as command"), u"copy"_s, QKeySequence(u"Ctrl+Alt+C"_s),
               tr("The rankwright-cli line of this recipe"), [this] { m_recipe->copyCommand(); });
+    file->addSeparator();
+    m_export = addAction(file, tr("&Export ..."), u"export"_s, QKeySequence(u"Ctrl+E"_s),
+                         tr("Write the run shown, or the latest finished one of this model, to a folder"),
+                         [this] { exportShown(); });
     file->addSeparator();
     m_closeModel = addAction(file, tr("Close &model"), {}, QKeySequence::Close, tr("Back to the start page"),
                              [this] { m_session.closeModel(); });
@@ -135,7 +142,7 @@ void MainWindow::createActions()
     m_toolBar->setObjectName(u"actionBar"_s);
     m_toolBar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     m_toolBar->setMovable(false);
-    m_toolBar->addActions({openFolderAction, m_calibrate, m_run, m_cancel, undoAction, redoAction});
+    m_toolBar->addActions({openFolderAction, m_calibrate, m_run, m_cancel, m_export, undoAction, redoAction});
     // Their texts name what is undone, which would move the rest of the bar.
     for (QAction* action : {undoAction, redoAction})
         if (auto* button = qobject_cast<QToolButton*>(m_toolBar->widgetForAction(action)))
@@ -181,8 +188,33 @@ void MainWindow::refreshActions()
     m_closeModel->setEnabled(open);
     m_calibrate->setEnabled(open);
     m_run->setEnabled(open);
+    m_export->setEnabled(open);
     const Job* job = m_session.jobs().running();
     m_cancel->setEnabled(job != nullptr && job->state == JobState::Running);
+}
+
+void MainWindow::exportShown()
+{
+    std::int64_t run = m_session.shownRun() && m_session.shownRun()->summary.state == RunState::Finished
+                           ? m_session.shownRun()->summary.id
+                           : 0;
+    if (run == 0 && m_session.document()) {
+        const auto& runs = m_session.runs().runs();
+        const std::string model = m_session.document()->path.toStdString();
+        const auto found = std::ranges::find_if(runs, [&model](const RunSummary& other) {
+            return other.state == RunState::Finished && other.model == model;
+        });
+        run = found != runs.end() ? found->id : 0;
+    }
+    if (run != 0)
+        exportRun(run);
+    else
+        statusBar()->showMessage(tr("There is no finished run of this model yet: run its recipe first."), 8000);
+}
+
+void MainWindow::exportRun(std::int64_t run)
+{
+    (new ExportDialog(m_session, run, this))->show();
 }
 
 void MainWindow::openFolder()

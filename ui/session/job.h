@@ -52,9 +52,10 @@ struct Job
     RunExport runExport;  ///< Export
     JobState state = JobState::Queued;
     JobProgress progress;
-    Failure failure;              ///< Failed
-    QString result;               ///< Finished: what came out, one line
-    std::filesystem::path folder; ///< Finished: what was written, empty for none
+    Failure failure;                      ///< Failed
+    QString result;                       ///< Finished: what came out, one line
+    std::optional<ExportResult> exported; ///< Export, Finished
+    std::filesystem::path folder;         ///< Finished: what was written, empty for none
     QDateTime started;
     QDateTime ended;
 

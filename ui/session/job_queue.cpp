@@ -88,6 +88,7 @@ void exportKept(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, co
                      .arg(toQString(formatBytes(result.bytes)))
                      .arg(result.files.size())
                      .arg(result.largestLogitDifference, 0, 'g', 2);
+    job.exported = result;
 }
 
 } // namespace
@@ -306,6 +307,7 @@ void JobQueue::finish(int id, const Outcome<Job>& outcome)
             job->run = outcome->run;
             job->result = outcome->result;
             job->folder = outcome->folder;
+            job->exported = outcome->exported;
         } else {
             job->state = outcome.failure.cancelled() ? JobState::Cancelled : JobState::Failed;
             job->failure = outcome.failure;
