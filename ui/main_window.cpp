@@ -219,11 +219,10 @@ void MainWindow::openPath(const QString& path)
 {
     const QFileInfo info(path);
     const QString suffix = info.suffix().toLower();
-    if (info.isDir() || suffix == u"gguf"_s || suffix == u"safetensors"_s || !info.exists()) {
-        m_session.openModel(path);
-    } else if (suffix == u"json"_s) {
+    const bool model = info.isDir() || suffix == u"gguf"_s || suffix == u"safetensors"_s || !info.exists();
+    if (!model && suffix == u"json"_s) {
         m_recipe->loadRecipeFile(path);
-    } else if (m_session.document()) {
+    } else if (!model && m_session.document()) {
         m_session.recipeState().change([&](Recipe& recipe) {
             if (!recipe.calibration)
                 recipe.calibration = WindowOptions{.text = {}, .length = 256, .count = 128};

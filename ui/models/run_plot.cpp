@@ -147,6 +147,7 @@ RunPlot plotRuns(const RunView& view, RunCost cost, const std::stop_token& stop)
     }
     if (!plot.severalModels && all.size() > 1) {
         std::vector<QPointF> places;
+        places.reserve(all.size());
         for (const Point& point : all)
             places.push_back(point.place);
         std::vector<Point> front;

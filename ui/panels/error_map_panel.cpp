@@ -195,7 +195,7 @@ void ErrorMapPanel::setOther(std::int64_t run)
         rebuild();
         return;
     }
-    m_session.runs().fetch(run, this, m_fetching.next(), [this](Outcome<RunRecord> record) {
+    m_session.runs().fetch(run, this, m_fetching.next(), [this](const Outcome<RunRecord>& record) {
         const DocumentPtr document = m_session.document();
         if (!record || !document)
             return;

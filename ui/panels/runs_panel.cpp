@@ -284,7 +284,7 @@ void RunsPanel::selectionChanged()
         for (int row = range.top(); row <= range.bottom(); ++row)
             m_selected.push_back(view.run(row).id);
     std::ranges::sort(m_selected, {}, [&view](std::int64_t run) { return view.rowOf.at(run); });
-    m_selected.erase(std::ranges::unique(m_selected).begin(), m_selected.end());
+    m_selected.erase(std::unique(m_selected.begin(), m_selected.end()), m_selected.end());
     refreshActions();
     refreshCount();
     showPlot();

@@ -121,7 +121,7 @@ void RunsPanel::takeRecipe()
     const RunSummary* run = selectedRun();
     if (run == nullptr)
         return;
-    m_session.runs().fetch(run->id, this, m_taking.next(), [this](Outcome<RunRecord> outcome) {
+    m_session.runs().fetch(run->id, this, m_taking.next(), [this](const Outcome<RunRecord>& outcome) {
         if (!outcome) {
             emit m_session.problem(outcome.failure);
             return;

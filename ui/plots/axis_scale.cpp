@@ -77,9 +77,11 @@ QVector<AxisTick> linearTicks(const AxisView& view, int most, bool integer)
     const double slack = 1e-9 * view.length();
     // By index, so that no error adds up and a tick at 0 is 0.
     const double first = std::ceil((view.lower - slack) / step);
-    const double last = std::floor((view.upper + slack) / step);
-    for (double index = first; index <= last; index += 1.0)
-        ticks.append({index * step, tickLabel(index * step, step, largest)});
+    const auto count = static_cast<int>(std::floor((view.upper + slack) / step) - first) + 1;
+    for (int i = 0; i < count; ++i) {
+        const double value = (first + i) * step;
+        ticks.append({value, tickLabel(value, step, largest)});
+    }
     return ticks;
 }
 

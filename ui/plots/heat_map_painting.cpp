@@ -205,7 +205,8 @@ void HeatMap::paintLegend(QPainter& painter, const FigureColours& colours, const
     const QFontMetricsF text(fonts.text);
     const QRectF bar = layout.legend;
     // One strip a pixel: the ramp is not straight in sRGB, as a gradient between few stops would be.
-    for (double y = 0.0; y < bar.height(); y += 1.0) {
+    const auto strips = static_cast<int>(std::ceil(bar.height()));
+    for (int y = 0; y < strips; ++y) {
         const double part = 1.0 - (y + 0.5) / bar.height();
         painter.fillRect(QRectF(bar.left(), bar.top() + y, bar.width(), std::min(1.0, bar.height() - y)),
                          m_scale == HeatScale::Diverging ? divergingColour(2.0 * part - 1.0) : colourMap(part));

@@ -215,7 +215,9 @@ void PlotFigure::paintPoints(QPainter& painter, const FigureColours& colours) co
         // Staggered from curve to curve, so that curves on top of each other can be told apart.
         const double start = m_plotArea.left() + sparseSpacing * (0.25 + 0.37 * (series % 4));
         qsizetype previous = -1;
-        for (double x = start; x < m_plotArea.right(); x += sparseSpacing) {
+        const auto places = static_cast<int>(std::ceil((m_plotArea.right() - start) / sparseSpacing));
+        for (int place = 0; place < places; ++place) {
+            const double x = start + place * sparseSpacing;
             const qsizetype position = curve.nearest(toValue({x, m_plotArea.top()}).x());
             if (position >= 0 && position != previous)
                 show(position);
@@ -248,14 +250,13 @@ void PlotFigure::paintTexts(QPainter& painter, const FigureColours& colours) con
 
     painter.setFont(m_fonts.text);
     painter.setPen(colours.text);
-    double baseline = m_plotArea.bottom() + gap + tickMetrics.height() + textMetrics.ascent() + 1.0;
+    const double baseline = m_plotArea.bottom() + gap + tickMetrics.height() + textMetrics.ascent() + 1.0;
     if (!m_data.x.title.isEmpty()) {
         const QString title = textMetrics.elidedText(m_data.x.title, Qt::ElideRight, m_size.width() - 2.0 * margin);
         const double width = textMetrics.horizontalAdvance(title);
         const double x = std::clamp(m_plotArea.center().x() - 0.5 * width, margin,
                                     std::max(margin, m_size.width() - margin - width));
         painter.drawText(QPointF(x, baseline), title);
-        baseline += textMetrics.height() + 2.0;
     }
     if (!m_data.y.title.isEmpty()) {
         const QString title = textMetrics.elidedText(m_data.y.title, Qt::ElideRight, m_size.height() - 2.0 * margin);

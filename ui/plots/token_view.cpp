@@ -257,7 +257,8 @@ void TokenView::paintHeader(QPainter& painter, const FigureColours& colours, dou
     write(m_data.lowerTitle, colours.quiet);
     write(signedNumber(-m_limit), colours.text);
     const QRectF bar(x, top, std::clamp(width / 4.0, 40.0, legendWidth), metrics.height());
-    for (double at = 0.0; at < bar.width(); at += 1.0)
+    const auto strips = static_cast<int>(std::ceil(bar.width()));
+    for (int at = 0; at < strips; ++at)
         painter.fillRect(QRectF(bar.left() + at, bar.top(), std::min(1.0, bar.width() - at), bar.height()),
                          coloursOf(2.0 * (at + 0.5) / bar.width() - 1.0, colours).under);
     painter.setPen(QPen(colours.axis, 1.0));

@@ -87,7 +87,7 @@ void CalibrationService::read()
         [document = m_document, options = *m_options, cache = m_cache, stop] {
             return look(*document, options, cache, {.stop = stop});
         },
-        [this](Outcome<Found> outcome) {
+        [this](const Outcome<Found>& outcome) {
             if (outcome) {
                 m_windows = outcome->windows;
                 m_set = outcome->set;

@@ -383,7 +383,7 @@ QString Session::startCalibration()
 
 void Session::resumeRun(std::int64_t run)
 {
-    m_runs.fetch(run, this, {}, [this](Outcome<RunRecord> outcome) {
+    m_runs.fetch(run, this, {}, [this](const Outcome<RunRecord>& outcome) {
         if (!outcome) {
             emit problem(outcome.failure);
             return;

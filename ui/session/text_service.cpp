@@ -116,7 +116,7 @@ TextService::~TextService() = default;
 
 std::stop_token TextService::begin(Activity activity)
 {
-    const std::stop_token stop = m_request.next();
+    std::stop_token stop = m_request.next();
     m_feed = std::make_shared<Feed>();
     m_draining.start();
     m_activity = activity;
