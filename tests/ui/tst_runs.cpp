@@ -236,7 +236,8 @@ private slots:
         const int point = static_cast<int>(series.points.size()) / 2;
         const std::int64_t run = panel()->runAt(0, point);
         const QPoint pixel = plot->toPixel(series.points[point]).toPoint();
-        QTest::mouseMove(plot, pixel);
+        QMouseEvent move(QEvent::MouseMove, pixel, plot->mapToGlobal(pixel), Qt::NoButton, Qt::NoButton, {});
+        QCoreApplication::sendEvent(plot, &move);
         QTRY_VERIFY(find<QLabel>(u"hoveredRun"_s)->text().contains(u"perplexity"_s));
         QTest::mouseClick(plot, Qt::LeftButton, {}, pixel);
         QCOMPARE(panel()->selectedRuns().size(), std::size_t{1});

@@ -4,6 +4,7 @@
 #include "core/tensor/dtype.h"
 #include "ui/session/text.h"
 
+#include <QAbstractButton>
 #include <QComboBox>
 #include <QDesktopServices>
 #include <QDialogButtonBox>
@@ -85,7 +86,6 @@ ExportDialog::ExportDialog(Session& session, std::int64_t run, QWidget* parent)
     m_result->setWordWrap(true);
     m_result->setTextInteractionFlags(Qt::TextSelectableByMouse);
     m_start->setObjectName(u"startExport"_s);
-    m_start->setDefault(true);
     m_cancel->setObjectName(u"cancelExport"_s);
     m_open->setObjectName(u"openExport"_s);
 
@@ -128,6 +128,10 @@ ExportDialog::ExportDialog(Session& session, std::int64_t run, QWidget* parent)
     layout->addWidget(m_result);
     layout->addStretch();
     layout->addWidget(buttons);
+    for (QAbstractButton* button : buttons->buttons())
+        if (auto* push = qobject_cast<QPushButton*>(button); push != nullptr && push != m_start)
+            push->setAutoDefault(false);
+    m_start->setDefault(true);
     m_start->setEnabled(false);
     m_cancel->hide();
     m_open->hide();
@@ -146,6 +150,7 @@ ExportDialog::ExportDialog(Session& session, std::int64_t run, QWidget* parent)
             refreshJob();
     });
     m_title->setText(tr("Reading run %1 ...").arg(run));
+    resize(fontMetrics().horizontalAdvance(u'0') * 80, sizeHint().height());
     session.runs().fetch(run, this, {}, [this](Outcome<RunRecord> outcome) { take(std::move(outcome)); });
 }
 
@@ -172,15 +177,17 @@ void ExportDialog::take(Outcome<RunRecord> outcome)
         m_record.reset();
         return;
     }
-    m_title->setText(tr("Run %1 %2: %3 of %4, kept %5 % of the linears and %6 % of the model")
-                         .arg(QString::number(run.id), toQString(run.name), toQString(run.method),
-                              toQString(std::filesystem::path(run.model).filename()))
+    const QString name = toQString(run.name);
+    m_title->setText(tr("Run %1%2: %3 of %4, kept %5 % of the linears and %6 % of the model")
+                         .arg(QString::number(run.id), name.isEmpty() ? name : QString(u", "_s + name),
+                              toQString(run.method), toQString(std::filesystem::path(run.model).filename()))
                          .arg(100.0 * run.keptRatio, 0, 'f', 2)
                          .arg(100.0 * run.wholeModelRatio, 0, 'f', 2));
     const auto storage = m_record->recipe.value("storage", std::string("F32"));
     m_dtype->setCurrentIndex(std::max(0, m_dtype->findText(toQString(storage))));
     m_folder->setText(suggestedFolder(*m_record));
     refreshSizes();
+    fit();
 }
 
 void ExportDialog::refreshSizes()
@@ -260,6 +267,7 @@ void ExportDialog::refreshJob()
         break;
     case JobState::Failed:
         m_result->setText(job->failure.message);
+        fit();
         break;
     case JobState::Finished:
         showResult(*job);
@@ -279,15 +287,31 @@ void ExportDialog::showResult(const Job& job)
     QStringList names;
     for (const std::string& file : written.files)
         names.append(toQString(file));
-    m_result->setText(tr("%1 in %2 files, %3 of it weights, in %4:\n%5\n\nRead back and compared with the run on 16 "
-                         "tokens: the largest difference of a logit is %6 of the largest logit; up to %7 is accepted "
-                         "in %8.")
-                          .arg(toQString(formatBytes(written.bytes)))
-                          .arg(written.files.size())
-                          .arg(toQString(formatBytes(written.weightBytes)), m_written, names.join(u", "_s),
-                               QString::number(written.largestLogitDifference, 'g', 2),
-                               QString::number(exportLogitBound(job.runExport.dtype), 'g', 2),
-                               toQString(dtypeName(job.runExport.dtype))));
+    const QString what = tr("%1 in %2 files, %3 of it weights, in %4:\n%5")
+                             .arg(toQString(formatBytes(written.bytes)))
+                             .arg(written.files.size())
+                             .arg(toQString(formatBytes(written.weightBytes)), m_written, names.join(u", "_s));
+    const QString bound = QString::number(exportLogitBound(job.runExport.dtype), 'g', 2);
+    const QString type = toQString(dtypeName(job.runExport.dtype));
+    const double difference = written.largestLogitDifference;
+    const QString check =
+        difference > 0.0
+            ? tr("Read back and compared with the run on 16 tokens: the largest difference of a logit is %1 of the "
+                 "largest logit; up to %2 is accepted in %3.")
+                  .arg(QString::number(difference, 'g', 2), bound, type)
+            : tr("Read back and compared with the run on 16 tokens: every logit is the same; a difference up to %1 of "
+                 "the largest logit is accepted in %2.")
+                  .arg(bound, type);
+    m_result->setText(what + u"\n\n"_s + check);
+    fit();
+}
+
+void ExportDialog::fit()
+{
+    // A dialog does not grow by itself for texts that take more lines than before.
+    const int needed = layout()->totalHeightForWidth(width());
+    if (needed > height())
+        resize(width(), needed);
 }
 
 } // namespace rankwright::ui

@@ -38,6 +38,7 @@ private:
     void refreshJob();
     void showResult(const Job& job);
     void setEditable(bool editable);
+    void fit();
 
     Session& m_session;
     std::int64_t m_run;

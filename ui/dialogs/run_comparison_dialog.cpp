@@ -149,7 +149,8 @@ void RunComparisonDialog::fillOverview()
 void RunComparisonDialog::fillLinears()
 {
     auto* proxy = new QSortFilterProxyModel(this);
-    proxy->setSourceModel(new RunComparisonModel(m_comparison, this));
+    auto* model = new RunComparisonModel(m_comparison, this);
+    proxy->setSourceModel(model);
     proxy->setSortRole(RunComparisonModel::SortRole);
     m_linears->setModel(proxy);
     m_linears->setSortingEnabled(true);
@@ -157,6 +158,10 @@ void RunComparisonDialog::fillLinears()
     const int unit = fontMetrics().horizontalAdvance(u'0');
     m_linears->horizontalHeader()->setDefaultSectionSize(unit * 17);
     m_linears->setColumnWidth(0, unit * 36);
+    // What differs is what one looks for: beside the name.
+    QHeaderView* header = m_linears->horizontalHeader();
+    for (std::size_t run = 1; run < m_comparison->runs.size(); ++run)
+        header->moveSection(header->visualIndex(model->differenceColumn(run)), static_cast<int>(run));
 }
 
 void RunComparisonDialog::replot()

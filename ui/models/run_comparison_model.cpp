@@ -50,6 +50,22 @@ double figureOf(const LinearOutcome* outcome, int figure)
     }
 }
 
+QVariant figureTip(int figure)
+{
+    switch (figure) {
+    case RunComparisonModel::Kept:
+        return tr("Kept share of the parameters of the linear");
+    case RunComparisonModel::Predicted:
+        return tr("Loss of the analysis before anything was stored, over that of rank 0");
+    case RunComparisonModel::Measured:
+        return tr("Loss of the stored factors on the same statistics, over that of rank 0");
+    case RunComparisonModel::FigureCount:
+        return tr("Difference of the measured losses");
+    default:
+        return {};
+    }
+}
+
 QString valueText(const Json& value)
 {
     if (value.is_null())
@@ -263,6 +279,8 @@ QVariant RunComparisonModel::data(const QModelIndex& index, int role) const
 
 QVariant RunComparisonModel::headerData(int section, Qt::Orientation orientation, int role) const
 {
+    if (orientation == Qt::Horizontal && role == Qt::ToolTipRole)
+        return figureTip(section == 0 ? -1 : placeOf(section).second);
     if (orientation != Qt::Horizontal || role != Qt::DisplayRole)
         return {};
     if (section == 0)

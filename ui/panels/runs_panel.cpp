@@ -180,7 +180,7 @@ void RunsPanel::createTable()
     header->setDefaultSectionSize(unit * 13);
     width(RunColumn::Id, 9);
     width(RunColumn::State, 12);
-    width(RunColumn::Name, 22);
+    width(RunColumn::Name, 18);
     width(RunColumn::Model, 20);
     width(RunColumn::Method, 15);
     width(RunColumn::Structure, 15);
@@ -194,6 +194,10 @@ void RunsPanel::createTable()
     width(RunColumn::Tags, 18);
     width(RunColumn::Notes, 30);
 
+    // What runs are chosen by comes first; the user may move columns on.
+    int place = 3;
+    for (const RunColumn column : {RunColumn::Method, RunColumn::KeptRatio, RunColumn::Compressed, RunColumn::Bytes})
+        header->moveSection(header->visualIndex(static_cast<int>(column)), place++);
     header->setContextMenuPolicy(Qt::ActionsContextMenu);
     for (int i = 0; i < runColumnCount; ++i) {
         const auto column = static_cast<RunColumn>(i);
