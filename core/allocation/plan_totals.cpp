@@ -1,13 +1,12 @@
 #include "core/allocation/plan_totals.h"
 
+#include "core/model/summary.h"
+
 namespace rankwright {
 
 ModelTotals modelTotals(const Model& model)
 {
-    ModelTotals totals{.parameters = model.parameterCount()};
-    for (const TensorInfo& tensor : model.checkpoint().tensors())
-        totals.bytes += tensor.bytes;
-    return totals;
+    return {.parameters = model.parameterCount(), .bytes = weightBytes(model)};
 }
 
 LinearCost linearCost(const LinearInfo& linear, StructureKind structure, std::size_t rank, DType storage,

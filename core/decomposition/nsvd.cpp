@@ -95,10 +95,10 @@ public:
         return losses;
     }
 
-    /// Exact at about 24 ranks; between them the share of the first stage's loss that one direction of the second takes
-    /// off is linear in the rank.
     bool planningIsExact() const override { return false; }
 
+    /// Exact at about 24 ranks; between them the share of the first stage's loss that one direction of the second takes
+    /// off is linear in the rank.
     std::vector<double> planningCurve() const override
     {
         constexpr std::size_t points = 22;

@@ -58,20 +58,14 @@ ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, 
                                 "where it stopped",
                                 run, runStateName(record.summary.state)));
     const Recipe recipe = recipeFromJson(record.recipe, {});
-    const Model model = Model::open(recipe.model);
-    if (modelFingerprint(model) != record.result.modelFingerprint)
-        throw Error(
-            ErrorKind::Mismatch,
-            fmt::format("the weights are not those that run {} compressed; put them back or compress again", run),
-            {.file = recipe.model});
+    const Model model = compressedModel(Model::open(recipe.model), record);
     const ExportOptions options{.format = target.format,
                                 .dtype = target.dtype,
                                 .card =
                                     runCard(recipe, record.result, recipe.calibration ? recipe.calibration->count : 0),
                                 .threads = target.pass.threads,
                                 .memoryLimit = target.pass.memoryLimit};
-    ExportResult result = exportModel(model.withLinears(runLinears(record.result.folder, record.result.fingerprint)),
-                                      device, target.folder, options, context);
+    ExportResult result = exportModel(model, device, target.folder, options, context);
     store.recordArtefact(run, "export", result.folder, result.bytes);
     return result;
 }

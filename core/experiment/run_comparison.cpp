@@ -1,6 +1,7 @@
 #include "core/experiment/run_comparison.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <unordered_map>
 
 namespace rankwright {
@@ -32,7 +33,7 @@ void collect(const std::string& path, const std::vector<const Json*>& values,
             const auto found = value->find(key);
             inside.push_back(found == value->end() ? &nothing : &*found);
         }
-        collect(path.empty() ? key : path + '.' + key, inside, differences);
+        collect(path.empty() ? key : fmt::format("{}.{}", path, key), inside, differences);
     }
 }
 

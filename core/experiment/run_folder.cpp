@@ -180,6 +180,16 @@ void writeManifest(const std::filesystem::path& folder, const Recipe& recipe, co
                                                  "\n");
 }
 
+Model compressedModel(const Model& model, const RunRecord& record)
+{
+    if (modelFingerprint(model) != record.result.modelFingerprint)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("the weights are not those that run {} compressed; put them back or compress again",
+                                record.summary.id),
+                    {.file = model.checkpoint().path()});
+    return model.withLinears(runLinears(record.result.folder, record.result.fingerprint));
+}
+
 LinearSource runLinears(const std::filesystem::path& folder, const std::string& fingerprint)
 {
     const std::filesystem::path manifest = folder / "run.json";

@@ -26,6 +26,10 @@ RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places,
 /// Error(NotFound) if the run is not finished, Error(Mismatch) if it is another one's folder, Error(Corrupt).
 LinearSource runLinears(const std::filesystem::path& folder, const std::string& fingerprint);
 
+/// `model` with the linears of a stored run. Throws Error(Mismatch) if its weights are not those that the run
+/// compressed, and what runLinears() throws.
+Model compressedModel(const Model& model, const RunRecord& record);
+
 /// What a run will need, from shapes alone: forward passes at 2 operations per weight and token, n^2 per tap and token
 /// for the second moments, and per m x n linear 4 m n^2 + 2 k^2 (m + n) + 9 k^3 + 4 m n k, k = min(m, n), at fixed
 /// rates of one thread. The order of magnitude, not a promise.

@@ -45,7 +45,7 @@ class TestRunDialogs : public QObject
     }
     static void picture(QWidget* widget, const QString& name)
     {
-        const QString folder = qEnvironmentVariable("RANKWRIGHT_SHOTS");
+        const QString folder = qEnvironmentVariable("RANKWRIGHT_SCREENSHOTS");
         if (folder.isEmpty())
             return;
         for (const bool dark : {true, false}) {

@@ -324,9 +324,9 @@ private slots:
 
     void looksRight()
     {
-        const QString folder = qEnvironmentVariable("RANKWRIGHT_SHOTS");
+        const QString folder = qEnvironmentVariable("RANKWRIGHT_SCREENSHOTS");
         if (folder.isEmpty())
-            QSKIP("pictures are made where RANKWRIGHT_SHOTS names a folder");
+            QSKIP("pictures are made where RANKWRIGHT_SCREENSHOTS names a folder");
         panel()->selectRuns({model()->view()->run(2).id, model()->view()->run(5).id});
         for (const bool dark : {false, true}) {
             applyAppearance(*qApp, dark ? Appearance::Dark : Appearance::Light);

@@ -15,11 +15,6 @@ namespace {
 
 constexpr quintptr blockId = std::numeric_limits<quintptr>::max();
 
-double relativeMeasured(const LinearOutcome& outcome)
-{
-    return outcome.totalEnergy > 0.0 ? outcome.measuredLoss / outcome.totalEnergy : 0.0;
-}
-
 } // namespace
 
 QString groupedNumber(std::size_t value)
@@ -144,8 +139,6 @@ QVariant LinearTreeModel::blockData(int block, int column, int role) const
 {
     if (role == LinearRole)
         return -1;
-    if (role == BlockRole)
-        return block;
     if (role == FilterTextRole)
         return u"block %1"_s.arg(block);
     const RankPlan& plan = m_session.plan();
@@ -181,8 +174,6 @@ QVariant LinearTreeModel::linearData(int linear, int column, int role) const
     switch (role) {
     case LinearRole:
         return linear;
-    case BlockRole:
-        return static_cast<int>(info.block);
     case FilterTextRole:
         return toQString(info.name + " block " + std::to_string(info.block) + " " + std::string(roleName(info.role)));
     case Qt::ToolTipRole:
@@ -202,7 +193,7 @@ QVariant LinearTreeModel::linearData(int linear, int column, int role) const
         case Predicted:
             return std::isfinite(predicted) ? QVariant(std::min(predicted, 1.0)) : QVariant();
         case Measured:
-            return outcome ? QVariant(std::min(relativeMeasured(*outcome), 1.0)) : QVariant();
+            return outcome ? QVariant(std::min(relativeMeasuredLoss(*outcome), 1.0)) : QVariant();
         default:
             return {};
         }
@@ -227,7 +218,8 @@ QVariant LinearTreeModel::linearData(int linear, int column, int role) const
     case Predicted:
         return number(predicted, role, lossText(predicted));
     case Measured:
-        return outcome ? number(relativeMeasured(*outcome), role, lossText(relativeMeasured(*outcome))) : QVariant();
+        return outcome ? number(relativeMeasuredLoss(*outcome), role, lossText(relativeMeasuredLoss(*outcome)))
+                       : QVariant();
     default:
         return {};
     }

@@ -17,9 +17,8 @@ public:
     enum Column { Name, Shape, Type, Parameters, Rank, Kept, Predicted, Measured, ColumnCount };
     enum Role {
         LinearRole = Qt::UserRole, ///< position in Model::linears(); -1 for a block
-        BlockRole,
-        BarRole,  ///< 0 to 1: the cell as a bar; invalid for none
-        SortRole, ///< the number behind the text
+        BarRole,                   ///< 0 to 1: the cell as a bar; invalid for none
+        SortRole,                  ///< the number behind the text
         FilterTextRole
     };
 

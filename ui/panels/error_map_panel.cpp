@@ -18,11 +18,6 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
-double relativeLossOf(const LinearOutcome& outcome)
-{
-    return outcome.totalEnergy > 0.0 ? outcome.measuredLoss / outcome.totalEnergy : 0.0;
-}
-
 } // namespace
 
 ErrorMapPanel::ErrorMapPanel(Session& session, QWidget* parent)
@@ -99,10 +94,10 @@ double ErrorMapPanel::value(int linear) const
     case Quantity::Predicted:
         return plan.relativeLoss(linear);
     case Quantity::Measured:
-        return outcome ? relativeLossOf(*outcome) : nothing;
+        return outcome ? relativeMeasuredLoss(*outcome) : nothing;
     case Quantity::Difference: {
         const auto i = static_cast<std::size_t>(linear);
-        return outcome && i < m_otherLosses.size() ? relativeLossOf(*outcome) - m_otherLosses[i] : nothing;
+        return outcome && i < m_otherLosses.size() ? relativeMeasuredLoss(*outcome) - m_otherLosses[i] : nothing;
     }
     }
     return nothing;
@@ -203,7 +198,7 @@ void ErrorMapPanel::setOther(std::int64_t run)
         for (const LinearInfo& linear : document->model.linears())
             for (const LinearOutcome& outcome : record->result.linears)
                 if (outcome.name == linear.name)
-                    m_otherLosses[linear.index] = relativeLossOf(outcome);
+                    m_otherLosses[linear.index] = relativeMeasuredLoss(outcome);
         rebuild();
     });
 }

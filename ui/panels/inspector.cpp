@@ -134,9 +134,8 @@ QString Inspector::content() const
         rows.add(tr("rank"), outcome->structure == StructureKind::Dense
                                  ? tr("dense")
                                  : tr("%1, %2").arg(outcome->rank).arg(toQString(structureName(outcome->structure))));
-        const double energy = outcome->totalEnergy > 0.0 ? outcome->totalEnergy : 1.0;
-        rows.add(tr("predicted loss"), lossText(outcome->predictedLoss / energy));
-        rows.add(tr("measured loss"), lossText(outcome->measuredLoss / energy));
+        rows.add(tr("predicted loss"), lossText(relativePredictedLoss(*outcome)));
+        rows.add(tr("measured loss"), lossText(relativeMeasuredLoss(*outcome)));
         rows.add(tr("held-out error"), outcome->heldOutError >= 0.0 ? number(outcome->heldOutError) : QString());
         rows.add(tr("seconds"), number(outcome->seconds));
         for (const std::string& note : outcome->notes)

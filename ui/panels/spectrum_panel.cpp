@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 using namespace Qt::StringLiterals;
 
@@ -102,7 +103,6 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
         request();
         refreshSoon();
     });
-    connect(m_methods, &QListWidget::itemClicked, this, [](QListWidgetItem*) {});
     connect(&session.selection(), &Selection::changed, this, [this] {
         request();
         refreshSoon();
@@ -191,8 +191,7 @@ std::vector<SpectrumPanel::Curve> SpectrumPanel::curves() const
             const std::string& full = document->model.linears()[static_cast<std::size_t>(linear)].name;
             result.push_back({keyOf(name), linear,
                               names.size() > 1 ? toQString(findMethod(name.toStdString()).title())
-                                               : toQString(full).remove(u"model.layers."_s),
-                              names.size() > 1});
+                                               : toQString(full).remove(u"model.layers."_s)});
         }
     }
     return result;
@@ -200,21 +199,13 @@ std::vector<SpectrumPanel::Curve> SpectrumPanel::curves() const
 
 void SpectrumPanel::request()
 {
-    std::vector<AnalysisKey> keys;
-    for (const Curve& curve : curves()) {
-        if (std::ranges::find(keys, curve.key) != keys.end())
-            continue;
-        keys.push_back(curve.key);
-    }
-    bool first = true;
-    for (const AnalysisKey& key : keys) {
-        std::vector<int> linears;
-        for (const Curve& curve : curves())
-            if (curve.key == key)
-                linears.push_back(curve.linear);
-        m_session.spectra().request(key, linears,
-                                    first ? SpectrumService::Urgency::Now : SpectrumService::Urgency::AlsoNow);
-        first = false;
+    std::map<AnalysisKey, std::vector<int>> wanted;
+    for (const Curve& curve : curves())
+        wanted[curve.key].push_back(curve.linear);
+    auto urgency = SpectrumService::Urgency::Now;
+    for (const auto& [key, linears] : wanted) {
+        m_session.spectra().request(key, linears, urgency);
+        urgency = SpectrumService::Urgency::AlsoNow;
     }
 }
 

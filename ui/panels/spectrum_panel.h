@@ -37,7 +37,6 @@ private:
         AnalysisKey key;
         int linear = 0;
         QString name;
-        bool method = false; ///< told apart by method, else by linear
     };
 
     void request();

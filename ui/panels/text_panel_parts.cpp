@@ -37,6 +37,20 @@ QToolButton* buttonOf(QAction* action, const QString& name)
     return button;
 }
 
+/// What is shown, and below it a line of figures with a button.
+QWidget* pageOf(QWidget* shown, QLabel* figures, QToolButton* button)
+{
+    auto* bottom = new QHBoxLayout;
+    bottom->addWidget(figures, 1);
+    bottom->addWidget(button);
+    auto* page = new QWidget;
+    auto* layout = new QVBoxLayout(page);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->addWidget(shown, 1);
+    layout->addLayout(bottom);
+    return page;
+}
+
 } // namespace
 
 TextPanel::TextPanel(Session& session, QWidget* parent)
@@ -193,15 +207,7 @@ QWidget* TextPanel::buildGenerated()
     copy->setToolTip(tr("Copy both texts"));
     copy->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     connect(copy, &QToolButton::clicked, this, &TextPanel::copyTexts);
-    auto* bottom = new QHBoxLayout;
-    bottom->addWidget(m_difference, 1);
-    bottom->addWidget(copy);
-    auto* page = new QWidget;
-    auto* layout = new QVBoxLayout(page);
-    layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(sides, 1);
-    layout->addLayout(bottom);
-    return page;
+    return pageOf(sides, m_difference, copy);
 }
 
 QWidget* TextPanel::buildScored()
@@ -231,15 +237,7 @@ QWidget* TextPanel::buildScored()
     auto* menu = new QMenu(save);
     menu->addActions(m_tokens->actions());
     save->setMenu(menu);
-    auto* bottom = new QHBoxLayout;
-    bottom->addWidget(m_figures, 1);
-    bottom->addWidget(save);
-    auto* page = new QWidget;
-    auto* layout = new QVBoxLayout(page);
-    layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(sides, 1);
-    layout->addLayout(bottom);
-    return page;
+    return pageOf(sides, m_figures, save);
 }
 
 } // namespace rankwright::ui

@@ -19,9 +19,6 @@ namespace rankwright::ui {
 
 namespace {
 
-constexpr double margin = 10.0;
-constexpr double gap = 6.0;
-constexpr double sampleWidth = 26.0;
 constexpr double tickSpacingX = 78.0;
 constexpr double tickSpacingY = 40.0;
 constexpr int mostTicks = 12;

@@ -74,6 +74,11 @@ public:
     void paintSample(QPainter& painter, int series, const QRectF& area, bool dark) const;
 
 private:
+    // In pixels.
+    static constexpr double margin = 10.0;
+    static constexpr double gap = 6.0;
+    static constexpr double sampleWidth = 26.0;
+
     struct LegendEntry
     {
         int series = -1;

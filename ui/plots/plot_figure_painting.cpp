@@ -19,9 +19,6 @@ namespace rankwright::ui {
 
 namespace {
 
-constexpr double margin = 10.0;
-constexpr double gap = 6.0;
-constexpr double sampleWidth = 26.0;
 constexpr double pointSize = 7.0;
 /// A picture of a marker with its edges; even, so that the middle lies between pixels.
 constexpr double stampSize = 12.0;

@@ -20,7 +20,6 @@ Background::Background(int threads)
 
 Background::~Background()
 {
-    m_closing.request_stop();
     m_pool.clear();
     m_pool.waitForDone();
 }

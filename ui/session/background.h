@@ -19,7 +19,7 @@ class Background
 {
 public:
     explicit Background(int threads);
-    /// Asks everything to stop and waits for it.
+    /// Drops what waits and waits for what runs.
     ~Background();
     Background(const Background&) = delete;
     Background& operator=(const Background&) = delete;
@@ -27,7 +27,7 @@ public:
     /// Runs `work()` on a thread of the pool and then `then(Outcome)` on the window's thread, unless `stop` was
     /// requested or `receiver` is gone by then. Tasks of higher priority start first.
     template <typename Work, typename Then>
-    void run(QObject* receiver, std::stop_token stop, Work work, Then then, int priority = 0)
+    void run(QObject* receiver, const std::stop_token& stop, Work work, Then then, int priority = 0)
     {
         using Value = std::invoke_result_t<Work>;
         auto task = std::make_shared<std::pair<Work, Then>>(std::move(work), std::move(then));
@@ -49,14 +49,10 @@ public:
             priority);
     }
 
-    /// Requested when this object is destroyed.
-    std::stop_token closing() const { return m_closing.get_token(); }
-
 private:
     void start(std::function<void()> work, int priority);
     void deliver(std::function<void()> call);
 
-    std::stop_source m_closing;
     std::unique_ptr<QObject> m_window; ///< receives deliveries on the window's thread
     QThreadPool m_pool;
 };

@@ -45,12 +45,12 @@ void RunStore::refresh()
         });
 }
 
-void RunStore::fetch(std::int64_t run, QObject* receiver, std::stop_token stop,
+void RunStore::fetch(std::int64_t run, QObject* receiver, const std::stop_token& stop,
                      const std::function<void(Outcome<RunRecord>)>& then)
 {
     if (m_store)
         m_background.run(
-            receiver, std::move(stop), [store = m_store, run] { return store->run(run); }, then, 1);
+            receiver, stop, [store = m_store, run] { return store->run(run); }, then, 1);
 }
 
 void RunStore::change(const std::function<void(Store&)>& work)

@@ -33,8 +33,8 @@ public:
     std::shared_ptr<const std::vector<RunSummary>> snapshot() const { return m_runs; }
     /// Reads the list again; runsChanged() follows if anything is different.
     void refresh();
-    /// Reads one run; dropped where a later fetch of the same receiver is asked for with its own `stop`.
-    void fetch(std::int64_t run, QObject* receiver, std::stop_token stop,
+    /// Reads one run; `then` is not called once `stop` was requested or `receiver` is gone.
+    void fetch(std::int64_t run, QObject* receiver, const std::stop_token& stop,
                const std::function<void(Outcome<RunRecord>)>& then);
     void setTags(std::int64_t run, const QString& tags);
     void setNotes(std::int64_t run, const QString& notes);

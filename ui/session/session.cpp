@@ -116,19 +116,24 @@ void Session::openModel(const QString& path)
         });
 }
 
-void Session::opened(DocumentPtr document)
+void Session::setDocument(DocumentPtr document)
 {
-    if (m_document)
-        saveProject();
     m_document = std::move(document);
-    m_restoring = true;
-    m_measured.assign(m_document->model.linears().size(), std::nullopt);
+    m_measured.assign(m_document ? m_document->model.linears().size() : 0, std::nullopt);
     m_measuredRun = 0;
     m_shownRun.reset();
     m_selection.clear();
     m_spectra.setDocument(m_document);
     m_calibration.setDocument(m_document);
     m_plan.setDocument(m_document);
+}
+
+void Session::opened(DocumentPtr document)
+{
+    if (m_document)
+        saveProject();
+    m_restoring = true;
+    setDocument(std::move(document));
     Settings::addRecentModel(m_document->path);
     restoreProject();
     m_restoring = false;
@@ -150,14 +155,7 @@ void Session::closeModel()
     saveProject();
     m_openRequest.cancel();
     m_opening = false;
-    m_document.reset();
-    m_measured.clear();
-    m_measuredRun = 0;
-    m_shownRun.reset();
-    m_selection.clear();
-    m_spectra.setDocument(nullptr);
-    m_calibration.setDocument(nullptr);
-    m_plan.setDocument(nullptr);
+    setDocument(nullptr);
     emit modelClosed();
 }
 

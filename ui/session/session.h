@@ -100,6 +100,7 @@ signals:
     void problem(const rankwright::ui::Failure& failure);
 
 private:
+    void setDocument(DocumentPtr document);
     void opened(DocumentPtr document);
     void restoreProject();
     void updateAnalysis();

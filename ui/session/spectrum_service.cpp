@@ -25,7 +25,6 @@ void SpectrumService::setDocument(DocumentPtr document)
     m_waiting.clear();
     m_known.clear();
     m_running = 0;
-    emit pendingChanged();
 }
 
 void SpectrumService::addCalibration(std::shared_ptr<const CalibrationSet> calibration)
@@ -70,7 +69,6 @@ void SpectrumService::request(const AnalysisKey& key, const std::vector<int>& li
         m_known.insert(task);
         (urgent ? m_urgent : m_waiting).push_back(task);
     }
-    emit pendingChanged();
     dispatch();
 }
 
@@ -96,7 +94,6 @@ void SpectrumService::cancelWaiting()
             m_known.erase(task);
     m_urgent.clear();
     m_waiting.clear();
-    emit pendingChanged();
 }
 
 void SpectrumService::setBusy(bool busy)
@@ -148,7 +145,6 @@ void SpectrumService::start(const Task& task)
                 emit failed(task.key, task.linear, outcome.failure);
             }
             dispatch();
-            emit pendingChanged();
         });
 }
 

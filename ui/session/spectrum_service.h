@@ -50,8 +50,6 @@ public:
     SpectrumPtr find(const AnalysisKey& key, int linear) const;
     /// Number of linears of the key that have a result.
     int count(const AnalysisKey& key) const;
-    /// Linears that wait or are being worked on.
-    int pending() const { return static_cast<int>(m_urgent.size() + m_waiting.size()) + m_running; }
 
     enum class Urgency {
         Later,  ///< after everything that is looked at
@@ -70,7 +68,6 @@ public:
 signals:
     void ready(const rankwright::ui::AnalysisKey& key, int linear);
     void failed(const rankwright::ui::AnalysisKey& key, int linear, const rankwright::ui::Failure& failure);
-    void pendingChanged();
 
 private:
     struct Task

@@ -21,13 +21,7 @@ constexpr int drainMilliseconds = 30;
 
 Model compressedModel(const TextRequest& request)
 {
-    const RunRecord record = request.store->run(request.run);
-    if (modelFingerprint(request.document->model) != record.result.modelFingerprint)
-        throw Error(ErrorKind::Mismatch,
-                    "the weights are not those that run " + std::to_string(request.run) +
-                        " compressed; put them back or compress again",
-                    {.file = request.document->model.checkpoint().path()});
-    return request.document->model.withLinears(runLinears(record.result.folder, record.result.fingerprint));
+    return rankwright::compressedModel(request.document->model, request.store->run(request.run));
 }
 
 /// Tokens before the first that differs, and the length of their text.
