@@ -24,14 +24,20 @@ void showPlan(Session& session, const Recipe& recipe)
 {
     const RunEstimate estimate = estimateRun(recipe, Model::open(recipe.model));
     if (session.json) {
-        session.out.json(
-            {{"recipe", recipeToJson(recipe)},
-             {"command", recipeToCommand(recipe)},
-             {"estimate", {{"seconds", estimate.seconds}, {"memory", estimate.memory}, {"disk", estimate.disk}}}});
+        Json stages = Json::object();
+        for (const auto& [stage, seconds] : estimate.stageSeconds)
+            stages[stage] = seconds;
+        session.out.json({{"recipe", recipeToJson(recipe)},
+                          {"command", recipeToCommand(recipe)},
+                          {"estimate",
+                           {{"seconds", estimate.seconds},
+                            {"stages", stages},
+                            {"memory", estimate.memory},
+                            {"disk", estimate.disk}}}});
         return;
     }
     session.out.write(recipeToCommand(recipe) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
-                      facts({{"time", "about " + duration(estimate.seconds)},
+                      facts({{"time", "about " + stagesText(estimate.stageSeconds)},
                              {"memory", "about " + formatBytes(estimate.memory)},
                              {"disk", "about " + formatBytes(estimate.disk)}}));
 }

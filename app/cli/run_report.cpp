@@ -214,16 +214,21 @@ Json resultToJson(const RunResult& result)
             {"linears", std::move(linears)}};
 }
 
-std::string resultToText(const RunResult& result, bool everyLinear,
-                         std::vector<std::pair<std::string, std::string>> lines)
+std::string stagesText(const std::vector<std::pair<std::string, double>>& stageSeconds)
 {
     double seconds = 0.0;
     std::string stages;
-    for (const auto& [stage, value] : result.stageSeconds) {
+    for (const auto& [stage, value] : stageSeconds) {
         seconds += value;
         if (value >= 0.05)
             stages += fmt::format("{}{} {}", stages.empty() ? " (" : ", ", stage, duration(value));
     }
+    return duration(seconds) + stages + (stages.empty() ? "" : ")");
+}
+
+std::string resultToText(const RunResult& result, bool everyLinear,
+                         std::vector<std::pair<std::string, std::string>> lines)
+{
     std::size_t resumed = 0;
     for (const LinearOutcome& outcome : result.linears)
         resumed += outcome.resumed ? 1 : 0;
@@ -238,7 +243,7 @@ std::string resultToText(const RunResult& result, bool everyLinear,
                                                meanPredictedLoss(result.linears)));
     }
     if (!result.stageSeconds.empty())
-        lines.emplace_back("time", duration(seconds) + stages + (stages.empty() ? "" : ")"));
+        lines.emplace_back("time", stagesText(result.stageSeconds));
     if (resumed > 0)
         lines.emplace_back("taken over",
                            fmt::format("{} of {} linears from an earlier run", resumed, result.linears.size()));

@@ -16,6 +16,9 @@ Json resultToJson(const RunResult& result);
 std::string resultToText(const RunResult& result, bool everyLinear,
                          std::vector<std::pair<std::string, std::string>> lines = {});
 
+/// Seconds in all and per stage: "2 min 49 s (calibrate 93 s, ...)".
+std::string stagesText(const std::vector<std::pair<std::string, double>>& stageSeconds);
+
 /// A perplexity for tables: six digits, "-" where there is none.
 std::string perplexityText(double perplexity);
 

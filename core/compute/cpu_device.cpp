@@ -9,6 +9,8 @@
 #include <cblas.h>
 #include <fmt/format.h>
 #include <lapacke.h>
+#include <mutex>
+#include <set>
 #include <utility>
 
 namespace rankwright {
@@ -349,15 +351,41 @@ std::shared_ptr<const Device> makeCpuDevice(std::size_t threads)
     return std::make_shared<CpuDevice>(threads);
 }
 
-BlasThreads::BlasThreads(std::size_t threads)
-    : m_before(openblas_get_num_threads())
+namespace {
+
+/// Numbers asked for by the BlasThreads that live, and what OpenBLAS had before the first of them.
+struct BlasRequests
 {
-    openblas_set_num_threads(std::max(1, blasSize(threads)));
+    std::mutex mutex;
+    std::multiset<int> wanted;
+    int before = 0;
+};
+
+BlasRequests& blasRequests()
+{
+    static BlasRequests requests;
+    return requests;
+}
+
+} // namespace
+
+BlasThreads::BlasThreads(std::size_t threads)
+    : m_wanted(std::max(1, blasSize(threads)))
+{
+    BlasRequests& requests = blasRequests();
+    const std::lock_guard lock(requests.mutex);
+    if (requests.wanted.empty())
+        requests.before = openblas_get_num_threads();
+    requests.wanted.insert(m_wanted);
+    openblas_set_num_threads(*requests.wanted.begin());
 }
 
 BlasThreads::~BlasThreads()
 {
-    openblas_set_num_threads(m_before);
+    BlasRequests& requests = blasRequests();
+    const std::lock_guard lock(requests.mutex);
+    requests.wanted.erase(requests.wanted.find(m_wanted));
+    openblas_set_num_threads(requests.wanted.empty() ? requests.before : *requests.wanted.begin());
 }
 
 } // namespace rankwright

@@ -87,8 +87,9 @@ void mirrorUpperToLower(MatrixView<double> C);
 /// OpenBLAS: the device states them, whoever starts work sets them with BlasThreads.
 std::shared_ptr<const Device> makeCpuDevice(std::size_t threads = 0);
 
-/// Sets the number of OpenBLAS threads for all callers while it lives and restores it after. Only the thread that
-/// starts parallel work makes one; devices never change the count on their own.
+/// Sets the number of OpenBLAS threads for all callers while it lives and restores it after; of several that live at
+/// once, in one thread or in many, the least counts. Only the thread that starts parallel work makes one; devices never
+/// change the count on their own.
 class BlasThreads
 {
 public:
@@ -98,7 +99,7 @@ public:
     BlasThreads& operator=(const BlasThreads&) = delete;
 
 private:
-    int m_before;
+    int m_wanted;
 };
 
 /// Devices of this machine: the CPU, then those of the modules found at run time (gpu/, see device_module.h). A module

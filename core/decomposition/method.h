@@ -90,6 +90,9 @@ public:
     virtual bool needsStatistics() const = 0;
     /// Whether an anchored objective (cross moments) is supported.
     virtual bool supportsAnchored() const { return false; }
+    /// What Analysis::planningCurve() costs beyond analyze(), in eigenproblems of size min(m, n); for estimates of
+    /// time.
+    virtual double planningEigenproblems() const { return 0.0; }
     /// Throws Error(NonFinite) naming the linear, Error(Mismatch) for statistics of another width,
     /// Error(InvalidArgument) for bad parameters, missing statistics and unsupported anchored ones.
     /// Events: "singularStatistics" (value: the rank the statistics can have), "pseudoInverse" (anchored; value: the

@@ -1,98 +1,285 @@
+#include "core/compute/machine_rates.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/runner.h"
+#include "core/model/forward_buffers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <set>
 
 namespace rankwright {
 
 namespace {
 
-// Rates of one thread of a current processor through BLAS, operations per second, and bytes of text per token. They
-// decide nothing but the estimate.
-constexpr double floatRate = 40e9;
-constexpr double doubleRate = 15e9;
-constexpr double bytesPerToken = 4.0;
+// What is not a product, in bytes and seconds; measured on a machine of two cores.
+constexpr double readRate = 600e6;      ///< looking at every stored value
+constexpr double writeRate = 300e6;     ///< until the disk has it
+constexpr double secondsPerFile = 1e-3; ///< a small file on the disk and its row in the store
+constexpr double bytesOfProcess = 25e6;
 
-double tokensOf(const WindowOptions& windows)
+/// Share of the measured rate that a forward pass over `width` channels reaches with everything around its products:
+/// small ones do not fill the processor, those beyond 256 channels are faster than what was measured.
+double forwardShare(std::size_t width)
 {
-    if (windows.count > 0)
-        return static_cast<double>(windows.count * windows.length);
-    std::error_code failure;
-    const auto bytes = std::filesystem::file_size(windows.text, failure);
-    return failure ? 0.0 : static_cast<double>(bytes) / bytesPerToken;
+    const auto channels = static_cast<double>(width);
+    return channels / (channels + 80.0);
 }
 
-double cube(double x)
+/// The same of a decomposition, half of which are eigenproblems.
+constexpr double decompositionShare = 0.65;
+
+double asDouble(std::size_t value)
 {
-    return x * x * x;
+    return static_cast<double>(value);
 }
+
+/// Bytes of English text that become one token: 2.05 with 512 tokens (stories260K), 4.25 with 49152 (SmolLM2).
+double bytesPerToken(const ModelConfig& config)
+{
+    return std::max(1.0, 0.334 * std::log2(asDouble(config.vocabularySize)) - 0.96);
+}
+
+/// Operations and bytes of a run.
+class RunWork
+{
+public:
+    RunWork(const Recipe& recipe, const Model& model)
+        : m_recipe(recipe)
+        , m_model(model)
+        , m_method(findMethod(recipe.method))
+        , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
+        , m_limit(effectiveMemoryLimit(m_options))
+        , m_threads(asDouble(effectiveThreads(m_options)))
+        , m_planned(recipe.allocation != "uniform")
+        , m_sequential(recipe.sequential != SequentialMode::Dense)
+        , m_anchored(recipe.sequential == SequentialMode::Anchored)
+    {
+        for (const LinearInfo& linear : model.linears())
+            if (recipeSelects(recipe, linear))
+                addLinear(linear);
+        for (const TensorInfo& tensor : model.checkpoint().tensors())
+            m_checkpointBytes += asDouble(tensor.bytes);
+        for (const TapInfo& tap : model.taps())
+            m_momentFlops += momentFlops(tap);
+    }
+
+    RunEstimate estimate(const MachineRates& rates) const
+    {
+        const double floats = rates.floats * forwardShare(m_model.config().hiddenSize);
+        const double doubles = rates.doubles * decompositionShare;
+        RunEstimate estimate;
+        const auto add = [&](const char* stage, double seconds) {
+            estimate.stageSeconds.emplace_back(stage, seconds);
+            estimate.seconds += seconds;
+        };
+        add("open", m_checkpointBytes / readRate);
+        add("calibrate", calibrates() ? calibrationFlops() / floats + momentBytes() / writeRate +
+                                            asDouble(m_model.taps().size()) * secondsPerFile
+                                      : 0.0);
+        // Ranks that losses decide are planned on statistics of the dense model, whatever comes after.
+        const double analyses = (m_planned && m_sequential ? 2.0 : 1.0) * m_analysisFlops;
+        const double both = analyses + m_factoriseFlops;
+        const double decomposing = both / doubles + m_factorBytes / writeRate + asDouble(m_linears) * secondsPerFile;
+        const double share = both > 0.0 ? analyses / both : 0.0;
+        add("analyse", decomposing * share + (m_sequential ? sequentialFlops() / floats : 0.0));
+        add("factorise", decomposing * (1.0 - share));
+        add("evaluate", evaluationFlops() / floats);
+        add("export", exportBytes() / writeRate);
+        // Sequential statistics stay while linears are decomposed.
+        const double compressing =
+            m_sequential ? passBytes() + analysisBytes() : std::max(passBytes(), analysisBytes());
+        estimate.memory =
+            std::min(m_limit, static_cast<std::size_t>(bytesOfProcess + std::max(compressing, headBytes())));
+        estimate.disk = static_cast<std::size_t>(m_factorBytes + (calibrates() ? momentBytes() : 0.0) + exportBytes());
+        return estimate;
+    }
+
+private:
+    void addLinear(const LinearInfo& linear)
+    {
+        ++m_linears;
+        m_taps.insert(linear.tap);
+        m_lastBlock = std::max(m_lastBlock, linear.block);
+        const double m = asDouble(linear.shape.rows);
+        const double n = asDouble(linear.shape.columns);
+        const double k = std::min(m, n);
+        const std::size_t rank = rankForKeptRatio(m_recipe.structure, linear.shape, m_recipe.keptRatio);
+        const double r = asDouble(rank);
+        const bool statistics = m_recipe.calibration.has_value();
+        const double eigenproblems = 1.0 + (m_planned ? m_method.planningEigenproblems() : 0.0);
+        m_analysisFlops += 2.0 * k * k * (m + n) + 9.0 * k * k * k * eigenproblems +
+                           (statistics ? 2.0 * m * n * n : 0.0) + (m_anchored ? n * n * n + 4.0 * m * n * n : 0.0);
+        m_factoriseFlops += 2.0 * m * n * r + 2.0 * r * r * (m + n) + (statistics ? m * n * n : 0.0) +
+                            (m_anchored ? 4.0 * m * n * n : 0.0) +
+                            (m_recipe.structure == StructureKind::BlockIdentity ? 2.0 * r * r * n : 0.0);
+        m_factorBytes += asDouble(storedBytes(m_recipe.structure, linear.shape, rank, m_recipe.storage));
+        m_removedParameters +=
+            asDouble(linear.shape.parameters()) - asDouble(parameterCount(m_recipe.structure, linear.shape, rank));
+        m_keptAnalyses += asDouble(rankwright::analysisBytes(linear.shape));
+        m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(linear.shape)));
+    }
+
+    bool calibrates() const { return m_recipe.calibration && (!m_sequential || m_planned); }
+
+    double tokensOf(const WindowOptions& windows) const
+    {
+        if (windows.count > 0)
+            return asDouble(windows.count * windows.length);
+        std::error_code failure;
+        const auto bytes = std::filesystem::file_size(windows.text, failure);
+        return failure ? 0.0 : asDouble(bytes) / bytesPerToken(m_model.config());
+    }
+
+    double weights() const { return asDouble(m_model.linearParameterCount()); }
+
+    /// Of causal attention in one block, for one token of a window: two products with the half of the keys.
+    double attentionFlops(std::size_t length) const
+    {
+        const ModelConfig& config = m_model.config();
+        return 2.0 * asDouble(config.heads * config.headWidth) * asDouble(length + 1);
+    }
+    /// Of all blocks, for one token.
+    double blockFlops(std::size_t length) const
+    {
+        return 2.0 * weights() + asDouble(m_model.config().blocks) * attentionFlops(length);
+    }
+
+    double calibrationFlops() const
+    {
+        return tokensOf(*m_recipe.calibration) * (blockFlops(m_recipe.calibration->length) + m_momentFlops);
+    }
+
+    /// Every block runs once more for each of its sites, as far as that site, and once whole; anchored ones carry two
+    /// streams and three moments, one of them not symmetric.
+    double sequentialFlops() const
+    {
+        const std::size_t length = m_recipe.calibration->length;
+        double flops = 0.0;
+        for (const std::size_t index : m_taps) {
+            const TapInfo& tap = m_model.taps()[index];
+            double before = tap.site == TapSite::AttentionInput ? 0.0 : attentionFlops(length);
+            for (const TapInfo& earlier : m_model.taps())
+                if (earlier.block == tap.block && earlier.site < tap.site)
+                    for (const std::size_t linear : earlier.linears)
+                        before += 2.0 * asDouble(m_model.linears()[linear].shape.parameters());
+            flops += (m_anchored ? 2.0 : 1.0) * before + (m_anchored ? 4.0 : 1.0) * momentFlops(tap);
+        }
+        const double blocks = asDouble(m_lastBlock) / asDouble(m_model.config().blocks);
+        flops += (m_anchored ? 2.0 : 1.0) * blocks * blockFlops(length);
+        return tokensOf(*m_recipe.calibration) * flops;
+    }
+
+    /// Original and compressed model on every text; on held-out windows the original, its outputs and their errors.
+    double evaluationFlops() const
+    {
+        const ModelConfig& config = m_model.config();
+        const double head = 2.0 * asDouble(config.vocabularySize * config.hiddenSize);
+        double flops = 0.0;
+        for (const EvaluationText& text : m_recipe.evaluations)
+            flops +=
+                tokensOf(text.windows) * (2.0 * (blockFlops(text.windows.length) + head) - 2.0 * m_removedParameters);
+        if (m_recipe.heldOutWindows > 0 && m_recipe.calibration)
+            flops += asDouble(m_recipe.heldOutWindows * m_recipe.calibration->length) *
+                     (blockFlops(m_recipe.calibration->length) + 4.0 * weights());
+        return flops;
+    }
+
+    /// x x^T, its upper triangle, for one token.
+    static double momentFlops(const TapInfo& tap) { return asDouble(tap.width * (tap.width + 1)); }
+    double momentBytes() const { return m_momentFlops / 2.0 * sizeof(double); }
+
+    double exportBytes() const
+    {
+        return m_recipe.out.empty() ? 0.0
+                                    : (asDouble(m_model.parameterCount()) - m_removedParameters) *
+                                          asDouble(bytesPerBlock(m_recipe.exportDType));
+    }
+
+    double blockBytes() const { return weights() / asDouble(m_model.config().blocks) * sizeof(float); }
+
+    /// Hidden states, a block, sums and buffers of a pass that collects statistics.
+    double passBytes() const
+    {
+        if (!m_recipe.calibration)
+            return 0.0;
+        const ModelConfig& config = m_model.config();
+        const double streams = m_anchored ? 2.0 : 1.0;
+        const double rows = std::max(1024.0, asDouble(m_recipe.calibration->length));
+        double widths = 0.0;
+        double squares = 0.0;
+        double widest = 0.0;
+        for (std::size_t site = 0; site < siteCount; ++site) {
+            const double width = asDouble(m_model.taps()[site].width);
+            widths += width;
+            squares += width * width;
+            widest = std::max(widest, width);
+        }
+        const double worker = rows * widths * sizeof(float) * streams + widest * widest * sizeof(double) +
+                              rows * asDouble(floatsPerRow(config)) * sizeof(float);
+        return streams *
+                   (tokensOf(*m_recipe.calibration) * asDouble(config.hiddenSize) * sizeof(float) + blockBytes()) +
+               squares * sizeof(double) * (m_anchored ? 3.0 : 1.0) + m_threads * worker;
+    }
+
+    /// The head, its logits, a block and the hidden states of the longest text.
+    double headBytes() const
+    {
+        const ModelConfig& config = m_model.config();
+        double tokens = 0.0;
+        double rows = 0.0;
+        for (const EvaluationText& text : m_recipe.evaluations) {
+            tokens = std::max(tokens, tokensOf(text.windows));
+            rows = std::max(rows, asDouble(std::min(text.windows.length, Head::chunkRows)));
+        }
+        if (tokens == 0.0)
+            return 0.0;
+        const double head = asDouble(rankwright::headBytes(config));
+        return std::min(head, asDouble(m_limit) / 3.0) + 2.0 * blockBytes() +
+               tokens * asDouble(config.hiddenSize) * sizeof(float) +
+               m_threads * rows * asDouble(config.vocabularySize + floatsPerRow(config)) * sizeof(float);
+    }
+
+    double analysisBytes() const
+    {
+        const double kept = m_planned && !m_sequential ? std::min(m_keptAnalyses, asDouble(m_limit) / 2.0) : 0.0;
+        return kept + std::max(std::min(m_threads * m_analysisPeak, asDouble(m_limit) / 2.0), m_analysisPeak);
+    }
+
+    const Recipe& m_recipe;
+    const Model& m_model;
+    const Method& m_method;
+    PassOptions m_options;
+    std::size_t m_limit;
+    double m_threads;
+    bool m_planned;    ///< ranks are decided by losses
+    bool m_sequential; ///< statistics of what is compressed before
+    bool m_anchored;
+    std::set<std::size_t> m_taps; ///< of the chosen linears
+    std::size_t m_lastBlock = 0;
+    std::size_t m_linears = 0;
+    double m_analysisFlops = 0.0;
+    double m_factoriseFlops = 0.0;
+    double m_factorBytes = 0.0;
+    double m_removedParameters = 0.0;
+    double m_keptAnalyses = 0.0; ///< bytes
+    double m_analysisPeak = 0.0; ///< bytes
+    double m_checkpointBytes = 0.0;
+    double m_momentFlops = 0.0; ///< of all taps, for one token
+};
 
 } // namespace
 
+RunEstimate estimateRun(const Recipe& recipe, const Model& model, const MachineRates& rates)
+{
+    return RunWork(recipe, model).estimate(rates);
+}
+
 RunEstimate estimateRun(const Recipe& recipe, const Model& model)
 {
-    const PassOptions options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}};
-    const auto threads = static_cast<double>(effectiveThreads(options));
-    const std::size_t limit = effectiveMemoryLimit(options);
-    const double weights = static_cast<double>(model.linearParameterCount());
-    const double head = static_cast<double>(model.config().vocabularySize * model.config().hiddenSize);
-
-    double momentFlops = 0.0; // per token: the upper triangle of x x^T at every tap
-    double momentBytes = 0.0;
-    std::size_t widest = 0;
-    for (const TapInfo& tap : model.taps()) {
-        const auto n = static_cast<double>(tap.width);
-        momentFlops += n * n;
-        momentBytes += n * n * sizeof(double);
-        widest = std::max(widest, tap.width);
-    }
-
-    double analysisFlops = 0.0;
-    double keptBytes = 0.0;
-    std::size_t analysisPeak = 0;
-    for (const LinearInfo& linear : model.linears()) {
-        if (!recipeSelects(recipe, linear))
-            continue;
-        const auto m = static_cast<double>(linear.shape.rows);
-        const auto n = static_cast<double>(linear.shape.columns);
-        const double k = std::min(m, n);
-        // W C, the Gram matrix, its eigenproblem (about 9 k^3), the factors and the measured loss.
-        analysisFlops += 4.0 * m * n * n + 2.0 * k * k * (m + n) + 9.0 * cube(k) + 4.0 * m * n * k;
-        keptBytes += static_cast<double>(storedBytes(recipe.structure, linear.shape,
-                                                     rankForKeptRatio(recipe.structure, linear.shape, recipe.keptRatio),
-                                                     recipe.storage));
-        analysisPeak = std::max(analysisPeak, analysisPeakBytes(linear.shape));
-    }
-
-    double floatFlops = 0.0;
-    double tokens = 0.0;
-    if (recipe.calibration) {
-        tokens = tokensOf(*recipe.calibration);
-        // A sequential pass runs every block once more per site; an anchored one carries two streams.
-        const double passes = recipe.sequential == SequentialMode::Dense        ? 1.0
-                              : recipe.sequential == SequentialMode::Compressed ? 3.5
-                                                                                : 7.0;
-        floatFlops += tokens * (passes * 2.0 * weights + momentFlops);
-    }
-    for (const EvaluationText& text : recipe.evaluations)
-        floatFlops += 2.0 * tokensOf(text.windows) * 2.0 * (weights + head);
-    if (recipe.heldOutWindows > 0 && recipe.calibration)
-        floatFlops += static_cast<double>(recipe.heldOutWindows * recipe.calibration->length) * 4.0 * weights;
-
-    RunEstimate estimate;
-    estimate.seconds = floatFlops / (threads * floatRate) + analysisFlops / (threads * doubleRate);
-    const double states = tokens * static_cast<double>(model.config().hiddenSize) * sizeof(float);
-    const double blockBytes = weights / static_cast<double>(model.config().blocks) * sizeof(float);
-    const double passPeak =
-        states + blockBytes + 4.0 * static_cast<double>(widest * widest) * sizeof(double) + head * sizeof(float);
-    const double peak = std::max(passPeak, threads * static_cast<double>(analysisPeak));
-    estimate.memory = std::min(limit, static_cast<std::size_t>(peak));
-    double disk = keptBytes + (recipe.calibration ? momentBytes : 0.0);
-    if (!recipe.out.empty())
-        disk += static_cast<double>(model.parameterCount()) * static_cast<double>(bytesPerBlock(recipe.exportDType));
-    estimate.disk = static_cast<std::size_t>(disk);
-    return estimate;
+    const std::shared_ptr<const Device> device = openDevice(recipe.device, recipe.threads);
+    const std::size_t threads = effectiveThreads({.threads = recipe.threads, .memoryLimit = 0, .scratchFolder = {}});
+    return estimateRun(recipe, model, measuredRates(*device, threads));
 }
 
 } // namespace rankwright

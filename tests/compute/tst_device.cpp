@@ -1,13 +1,16 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/compute/device.h"
+#include "core/compute/machine_rates.h"
 #include "tests/compute/random_matrix.h"
 
 #include <QTest>
 
 #include <algorithm>
+#include <cblas.h>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -630,6 +633,35 @@ private slots:
                 QCOMPARE(parallel[task].order, serial[task].order);
             }
         }
+    }
+
+    void theLeastOfSeveralThreadCountsHolds()
+    {
+        const int before = openblas_get_num_threads();
+        auto first = std::make_unique<BlasThreads>(4);
+        QCOMPARE(openblas_get_num_threads(), 4);
+        auto second = std::make_unique<BlasThreads>(1);
+        QCOMPARE(openblas_get_num_threads(), 1);
+        auto third = std::make_unique<BlasThreads>(3);
+        QCOMPARE(openblas_get_num_threads(), 1);
+        // Not in the order they were made: two jobs of a program end when they end.
+        first.reset();
+        QCOMPARE(openblas_get_num_threads(), 1);
+        second.reset();
+        QCOMPARE(openblas_get_num_threads(), 3);
+        third.reset();
+        QCOMPARE(openblas_get_num_threads(), before);
+    }
+
+    void ratesAreMeasuredOnce()
+    {
+        const MachineRates one = measuredRates(*m_device, 1);
+        QVERIFY(one.floats > 1e8 && one.doubles > 1e8);
+        const MachineRates again = measuredRates(*m_device, 1);
+        QCOMPARE(again.floats, one.floats);
+        QCOMPARE(again.doubles, one.doubles);
+        const MachineRates three = measuredRates(*m_device, 3);
+        QVERIFY(three.floats > 1e8 && three.floats != one.floats);
     }
 
     void deviceDescribesItself()

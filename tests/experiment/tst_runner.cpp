@@ -611,20 +611,6 @@ private slots:
         QCOMPARE(error->tensor(), tensor);
         QCOMPARE(place.store.runs().at(0).state, RunState::Failed);
     }
-
-    void estimatesGrowWithTheWork()
-    {
-        Recipe recipe = demoRecipe();
-        const Model model = Model::open(recipe.model);
-        const RunEstimate small = estimateRun(recipe, model);
-        QVERIFY(small.seconds > 0.0 && small.memory > 0 && small.disk > 0);
-        recipe.calibration->count *= 4;
-        recipe.evaluations = {heldOutStories()};
-        const RunEstimate large = estimateRun(recipe, model);
-        QVERIFY(large.seconds > small.seconds && large.memory >= small.memory);
-        recipe.keptRatio = 0.2;
-        QVERIFY(estimateRun(recipe, model).disk < large.disk);
-    }
 };
 
 QTEST_GUILESS_MAIN(TestRunner)
