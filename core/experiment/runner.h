@@ -40,7 +40,7 @@ struct RunEstimate
     std::size_t memory = 0; ///< largest at a time, bytes
     std::size_t disk = 0;   ///< statistics, compressed linears and export, bytes
 };
-/// From shapes alone, at rates that are measured here with the recipe's threads (less than 20 ms, at the first call for
+/// From shapes alone, at rates that are measured here with the recipe's threads (10 to 20 ms, at the first call for
 /// a device): what the run takes where nothing else computes, and nothing is kept from earlier runs. Tried with 13
 /// recipes on stories260K (20 ms to 2 s) and SmolLM2-135M (25 to 75 s), all methods, allocators and sequential modes,
 /// windows of 64 to 2048 tokens: seconds 0.75 to 1.4 of the processor seconds per core, memory 0.75 to 1.5 of the
