@@ -69,7 +69,7 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
     parallelFor(taps.size(), effectiveThreads(options.pass.options()), [&](std::size_t index, std::size_t) {
         const auto& [tap, positions] = taps[index];
         std::optional<TapStatistics> statistics;
-        if (calibration && options.method->needsStatistics())
+        if (calibration && needsStatistics(*options.method, options.parameters))
             statistics.emplace(calibration->load(tap));
         for (const std::size_t position : positions) {
             context.checkStop();
@@ -112,7 +112,7 @@ std::string errorAt(const LinearSpectrum& spectrum, LinearShape shape, double ke
 
 std::string toText(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
 {
-    const bool weighted = options.method->needsStatistics();
+    const bool weighted = needsStatistics(*options.method, options.parameters);
     std::string result =
         fmt::format("{}: singular values of {} ({})\n\n", options.model,
                     weighted ? "what the method truncates, weights times input statistics" : "the weights",
@@ -152,7 +152,7 @@ void prepare(Options& options)
         options.parameters.emplace_back(parameter, parseNumber("--parameter", value));
     }
     readOption("--parameter", [&] { checkParameters(*options.method, options.parameters); });
-    if (options.method->needsStatistics() || options.calibration.given())
+    if (needsStatistics(*options.method, options.parameters) || options.calibration.given())
         requireTextAndWindow(options.calibration, "--calibration-");
 }
 

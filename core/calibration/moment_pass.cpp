@@ -221,6 +221,7 @@ std::vector<TapStatistics> MomentPass::run(const BlockPass& pass, const TaskCont
         if (pass.denseStates != nullptr) {
             totals.crossMoment = Matrix<double>(n, n);
             totals.denseSecondMoment = Matrix<double>(n, n);
+            totals.denseSum.resize(n);
         }
     }
     const std::size_t groups = (m_windows.ids.size() + m_groupWindows - 1) / m_groupWindows;
@@ -331,7 +332,14 @@ void MomentPass::addSums(const BlockPass& pass, std::size_t site, std::size_t gr
     sums.cross.run(group, [&] { addMatrix(worker.product, totals.crossMoment, false); });
     setZero(worker.product, n);
     m_device.addSecondMoment(dense, worker.product.view());
-    sums.dense.run(group, [&] { addMatrix(worker.product, totals.denseSecondMoment, true); });
+    worker.sum.assign(n, 0.0);
+    for (std::size_t t = 0; t < rows; ++t)
+        rankwright::addSums(dense.rowSpan(t), worker.sum, worker.sumAbs);
+    sums.dense.run(group, [&] {
+        for (std::size_t i = 0; i < n; ++i)
+            totals.denseSum[i] += worker.sum[i];
+        addMatrix(worker.product, totals.denseSecondMoment, true);
+    });
 }
 
 void MomentPass::requireFinite(const TapInfo& tap, ConstMatrixView<float> X, std::span<const double> sumAbs,

@@ -23,6 +23,7 @@ struct TapStatistics
     std::vector<double> sumAbs;  ///< sum |x|
     Matrix<double> crossMoment;  ///< anchored only: sum x x_hat^T (dense x, compressed x_hat), n x n, else empty
     Matrix<double> denseSecondMoment; ///< anchored only: sum x x^T of the dense model, else empty
+    std::vector<double> denseSum;     ///< anchored only: sum x of the dense model, else empty
 };
 
 /// Figures of a tap that are shown without loading its matrix.

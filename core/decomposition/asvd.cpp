@@ -44,15 +44,15 @@ public:
     std::string_view source() const override { return "Yuan et al. 2023, ASVD, arXiv 2312.05821"; }
     std::vector<ParameterInfo> parameters() const override
     {
-        return {{"alpha", "Exponent of the mean absolute input of a channel; 0 is plain SVD", 0.5, 0.0, 2.0, false}};
+        return {{"alpha", "Exponent of the mean absolute input of a channel; 0 is plain SVD", 0.5, 0.0, 2.0, false},
+                biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }
 
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override
     {
-        checkParameters(*this, parameters);
-        Objective objective = makeObjective(device, *this, problem);
+        Objective objective = makeObjective(device, *this, problem, parameters);
         const InputMetric metric{.scale = channelScale(problem, parameterValue(*this, parameters, "alpha")),
                                  .rankBound = problem.W.columns()};
         ProjectionBasis basis = projectionBasis(device, objective.target, metric);

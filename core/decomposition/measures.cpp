@@ -9,8 +9,32 @@
 
 namespace rankwright {
 
+namespace {
+
+/// T c^T (c - 2 d), d = W mean(x) - W_hat mean(x_hat).
+double biasLoss(const Matrix<double>& W, const Matrix<double>& approximation, const TapStatistics* statistics,
+                std::span<const double> change)
+{
+    if (statistics == nullptr || statistics->tokens == 0 || change.size() != W.rows())
+        throw Error(ErrorKind::Internal,
+                    fmt::format("{} changed biases of {} outputs need input statistics", change.size(), W.rows()));
+    const std::vector<double>& sum = statistics->sum;
+    const std::vector<double>& denseSum = statistics->denseSum.empty() ? sum : statistics->denseSum;
+    const auto tokens = static_cast<double>(statistics->tokens);
+    double loss = 0.0;
+    for (std::size_t i = 0; i < W.rows(); ++i) {
+        double missed = 0.0;
+        for (std::size_t j = 0; j < W.columns(); ++j)
+            missed += W(i, j) * denseSum[j] - approximation(i, j) * sum[j];
+        loss += change[i] * (tokens * change[i] - 2.0 * missed);
+    }
+    return loss;
+}
+
+} // namespace
+
 double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<double>& approximation,
-                   const TapStatistics* statistics)
+                   const TapStatistics* statistics, std::span<const double> biasChange)
 {
     if (approximation.rows() != W.rows() || approximation.columns() != W.columns())
         throw Error(ErrorKind::Internal, fmt::format("a {}x{} approximation of a {}x{} linear", approximation.rows(),
@@ -33,7 +57,19 @@ double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<d
             }
         loss += weightedProduct(device, W, &spread, W) + 2.0 * weightedProduct(device, W, &shift, D);
     }
+    if (!biasChange.empty())
+        loss += biasLoss(W, approximation, statistics, biasChange);
     return std::max(loss, 0.0);
+}
+
+std::vector<double> biasChange(const std::vector<float>& original, const std::vector<float>& stored)
+{
+    if (stored.empty() || stored == original)
+        return {};
+    std::vector<double> change(stored.begin(), stored.end());
+    for (std::size_t i = 0; i < original.size(); ++i)
+        change[i] -= static_cast<double>(original[i]);
+    return change;
 }
 
 double effectiveRank(std::span<const double> singularValues)

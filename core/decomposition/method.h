@@ -33,18 +33,22 @@ struct LinearProblem
     std::string name;
     Matrix<double> W;                          ///< m x n
     const TapStatistics* statistics = nullptr; ///< of the linear's input; null only for methods that need none
+    std::vector<float> bias = {};              ///< b, m values, or empty for none
 };
 
 /// The expensive part, done once per linear: knows the loss of every rank and gives the factors of any.
 /// Losses are squared output errors summed over the calibration tokens, ||W X - W_hat X||_F^2 = tr((W - W_hat) C
 /// (W - W_hat)^T), in float64 (anchored: ||W X - W_hat X_hat||_F^2). Without statistics C = I: ||W - W_hat||_F^2.
+/// With an updated bias, b_hat = b + W mean(x) - W_hat mean(x_hat) (methods 0.3), C and the anchored moments are the
+/// centred ones, C - T mean mean^T, which is the error of the outputs with that bias; total energy likewise.
 /// All calls may be made from several threads. The device must outlive the analysis; the problem need not.
 ///
 /// How well a loss agrees with measureLoss() of the stored float32 factors: with eps = 2^-24 rounding them changes the
 /// loss by less than eps sqrt(2 loss total) + 2 eps^2 total, total = totalEnergy() (tests meet at most 0.7 of it).
 /// The first term is what rounding B moves its column space; whitened-svd has none, being stationary in C. So predicted
 /// and measured loss agree within 1e-6 for whitened-svd down to losses of 1e-8 of the total, for the others down to
-/// 1e-3 of it; below that float32 storage decides.
+/// 1e-3 of it; below that float32 storage decides. With an updated bias, total here is totalEnergy() plus the energy of
+/// the means, T (||W mean(x)||^2 + ||b||^2): a bias is stored in float32 too.
 class Analysis
 {
 public:
@@ -109,12 +113,22 @@ const Method& findMethod(std::string_view name);
 void checkParameters(const Method& method, const MethodParameters& parameters);
 /// Value of a parameter, its default where absent.
 double parameterValue(const Method& method, const MethodParameters& parameters, std::string_view name);
+/// The parameter by which several methods update the bias of a linear: 0 or 1.
+inline constexpr std::string_view biasUpdateParameter = "biasUpdate";
+/// Whether the method has biasUpdateParameter and it is set.
+bool updatesBias(const Method& method, const MethodParameters& parameters);
+/// Whether the method needs statistics with these parameters: a bias is updated with the mean input.
+bool needsStatistics(const Method& method, const MethodParameters& parameters);
 
 /// tr((W - W_hat) C (W - W_hat)^T) for the stored W_hat, or the anchored form where statistics carry a cross moment:
 /// tr(W C W^T) - 2 tr(W Cx W_hat^T) + tr(W_hat C_hat W_hat^T), Cx = crossMoment. Without statistics
 /// ||W - W_hat||_F^2. Float64 throughout; never below 0, which rounding of C alone could make it.
+/// `biasChange` is c = b_hat - b as stored, or empty for 0: with it the error of an input is W x - W_hat x_hat - c,
+/// which adds T c^T (c - 2 d), d = W mean(x) - W_hat mean(x_hat). It needs statistics.
 double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<double>& approximation,
-                   const TapStatistics* statistics);
+                   const TapStatistics* statistics, std::span<const double> biasChange = {});
+/// b_hat - b for measureLoss(); empty where `stored` is empty or both are equal. Empty `original` is 0.
+std::vector<double> biasChange(const std::vector<float>& original, const std::vector<float>& stored);
 
 /// Effective rank exp(entropy of sigma / sum sigma) (Roy and Vetterli 2007).
 double effectiveRank(std::span<const double> singularValues);

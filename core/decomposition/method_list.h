@@ -10,5 +10,6 @@ const Method& plainSvd();
 const Method& asvd();
 const Method& whitenedSvd();
 const Method& nestedSvd();
+const Method& atomicFeatureMimicking();
 
 } // namespace rankwright

@@ -61,6 +61,7 @@ public:
         m_totalEnergy = m_firstStage.front();
         m_singularValues = std::move(basis.singularValues);
         m_events = std::move(objective.events);
+        m_bias = std::move(objective.bias);
     }
 
     double loss(std::size_t rank) const override
@@ -160,6 +161,7 @@ public:
         for (std::size_t i = 0; i < m_shape.rows; ++i)
             for (std::size_t k = 0; k < rank; ++k)
                 result.B(i, k) = kept(k, i);
+        m_bias.apply(result);
         return result;
     }
 
@@ -197,6 +199,7 @@ private:
     Matrix<double> m_plainMoments; ///< K
     Matrix<double> m_moments;      ///< E
     std::vector<double> m_firstStage;
+    BiasUpdate m_bias;
     mutable std::mutex m_mutex;
     mutable std::map<std::size_t, double> m_cache;
 };
@@ -213,7 +216,8 @@ public:
     std::string_view source() const override { return "NSVD, arXiv 2503.17101 (variants I and II)"; }
     std::vector<ParameterInfo> parameters() const override
     {
-        return {{"share", "Share of the rank given to the whitened first stage", 0.95, 0.0, 1.0, false}};
+        return {{"share", "Share of the rank given to the whitened first stage", 0.95, 0.0, 1.0, false},
+                biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }
     bool supportsAnchored() const override { return true; }
@@ -226,8 +230,7 @@ public:
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override
     {
-        checkParameters(*this, parameters);
-        Objective objective = makeObjective(device, *this, problem);
+        Objective objective = makeObjective(device, *this, problem, parameters);
         const InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
         ProjectionBasis basis = projectionBasis(device, objective.target, metric);
         return std::make_unique<NestedAnalysis>(device, std::move(objective), std::move(basis),

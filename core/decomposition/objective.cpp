@@ -36,15 +36,16 @@ void requireSquare(const LinearProblem& problem, const Matrix<double>& matrix, c
 }
 
 /// Bounds the rank of C by what can be seen without decomposing it, and notes it.
-std::size_t statisticsRank(const LinearProblem& problem, std::vector<NumericEvent>& events)
+std::size_t statisticsRank(const LinearProblem& problem, const TapStatistics& statistics, bool centred,
+                           std::vector<NumericEvent>& events)
 {
-    const TapStatistics& statistics = *problem.statistics;
     const Matrix<double>& C = statistics.secondMoment;
     const std::size_t n = C.rows();
     std::size_t dead = 0;
     for (std::size_t j = 0; j < n; ++j)
         dead += C(j, j) <= 0.0 ? 1 : 0;
-    const std::size_t bound = std::min(statistics.tokens, n - dead);
+    const std::size_t tokens = centred ? statistics.tokens - 1 : statistics.tokens;
+    const std::size_t bound = std::min(tokens, n - dead);
     if (bound < n)
         events.push_back({"singularStatistics", problem.name,
                           fmt::format("input statistics have rank {} at most, of {} channels ({} tokens, {} channels "
@@ -108,11 +109,8 @@ void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_
 }
 
 /// V = W + W (Cx - C_hat) C_hat^+: on directions the inputs never take it stays W, and X_hat = X gives W itself.
-void anchor(const Device& device, const LinearProblem& problem, Objective& objective)
+void anchor(const Device& device, const LinearProblem& problem, const TapStatistics& statistics, Objective& objective)
 {
-    const TapStatistics& statistics = *problem.statistics;
-    requireSquare(problem, statistics.crossMoment, "crossMoment");
-    requireSquare(problem, statistics.denseSecondMoment, "denseSecondMoment");
     const Matrix<double>& W = problem.W;
     Matrix<double> shift = statistics.crossMoment;
     for (std::size_t i = 0; i < shift.size(); ++i)
@@ -131,13 +129,84 @@ void anchor(const Device& device, const LinearProblem& problem, Objective& objec
     device.gemm(Transpose::No, Transpose::No, 1.0, W.view(), shift.view(), 0.0, objective.residual.view());
     device.gemm(Transpose::No, Transpose::No, 1.0, departure.view(), statistics.secondMoment.view(), 1.0,
                 objective.residual.view());
-    objective.constant = measureLoss(device, W, objective.target, problem.statistics);
+    objective.constant = measureLoss(device, W, objective.target, &statistics);
+}
+
+/// Sets the means of the bias update. Throws as makeObjective().
+BiasUpdate makeBiasUpdate(const LinearProblem& problem)
+{
+    const TapStatistics& statistics = *problem.statistics;
+    const std::size_t n = problem.W.columns();
+    const std::vector<double>& denseSum = statistics.crossMoment.empty() ? statistics.sum : statistics.denseSum;
+    if (statistics.tokens == 0 || statistics.sum.size() != n || denseSum.size() != n)
+        throw Error(
+            ErrorKind::Mismatch,
+            fmt::format("updating the bias needs the mean of {} input channels, statistics hold {} of {} tokens", n,
+                        statistics.sum.size(), statistics.tokens),
+            {.tensor = problem.name});
+    if (!rankwright::allFinite(statistics.sum) || !rankwright::allFinite(denseSum))
+        throw Error(ErrorKind::NonFinite, "the mean input has values that are not finite", {.tensor = problem.name});
+    if (!problem.bias.empty() && problem.bias.size() != problem.W.rows())
+        throw Error(ErrorKind::Internal, fmt::format("{} biases of {} outputs", problem.bias.size(), problem.W.rows()),
+                    {.tensor = problem.name});
+    const auto tokens = static_cast<double>(statistics.tokens);
+    BiasUpdate update{statistics.sum, std::vector<double>(problem.W.rows())};
+    for (double& value : update.inputMean)
+        value /= tokens;
+    for (std::size_t i = 0; i < problem.W.rows(); ++i) {
+        const double b = problem.bias.empty() ? 0.0 : static_cast<double>(problem.bias[i]);
+        update.outputMean[i] = b + std::inner_product(denseSum.begin(), denseSum.end(), problem.W.row(i), 0.0) / tokens;
+    }
+    return update;
 }
 
 } // namespace
 
-Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem)
+void BiasUpdate::apply(Factorisation& factorisation) const
 {
+    if (inputMean.empty())
+        return;
+    const Matrix<double>& A = factorisation.A;
+    std::vector<double> latent(A.rows());
+    for (std::size_t k = 0; k < A.rows(); ++k)
+        latent[k] = std::inner_product(inputMean.begin(), inputMean.end(), A.row(k), 0.0);
+    factorisation.bias = outputMean;
+    for (std::size_t i = 0; i < outputMean.size(); ++i)
+        factorisation.bias[i] -= std::inner_product(latent.begin(), latent.end(), factorisation.B.row(i), 0.0);
+}
+
+TapStatistics centredStatistics(const TapStatistics& statistics)
+{
+    const auto tokens = static_cast<double>(statistics.tokens);
+    const auto centre = [&](Matrix<double>& moment, const std::vector<double>& left, const std::vector<double>& right) {
+        for (std::size_t i = 0; i < moment.rows(); ++i)
+            for (std::size_t j = 0; j < moment.columns(); ++j)
+                moment(i, j) -= left[i] * right[j] / tokens;
+    };
+    TapStatistics result = statistics;
+    centre(result.secondMoment, statistics.sum, statistics.sum);
+    if (!statistics.crossMoment.empty()) {
+        centre(result.crossMoment, statistics.denseSum, statistics.sum);
+        centre(result.denseSecondMoment, statistics.denseSum, statistics.denseSum);
+    }
+    return result;
+}
+
+ParameterInfo biasUpdateInfo()
+{
+    return {std::string(biasUpdateParameter),
+            "1: centre the statistics and change the bias so that mean outputs stay (adds a bias where there is none)",
+            0.0,
+            0.0,
+            1.0,
+            true};
+}
+
+Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem,
+                        const MethodParameters& parameters)
+{
+    checkParameters(method, parameters);
+    const bool update = updatesBias(method, parameters);
     const Matrix<double>& W = problem.W;
     if (W.empty())
         throw Error(ErrorKind::InvalidArgument,
@@ -150,23 +219,32 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
     objective.target = W;
     objective.rankBound = W.columns();
     if (problem.statistics == nullptr) {
-        if (method.needsStatistics())
+        if (needsStatistics(method, parameters))
             throw Error(ErrorKind::InvalidArgument,
                         fmt::format("method {} needs input statistics: calibrate first", method.name()),
                         {.tensor = problem.name});
         return objective;
     }
     requireSquare(problem, problem.statistics->secondMoment, "secondMoment");
-    objective.secondMoment = &problem.statistics->secondMoment;
-    objective.rankBound = statisticsRank(problem, objective.events);
-    if (!problem.statistics->crossMoment.empty()) {
+    const bool anchored = !problem.statistics->crossMoment.empty();
+    if (anchored) {
         if (!method.supportsAnchored())
             throw Error(
                 ErrorKind::InvalidArgument,
                 fmt::format("method {} has no anchored form: use sequential mode dense or compressed", method.name()),
                 {.tensor = problem.name});
-        anchor(device, problem, objective);
+        requireSquare(problem, problem.statistics->crossMoment, "crossMoment");
+        requireSquare(problem, problem.statistics->denseSecondMoment, "denseSecondMoment");
     }
+    if (update) {
+        objective.bias = makeBiasUpdate(problem);
+        objective.centred = std::make_shared<const TapStatistics>(centredStatistics(*problem.statistics));
+    }
+    const TapStatistics& statistics = update ? *objective.centred : *problem.statistics;
+    objective.secondMoment = &statistics.secondMoment;
+    objective.rankBound = statisticsRank(problem, statistics, update, objective.events);
+    if (anchored)
+        anchor(device, problem, statistics, objective);
     return objective;
 }
 

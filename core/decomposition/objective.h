@@ -2,9 +2,23 @@
 
 #include "core/decomposition/method.h"
 
+#include <memory>
 #include <vector>
 
 namespace rankwright {
+
+/// b_hat = b + W mean(x) - W_hat mean(x_hat) (methods 0.3 and 23): the best bias for any W_hat.
+struct BiasUpdate
+{
+    std::vector<double> inputMean;  ///< of x_hat; empty: the bias stays as it is
+    std::vector<double> outputMean; ///< b + W mean(x)
+
+    /// Sets the bias of a factorisation.
+    void apply(Factorisation& factorisation) const;
+};
+
+/// Second moments about the means: C - T mean mean^T, and the anchored ones likewise.
+TapStatistics centredStatistics(const TapStatistics& statistics);
 
 /// The loss of a linear brought to one form for all methods: for W_hat = P target with an orthogonal projection P and
 /// D = target - W_hat,  loss = constant + 2 tr(residual D^T) + tr(D C D^T).
@@ -18,12 +32,18 @@ struct Objective
     Matrix<double> residual;                      ///< empty for zero
     double constant = 0.0;
     std::size_t rankBound = 0; ///< C has at most this rank: tokens, and channels that are not always zero
+    BiasUpdate bias;
+    std::shared_ptr<const TapStatistics> centred; ///< owns `secondMoment` where the bias is updated, else null
     std::vector<NumericEvent> events;
 };
 
-/// Checks a problem and makes its objective. Throws Error(NonFinite) naming the linear, Error(Mismatch) for statistics
-/// of another width, Error(InvalidArgument) where `method` needs statistics or cannot be anchored.
-Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem);
+/// Checks a problem and makes its objective, centred where the parameters say that the bias is updated. Throws
+/// Error(NonFinite) naming the linear, Error(Mismatch) for statistics of another width, Error(InvalidArgument) for
+/// parameters that the method does not have, where `method` needs statistics, or cannot be anchored.
+Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem,
+                        const MethodParameters& parameters);
+/// biasUpdateParameter as methods list it.
+ParameterInfo biasUpdateInfo();
 
 /// A H with C = H + H^T for a symmetric C (n x n), A of k x n: what quadratic forms of C need at half the cost of A C.
 /// H is the upper triangle of C by square blocks, those on the diagonal halved.

@@ -258,6 +258,7 @@ ProjectionAnalysis::ProjectionAnalysis(const Device& device, Objective objective
     m_totalEnergy = m_losses.front();
     m_singularValues = std::move(basis.singularValues);
     m_events = std::move(objective.events);
+    m_bias = std::move(objective.bias);
     m_vectors = std::move(basis.vectors);
     m_coordinates = std::move(basis.coordinates);
 }
@@ -276,6 +277,7 @@ Factorisation ProjectionAnalysis::factorize(std::size_t rank) const
         for (std::size_t k = 0; k < rank; ++k)
             result.B(i, k) = m_vectors(k, i);
     std::copy_n(m_coordinates.data(), result.A.size(), result.A.data());
+    m_bias.apply(result);
     return result;
 }
 

@@ -51,6 +51,7 @@ private:
     Matrix<double> m_vectors;
     Matrix<double> m_coordinates;
     std::vector<double> m_losses;
+    BiasUpdate m_bias;
 };
 
 /// What each direction takes off the loss when it is kept: u_i^T (target C target^T + 2 residual target^T) u_i.

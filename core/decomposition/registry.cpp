@@ -20,7 +20,8 @@ namespace {
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 4> all{&plainSvd(), &asvd(), &whitenedSvd(), &nestedSvd()};
+    static const std::array<const Method*, 5> all{&plainSvd(), &asvd(), &whitenedSvd(), &atomicFeatureMimicking(),
+                                                  &nestedSvd()};
     return all;
 }
 
@@ -65,6 +66,19 @@ void checkParameters(const Method& method, const MethodParameters& parameters)
             refuse(fmt::format("parameter \"{}\" of method {} is {}, not {} in [{}, {}]", name, method.name(), value,
                                info->integer ? "an integer" : "a number", info->minimum, info->maximum));
     }
+}
+
+bool updatesBias(const Method& method, const MethodParameters& parameters)
+{
+    const std::vector<ParameterInfo> known = method.parameters();
+    return std::any_of(known.begin(), known.end(),
+                       [](const ParameterInfo& info) { return info.name == biasUpdateParameter; }) &&
+           parameterValue(method, parameters, biasUpdateParameter) != 0.0;
+}
+
+bool needsStatistics(const Method& method, const MethodParameters& parameters)
+{
+    return method.needsStatistics() || updatesBias(method, parameters);
 }
 
 double parameterValue(const Method& method, const MethodParameters& parameters, std::string_view name)

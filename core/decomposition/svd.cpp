@@ -15,13 +15,13 @@ public:
         return "Truncated SVD of the weights: closest in the Frobenius norm, blind to the inputs.";
     }
     std::string_view source() const override { return "Eckart and Young 1936"; }
+    std::vector<ParameterInfo> parameters() const override { return {biasUpdateInfo()}; }
     bool needsStatistics() const override { return false; }
 
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override
     {
-        checkParameters(*this, parameters);
-        Objective objective = makeObjective(device, *this, problem);
+        Objective objective = makeObjective(device, *this, problem, parameters);
         ProjectionBasis basis = projectionBasis(device, objective.target, {.rankBound = problem.W.columns()});
         return std::make_unique<ProjectionAnalysis>(device, std::move(objective), std::move(basis));
     }

@@ -19,14 +19,14 @@ public:
         return "SVD-LLM (Wang et al. 2024, arXiv 2403.07378); root covariance of LatentLLM (arXiv 2505.18413)";
     }
     std::vector<std::string_view> aliases() const override { return {"svd-llm", "root-covariance"}; }
+    std::vector<ParameterInfo> parameters() const override { return {biasUpdateInfo()}; }
     bool needsStatistics() const override { return true; }
     bool supportsAnchored() const override { return true; }
 
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override
     {
-        checkParameters(*this, parameters);
-        Objective objective = makeObjective(device, *this, problem);
+        Objective objective = makeObjective(device, *this, problem, parameters);
         const InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
         ProjectionBasis basis = projectionBasis(device, objective.target, metric);
         return std::make_unique<ProjectionAnalysis>(device, std::move(objective), std::move(basis));

@@ -10,13 +10,6 @@
 
 namespace rankwright {
 
-/// A linear with the statistics it is compressed on.
-struct Compression::Loaded
-{
-    LinearProblem problem;
-    std::vector<float> bias;
-};
-
 /// An analysis made while planning.
 struct Compression::Kept
 {
@@ -31,27 +24,26 @@ Compression::Compression(const RunJob& job)
 
 Compression::~Compression() = default;
 
-Compression::Loaded Compression::load(const LinearInfo& info, const TapStatistics* statistics) const
+LinearProblem Compression::load(const LinearInfo& info, const TapStatistics* statistics) const
 {
     LoadedLinear linear = loadLinear(m_job.model, m_job.device, info);
-    return {{.name = info.name, .W = std::move(linear.W), .statistics = statistics}, std::move(linear.bias)};
+    return {.name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
 }
 
-std::unique_ptr<Analysis> Compression::analyse(const Loaded& loaded)
+std::unique_ptr<Analysis> Compression::analyse(const LinearProblem& problem)
 {
     const Stopwatch watch;
-    auto analysis = m_job.method.analyze(m_job.device, loaded.problem, m_job.recipe.parameters);
+    auto analysis = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
     const std::lock_guard lock(m_mutex);
     m_seconds.analyse += watch.seconds();
     return analysis;
 }
 
-void Compression::finish(std::size_t position, const AllocatedRank& rank, const Loaded& loaded,
+void Compression::finish(std::size_t position, const AllocatedRank& rank, const LinearProblem& problem,
                          const Analysis& analysis, double seconds, RunJournal& journal)
 {
     const Stopwatch watch;
     const LinearInfo& info = *m_job.linears[position];
-    const LinearProblem& problem = loaded.problem;
     LinearRecord record;
     LinearOutcome& outcome = record.outcome;
     outcome.name = info.name;
@@ -69,9 +61,10 @@ void Compression::finish(std::size_t position, const AllocatedRank& rank, const 
         outcome.predictedLoss = analysis.loss(rank.rank);
         record.weights =
             storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
-        record.weights->bias = loaded.bias;
-        outcome.measuredLoss =
-            measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *record.weights), problem.statistics);
+        if (record.weights->bias.empty())
+            record.weights->bias = problem.bias;
+        outcome.measuredLoss = measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *record.weights),
+                                           problem.statistics, biasChange(problem.bias, record.weights->bias));
     }
     if (!rank.note.empty()) {
         outcome.notes.push_back(rank.note);
@@ -180,13 +173,13 @@ void Compression::compressDense(const AllocationPlan& plan, RunJournal& journal)
             m_job.context.checkStop();
             const Stopwatch watch;
             const LinearInfo& info = *m_job.linears[position];
-            const Loaded loaded = load(info, m_calibration ? &statistics : nullptr);
+            const LinearProblem problem = load(info, m_calibration ? &statistics : nullptr);
             Kept kept = std::move(m_kept[position]);
             if (!kept.analysis) {
-                kept.analysis = analyse(loaded);
+                kept.analysis = analyse(problem);
                 kept.seconds += watch.seconds();
             }
-            finish(position, plan.ranks[position], loaded, *kept.analysis, kept.seconds, journal);
+            finish(position, plan.ranks[position], problem, *kept.analysis, kept.seconds, journal);
         }
     });
 }
@@ -210,9 +203,9 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
     }
     runOnPool(m_job, shapes, [&](std::size_t index) {
         const Stopwatch analysisWatch;
-        const Loaded loaded = load(*m_job.linears[open[index]], &collected);
-        const auto analysis = analyse(loaded);
-        finish(open[index], plan.ranks[open[index]], loaded, *analysis, analysisWatch.seconds(), journal);
+        const LinearProblem problem = load(*m_job.linears[open[index]], &collected);
+        const auto analysis = analyse(problem);
+        finish(open[index], plan.ranks[open[index]], problem, *analysis, analysisWatch.seconds(), journal);
     });
 }
 

@@ -43,12 +43,11 @@ public:
     CompressionSeconds seconds() const;
 
 private:
-    struct Loaded;
     struct Kept;
 
-    Loaded load(const LinearInfo& info, const TapStatistics* statistics) const;
-    std::unique_ptr<Analysis> analyse(const Loaded& loaded);
-    void finish(std::size_t position, const AllocatedRank& rank, const Loaded& loaded, const Analysis& analysis,
+    LinearProblem load(const LinearInfo& info, const TapStatistics* statistics) const;
+    std::unique_ptr<Analysis> analyse(const LinearProblem& problem);
+    void finish(std::size_t position, const AllocatedRank& rank, const LinearProblem& problem, const Analysis& analysis,
                 double seconds, RunJournal& journal);
     LinearShape largestShape(const TapTask& task) const;
     void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,

@@ -41,10 +41,10 @@ void validateMethod(const Recipe& recipe)
     checkParameters(method, recipe.parameters);
     if (recipe.sequential == SequentialMode::Anchored && !method.supportsAnchored())
         refuse(fmt::format("method {} has no anchored form; use sequential dense or compressed", method.name()));
-    if (recipe.sequential != SequentialMode::Dense && !method.needsStatistics())
+    if (recipe.sequential != SequentialMode::Dense && !needsStatistics(method, recipe.parameters))
         refuse(fmt::format("method {} uses no statistics, so sequential {} means nothing; use dense", method.name(),
                            sequentialModeName(recipe.sequential)));
-    if (method.needsStatistics() && !recipe.calibration)
+    if (needsStatistics(method, recipe.parameters) && !recipe.calibration)
         refuse(fmt::format("method {} needs a calibration text", method.name()));
 }
 

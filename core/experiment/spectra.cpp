@@ -17,7 +17,9 @@ LinearSpectrum analyseLinear(const Model& model, const Device& device, const Met
                              const MethodParameters& parameters, const LinearInfo& info,
                              const TapStatistics* statistics, bool exactCurve)
 {
-    const LinearProblem problem{.name = info.name, .W = loadLinear(model, device, info).W, .statistics = statistics};
+    LoadedLinear linear = loadLinear(model, device, info);
+    const LinearProblem problem{
+        .name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
     const std::unique_ptr<Analysis> analysis = method.analyze(device, problem, parameters);
     LinearSpectrum spectrum{.linear = info.index,
                             .singularValues = analysis->singularValues(),

@@ -94,7 +94,7 @@ Json tokenValue(const std::optional<std::int32_t>& token)
 
 } // namespace
 
-Json exportedConfig(const Model& model, DType dtype, const Json& structures)
+Json exportedConfig(const Model& model, DType dtype, const Json& structures, StockBiases biases)
 {
     const ModelConfig& config = model.config();
     const bool custom = !structures.empty();
@@ -121,8 +121,8 @@ Json exportedConfig(const Model& model, DType dtype, const Json& structures)
     json["rope_parameters"] = scaling.is_null() ? Json{{"rope_type", "default"}} : scaling;
     json["rope_parameters"]["rope_theta"] = config.ropeTheta;
     json["tie_word_embeddings"] = config.tiedHead;
-    json["attention_bias"] = config.attentionBias;
-    json["mlp_bias"] = config.mlpBias;
+    json["attention_bias"] = biases.attention;
+    json["mlp_bias"] = biases.mlp;
     json["attention_dropout"] = sourceValue(model, "attention_dropout", 0.0);
     json["initializer_range"] = sourceValue(model, "initializer_range", 0.02);
     json["pretraining_tp"] = 1;

@@ -43,6 +43,8 @@ ExportedWeights::ExportedWeights(const Model& model, const Device& device, const
     , m_device(device)
     , m_options(options)
     , m_context(context)
+    , m_stockBiases{model.config().attentionBias, model.config().mlpBias}
+    , m_hasBias(model.linears().size())
 {
     const ModelConfig& config = model.config();
     const TensorNames names(CheckpointFormat::Safetensors);
@@ -56,6 +58,8 @@ ExportedWeights::ExportedWeights(const Model& model, const Device& device, const
     plan(names.finalNorm(), options.dtype, {config.hiddenSize}, {.part = Part::FinalNorm});
     if (!config.tiedHead)
         plan(names.head(), options.dtype, {config.vocabularySize, config.hiddenSize}, {.part = Part::Head});
+    if (options.format == ExportFormat::Dense)
+        planZeroBiases();
     m_parameters.denseModel = m_parameters.model - m_parameters.linears + m_parameters.denseLinears;
 }
 
@@ -91,17 +95,24 @@ void ExportedWeights::planLinear(std::size_t index, const LinearInfo& info, cons
         plan(info.name + suffix, dtype, std::move(dimensions), {.part = part, .block = index, .role = info.role});
     };
     m_parameters.denseLinears += shape.parameters();
+    const bool hasBias = !weights.bias.empty();
+    const bool ownBias = m_options.format == ExportFormat::Factored && hasBias != m_stockBiases.of(info.role);
+    m_hasBias[info.index] = hasBias;
     if (writtenDense(weights, m_options.format)) {
         m_parameters.linears += shape.parameters();
         add(".weight", m_options.dtype, {shape.rows, shape.columns}, Part::Weight);
-        if (!weights.bias.empty())
+        if (hasBias)
             add(".bias", m_options.dtype, {shape.rows}, Part::Bias);
+        if (ownBias)
+            m_structures[info.name] = {{"structure", structureName(StructureKind::Dense)}, {"bias", hasBias}};
         return;
     }
     m_parameters.linears += weights.parameters();
     m_structures[info.name] = {{"structure", structureName(weights.structure())}, {"rank", rank}};
+    if (ownBias)
+        m_structures[info.name]["bias"] = hasBias;
     add(".B.weight", m_options.dtype, {shape.rows, rank}, Part::B);
-    if (!weights.bias.empty())
+    if (hasBias)
         add(".B.bias", m_options.dtype, {shape.rows}, Part::Bias);
     if (const auto* identity = std::get_if<BlockIdentityWeights>(&weights.form)) {
         add(".A2.weight", m_options.dtype, {rank, shape.columns - rank}, Part::A2);
@@ -111,6 +122,18 @@ void ExportedWeights::planLinear(std::size_t index, const LinearInfo& info, cons
                          std::vector<std::int32_t>(identity->pivots.begin(), identity->pivots.end()));
     } else {
         add(".A.weight", m_options.dtype, {rank, shape.columns}, Part::A);
+    }
+}
+
+void ExportedWeights::planZeroBiases()
+{
+    for (const LinearInfo& info : m_model.linears()) {
+        if (m_hasBias[info.index])
+            (info.role <= Role::O ? m_stockBiases.attention : m_stockBiases.mlp) = true;
+    }
+    for (const LinearInfo& info : m_model.linears()) {
+        if (!m_hasBias[info.index] && m_stockBiases.of(info.role))
+            plan(info.name + ".bias", m_options.dtype, {info.shape.rows}, {.part = Source::Part::ZeroBias});
     }
 }
 
@@ -183,6 +206,9 @@ void ExportedWeights::fill(const TensorPlan& tensor, SafetensorsWriter& writer)
         break;
     case Part::Bias:
         writer.writeFloats(tensor.name, linear().bias);
+        break;
+    case Part::ZeroBias:
+        writer.writeFloats(tensor.name, std::vector<float>(tensor.shape[0]));
         break;
     }
 }

@@ -70,7 +70,9 @@ void addParameters(std::string& card, const CardFacts& facts, bool factored)
         card +=
             fmt::format("{} linears are stored in factors, the others are dense. Column indices of a block identity "
                         "are not parameters.\n\n",
-                        facts.structures.size());
+                        std::ranges::count_if(facts.structures, [](const Json& entry) {
+                            return entry["structure"] != structureName(StructureKind::Dense);
+                        }));
     else
         card += "\n\n";
 }

@@ -103,13 +103,13 @@ private:
         info.tap = block * siteCount + static_cast<std::size_t>(siteOf(role));
         info.shape = roleShape(m_config, role);
         info.rank = info.shape.fullRank();
-        readStructure(info);
+        const bool hasBias = readStructure(info, role <= Role::O ? m_config.attentionBias : m_config.mlpBias);
 
         const std::size_t before = m_layout.parameters;
         const LinearTensors tensors = takeLinear(info);
         info.dtype = (info.structure == StructureKind::Dense ? tensors.weight : tensors.B)->dtype;
         m_layout.linearParameters += m_layout.parameters - before;
-        if (role <= Role::O ? m_config.attentionBias : m_config.mlpBias) {
+        if (hasBias) {
             LinearTensors& stored = m_layout.linearTensors.emplace_back(tensors);
             const std::string_view owner = info.structure == StructureKind::Dense ? ".bias" : ".B.bias";
             stored.bias = take(m_names.linear(block, role).append(owner), {info.shape.rows});
@@ -123,10 +123,12 @@ private:
         m_layout.linears.push_back(std::move(info));
     }
 
-    void readStructure(LinearInfo& info) const
+    /// Reads structure and rank from the table of an export; returns whether the linear has a bias, which is
+    /// `stockBias` where the table does not say.
+    bool readStructure(LinearInfo& info, bool stockBias) const
     {
         if (!m_structures || !m_structures->contains(info.name))
-            return;
+            return stockBias;
         const Json& entry = (*m_structures)[info.name];
         const auto refuse = [&](const std::string& why) {
             throw Error(ErrorKind::Corrupt, fmt::format("\"rankwright\" of {}: {}", info.name, why),
@@ -134,9 +136,12 @@ private:
         };
         if (!entry.is_object() || !entry.contains("structure") || !entry["structure"].is_string())
             refuse("there is no \"structure\"");
+        if (entry.contains("bias") && !entry["bias"].is_boolean())
+            refuse("\"bias\" is neither true nor false");
+        const bool hasBias = entry.contains("bias") ? entry["bias"].get<bool>() : stockBias;
         const auto name = entry["structure"].get<std::string>();
         if (name == structureName(StructureKind::Dense))
-            return;
+            return hasBias;
         if (name != structureName(StructureKind::Factors) && name != structureName(StructureKind::BlockIdentity))
             throw Error(ErrorKind::Unsupported,
                         fmt::format("\"rankwright\" of {}: structure \"{}\" is not known", info.name, name),
@@ -147,6 +152,7 @@ private:
         info.rank = entry["rank"].get<std::size_t>();
         if (info.rank == 0 || info.rank > info.shape.fullRank())
             refuse(fmt::format("rank {} of a {} x {} linear", info.rank, info.shape.rows, info.shape.columns));
+        return hasBias;
     }
 
     LinearTensors takeLinear(const LinearInfo& info)

@@ -69,6 +69,7 @@ struct Factorisation
 {
     Matrix<double> B;
     Matrix<double> A;
+    std::vector<double> bias = {}; ///< m values that take the place of the linear's bias; empty: it stays as it is
 };
 
 /// Brings B A into a stored structure, rounding to `storage` (F32, F16 or BF16; values are kept as float32 that are
@@ -79,7 +80,7 @@ struct Factorisation
 /// first order, whatever the input statistics.
 /// Block identity: columns chosen by column-pivoted QR of A, J = A[:, pivots], B' = B J rounded, and
 /// A2 = (B^T B')^-1 A[:, rest] likewise for the rounded B' (methods 0.4).
-/// Kind Dense stores the product B A.
+/// Kind Dense stores the product B A. A bias is rounded to float32, never to less: it costs m values.
 /// Throws Error(Numeric) for values beyond the range of `storage`.
 LinearWeights storeFactorisation(const Device& device, const Factorisation& factorisation, StructureKind kind,
                                  DType storage);

@@ -134,7 +134,12 @@ LinearWeights storeFactorisation(const Device& device, const Factorisation& fact
     if (B.columns() != A.rows() || B.columns() == 0 || B.columns() > std::min(B.rows(), A.columns()))
         throw Error(ErrorKind::Internal, fmt::format("factors of {}x{} and {}x{} are no factorisation", B.rows(),
                                                      B.columns(), A.rows(), A.columns()));
+    if (!factorisation.bias.empty() && factorisation.bias.size() != B.rows())
+        throw Error(ErrorKind::Internal, fmt::format("{} biases of {} outputs", factorisation.bias.size(), B.rows()));
     LinearWeights weights;
+    weights.bias.assign(factorisation.bias.begin(), factorisation.bias.end());
+    if (!allFinite(std::span<const float>(weights.bias)))
+        throw Error(ErrorKind::Numeric, "a bias has values that are not finite or beyond the range of float32");
     switch (kind) {
     case StructureKind::Dense:
         weights.form = DenseWeights{rounded(product(device, Transpose::No, B, A), storage)};

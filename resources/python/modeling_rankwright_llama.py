@@ -12,7 +12,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
 
 class RankwrightLlamaConfig(LlamaConfig):
-    """LlamaConfig with a `rankwright` table: {"linears": {name: {"structure": ..., "rank": ...}}}.
+    """LlamaConfig with a `rankwright` table: {"linears": {name: {"structure": ..., "rank": ..., "bias": ...}}}.
+
+    `bias` says whether the linear has one where that is not as in the stock classes.
 
     A type of its own, so that registering the classes below leaves every other Llama model alone.
     """
@@ -86,26 +88,26 @@ class BlockIdentityLinear(nn.Module):
 STRUCTURES = {"factors": FactoredLinear, "block-identity": BlockIdentityLinear}
 
 
+def make_linear(entry, linear):
+    """The linear that an entry of the table asks for in place of a stock one."""
+    bias = entry.get("bias", linear.bias is not None)
+    where = {"device": linear.weight.device, "dtype": linear.weight.dtype}
+    if entry["structure"] == "dense":
+        return nn.Linear(linear.in_features, linear.out_features, bias=bias, **where)
+    return STRUCTURES[entry["structure"]](linear.in_features, linear.out_features, entry["rank"], bias, **where)
+
+
 def swap_linears(model, prefix):
     """Replaces the linears of the table; `prefix` is what their names have before the path inside `model`."""
     table = (getattr(model.config, "rankwright", None) or {}).get("linears", {})
     for name, entry in table.items():
-        if entry["structure"] not in STRUCTURES:
+        if entry["structure"] not in ("dense", *STRUCTURES):
             raise ValueError(f"{name}: structure {entry['structure']!r} is not known to this file; known are {list(STRUCTURES)}")
         if not name.startswith(prefix):
             raise ValueError(f"{name}: no linear of this model")
         owner, _, leaf = name[len(prefix) :].rpartition(".")
         owner = model.get_submodule(owner)
-        linear = getattr(owner, leaf)
-        factored = STRUCTURES[entry["structure"]](
-            linear.in_features,
-            linear.out_features,
-            entry["rank"],
-            linear.bias is not None,
-            device=linear.weight.device,
-            dtype=linear.weight.dtype,
-        )
-        setattr(owner, leaf, factored)
+        setattr(owner, leaf, make_linear(entry, getattr(owner, leaf)))
 
 
 class RankwrightLlamaModel(LlamaModel):

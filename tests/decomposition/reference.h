@@ -181,6 +181,7 @@ inline TapStatistics anchoredStatistics(const Matrix<double>& X, const Matrix<do
     TapStatistics statistics = statisticsOf(Xh);
     statistics.denseSecondMoment = product(X, transposed(X));
     statistics.crossMoment = product(X, transposed(Xh));
+    statistics.denseSum = statisticsOf(X).sum;
     return statistics;
 }
 
@@ -189,6 +190,28 @@ inline double outputError(const Matrix<double>& W, const Matrix<double>& X, cons
                           const Matrix<double>& Xh)
 {
     return squaredNorm(difference(product(W, X), product(V, Xh)));
+}
+
+/// Sums over the tokens of ||W x + b - V xh - c||^2 from the activations themselves; empty biases are zero.
+inline double outputError(const Matrix<double>& W, const std::vector<float>& b, const Matrix<double>& X,
+                          const Matrix<double>& V, const std::vector<double>& c, const Matrix<double>& Xh)
+{
+    Matrix<double> error = difference(product(W, X), product(V, Xh));
+    for (std::size_t i = 0; i < error.rows(); ++i)
+        for (std::size_t t = 0; t < error.columns(); ++t)
+            error(i, t) += (b.empty() ? 0.0 : static_cast<double>(b[i])) - (c.empty() ? 0.0 : c[i]);
+    return squaredNorm(error);
+}
+
+/// Inputs whose channels have means of their own, as large as their spread.
+inline Matrix<double> shiftedInputs(std::size_t channels, std::size_t tokens, unsigned seed)
+{
+    Matrix<double> X = correlatedInputs(channels, tokens, seed);
+    const Matrix<double> means = randomMatrix(channels, 1, seed + 77);
+    for (std::size_t i = 0; i < channels; ++i)
+        for (std::size_t t = 0; t < tokens; ++t)
+            X(i, t) += 3.0 * means(i, 0);
+    return X;
 }
 
 } // namespace reference

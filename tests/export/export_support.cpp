@@ -14,6 +14,7 @@ struct Replacements::State
     std::shared_ptr<const Device> device;
     std::size_t every = 1;
     double ratio = 0.5;
+    bool biases = false;
     std::mutex mutex;
     std::map<std::size_t, std::shared_ptr<const LinearWeights>> made;
 
@@ -44,7 +45,8 @@ struct Replacements::State
     {
         const StructureKind kind = kindOf(info);
         if (info.block % every != 0 || kind == StructureKind::Dense)
-            return nullptr;
+            return biases && info.block % every == 0 && info.role == Role::O ? withBias(model.readLinear(info), info)
+                                                                             : nullptr;
         const auto W = convertMatrix<double>(model.readDense(info));
         const auto rank =
             std::max<std::size_t>(1, static_cast<std::size_t>(ratio * static_cast<double>(info.shape.fullRank())));
@@ -59,17 +61,31 @@ struct Replacements::State
         device->gemm(Transpose::Yes, Transpose::No, 1.0, factorisation.B.view(), W.view(), 0.0, factorisation.A.view());
         LinearWeights weights = storeFactorisation(*device, factorisation, kind, DType::F32);
         weights.bias = model.readLinear(info).bias;
+        if (biases && info.index % 2 == 0)
+            return withBias(std::move(weights), info);
+        return std::make_shared<const LinearWeights>(std::move(weights));
+    }
+
+    static std::shared_ptr<const LinearWeights> withBias(LinearWeights weights, const LinearInfo& info)
+    {
+        std::mt19937_64 random(info.index + 1000);
+        std::normal_distribution<float> normal(0.0F, 0.2F);
+        weights.bias.resize(info.shape.rows);
+        for (float& value : weights.bias)
+            value = normal(random);
         return std::make_shared<const LinearWeights>(std::move(weights));
     }
 };
 
-Replacements::Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every, double ratio)
+Replacements::Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every, double ratio,
+                           bool biases)
     : m_state(std::make_shared<State>())
 {
     m_state->model = model;
     m_state->device = std::move(device);
     m_state->every = every;
     m_state->ratio = ratio;
+    m_state->biases = biases;
 }
 
 LinearSource Replacements::source() const

@@ -18,7 +18,9 @@ class Replacements
 {
 public:
     /// `every`: only blocks whose number is a multiple are replaced. `ratio`: rank over min(m, n).
-    Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every = 1, double ratio = 0.5);
+    /// `biases`: every other replacement gets a bias, also where the model has none; so does o of the third block.
+    Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every = 1, double ratio = 0.5,
+                 bool biases = false);
     LinearSource source() const;
 
 private:

@@ -11,10 +11,11 @@ public:
     /// Everything is written below `place`.
     TransformersCheck(std::filesystem::path place, std::shared_ptr<const Device> device);
 
-    /// One export of `source`, named `name`; `every` as in Replacements. `texts` are tokenised by both sides. Thorough
-    /// checks load the folder in bfloat16, as a base model, from its configuration alone and with gradients as well.
+    /// One export of `source`, named `name`; `every` and `biases` as in Replacements. `texts` are tokenised by both
+    /// sides. Thorough checks load the folder in bfloat16, as a base model, from its configuration alone and with
+    /// gradients as well.
     void add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
-             const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true);
+             const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false);
 
     /// What the script printed; fails the running test where it failed. `stock` is loaded before or after the exports.
     Json run(const std::filesystem::path& stock, bool stockFirst) const;

@@ -99,6 +99,7 @@ private slots:
             check.add("stories-0.5." + kind, demo, format, texts);
             check.add("babyllama-0.5." + kind, babyllama, format, texts);
             check.add("variant." + kind, m_place / "variant", format, {});
+            check.add("biases." + kind, babyllama, format, {}, 1, false, true);
         }
         const Json found = check.run(demo, stockFirst);
         if (QTest::currentTestFailed())

@@ -243,7 +243,7 @@ void Session::setRecipe(const Recipe& recipe)
 
 AnalysisKey Session::analysisOf(const std::string& method, const MethodParameters& parameters) const
 {
-    if (!findMethod(method).needsStatistics())
+    if (!needsStatistics(findMethod(method), parameters))
         return {method, parameters, {}};
     if (const auto set = m_calibration.set())
         return {method, parameters, set->fingerprint()};

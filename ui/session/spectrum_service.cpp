@@ -129,7 +129,7 @@ void SpectrumService::start(const Task& task)
             const Method& method = findMethod(task.key.method);
             const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(task.linear)];
             std::optional<TapStatistics> statistics;
-            if (calibration && method.needsStatistics())
+            if (calibration && needsStatistics(method, task.key.parameters))
                 statistics.emplace(calibration->load(info.tap));
             const auto device = makeCpuDevice(1);
             return std::make_shared<const LinearSpectrum>(

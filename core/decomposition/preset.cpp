@@ -1,0 +1,52 @@
+#include "core/decomposition/preset.h"
+
+#include "core/decomposition/method_list.h"
+
+#include <utility>
+
+namespace rankwright {
+
+Preset::Preset(const Method& base, PresetNames names, MethodParameters defaults)
+    : m_base(base)
+    , m_names(std::move(names))
+    , m_defaults(std::move(defaults))
+{}
+
+std::vector<ParameterInfo> Preset::parameters() const
+{
+    std::vector<ParameterInfo> result = m_base.parameters();
+    for (ParameterInfo& info : result)
+        info.defaultValue = parameterValue(m_base, m_defaults, info.name);
+    return result;
+}
+
+bool Preset::needsStatistics() const
+{
+    return m_base.needsStatistics();
+}
+
+std::unique_ptr<Analysis> Preset::analyze(const Device& device, const LinearProblem& problem,
+                                          const MethodParameters& parameters) const
+{
+    checkParameters(*this, parameters);
+    MethodParameters all;
+    for (const ParameterInfo& info : m_base.parameters())
+        all.emplace_back(info.name, parameterValue(*this, parameters, info.name));
+    return m_base.analyze(device, problem, all);
+}
+
+const Method& atomicFeatureMimicking()
+{
+    static const Preset preset(whitenedSvd(),
+                               {.name = "afm",
+                                .title = "AFM",
+                                .description = "Principal components of the centred outputs, with an updated bias: "
+                                               "whitened SVD with biasUpdate 1.",
+                                .source =
+                                    "Atomic Feature Mimicking (Yu and Wu, AAAI 2023); unified low-rank compression"
+                                    " for CTR prediction"},
+                               {{std::string(biasUpdateParameter), 1.0}});
+    return preset;
+}
+
+} // namespace rankwright

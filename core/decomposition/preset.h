@@ -1,0 +1,42 @@
+#pragma once
+
+#include "core/decomposition/method.h"
+
+namespace rankwright {
+
+/// What a preset is called and where it comes from.
+struct PresetNames
+{
+    std::string_view name;
+    std::string_view title;
+    std::string_view description;
+    std::string_view source;
+    std::vector<std::string_view> aliases = {};
+};
+
+/// A published method that is another one with other defaults of its parameters.
+class Preset final : public Method
+{
+public:
+    /// `defaults` are parameters of `base`.
+    Preset(const Method& base, PresetNames names, MethodParameters defaults);
+
+    std::string_view name() const override { return m_names.name; }
+    std::string_view title() const override { return m_names.title; }
+    std::string_view description() const override { return m_names.description; }
+    std::string_view source() const override { return m_names.source; }
+    std::vector<std::string_view> aliases() const override { return m_names.aliases; }
+    std::vector<ParameterInfo> parameters() const override;
+    bool needsStatistics() const override;
+    bool supportsAnchored() const override { return m_base.supportsAnchored(); }
+    double planningEigenproblems() const override { return m_base.planningEigenproblems(); }
+    std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
+                                      const MethodParameters& parameters) const override;
+
+private:
+    const Method& m_base;
+    PresetNames m_names;
+    MethodParameters m_defaults;
+};
+
+} // namespace rankwright
