@@ -1,10 +1,11 @@
 #include "app/cli/manual_page.h"
 
 #include "app/cli/help.h"
+#include "core/allocation/allocation.h"
 #include "core/base/version.h"
 #include "core/decomposition/method.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sstream>
 
 namespace rankwright::cli {
@@ -75,6 +76,14 @@ std::string verbSection(const CLI::App& verb)
     return text;
 }
 
+std::string valuesOf(const ParameterInfo& parameter)
+{
+    if (parameter.choices.empty())
+        return fmt::format("{} to {}, default {}", parameter.minimum, parameter.maximum, parameter.defaultValue);
+    return fmt::format("{}, default {}", escaped(fmt::format("{}", fmt::join(parameter.choices, ", "))),
+                       escaped(parameter.choices[static_cast<std::size_t>(parameter.defaultValue)]));
+}
+
 } // namespace
 
 std::string manualPage(const CLI::App& program)
@@ -98,9 +107,13 @@ std::string manualPage(const CLI::App& program)
         page += fmt::format(".TP\n.B {}\n{}\n", escaped(std::string(method->name())),
                             escaped(std::string(method->description())));
         for (const ParameterInfo& parameter : method->parameters())
-            page += fmt::format("Parameter {} ({} to {}, default {}): {}\n", parameter.name, parameter.minimum,
-                                parameter.maximum, parameter.defaultValue, escaped(parameter.description));
+            page += fmt::format("Parameter {} ({}): {}\n", parameter.name, valuesOf(parameter),
+                                escaped(parameter.description));
     }
+    page += ".SH ALLOCATIONS\n";
+    for (const Allocator& allocator : allocators())
+        page += fmt::format(".TP\n.B {}\n{} {}.\n", escaped(std::string(allocator.name)),
+                            escaped(std::string(allocator.description)), escaped(std::string(allocator.source)));
     page +=
         ".SH EXIT STATUS\n"
         ".TP\n.B 0\nThe verb did all it was asked.\n"

@@ -1,10 +1,11 @@
 #include "app/cli/recipe_options.h"
 
 #include "app/cli/output.h"
+#include "core/allocation/allocation.h"
 #include "core/base/error.h"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <set>
 
 namespace rankwright::cli {
@@ -99,8 +100,8 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
             "Share of the linears' parameters to keep, above 0 and at most 1")
         ->type_name("RATIO")
         ->group("Options");
-    option("--allocation", choice.allocation, "uniform|marginal-loss",
-           "The same share for every linear (default), or where it lowers the loss most");
+    option("--allocation", choice.allocation, fmt::format("{}", fmt::join(allocatorNames(), "|")),
+           "How ranks are shared out (default: uniform, the same share for every linear); see the manual page");
     option("--structure", choice.structure, "factors|block-identity",
            "Factors B A (default), or with an identity inside A, which buys a higher rank");
     option("--sequential", choice.sequential, "dense|compressed|anchored",
@@ -151,7 +152,10 @@ Recipe makeRecipe(const RecipeChoice& choice)
     for (const std::string& text : choice.parameters) {
         const auto given = splitAssignment("--parameter", text);
         std::erase_if(recipe.parameters, [&](const auto& parameter) { return parameter.first == given.first; });
-        recipe.parameters.emplace_back(given.first, parseNumber("--parameter", given.second));
+        readOption("--parameter", [&] {
+            recipe.parameters.emplace_back(given.first,
+                                           parameterFromText(findMethod(recipe.method), given.first, given.second));
+        });
     }
     recipe.keptRatio = choice.keep.value_or(recipe.keptRatio);
     change(recipe.allocation, choice.allocation, "--allocation", asIs);

@@ -149,7 +149,9 @@ void prepare(Options& options)
     readOption("--method", [&] { options.method = &findMethod(name); });
     for (const std::string& text : options.parameterTexts) {
         const auto [parameter, value] = splitAssignment("--parameter", text);
-        options.parameters.emplace_back(parameter, parseNumber("--parameter", value));
+        readOption("--parameter", [&, &name = parameter, &text = value] {
+            options.parameters.emplace_back(name, parameterFromText(*options.method, name, text));
+        });
     }
     readOption("--parameter", [&] { checkParameters(*options.method, options.parameters); });
     if (needsStatistics(*options.method, options.parameters) || options.calibration.given())

@@ -1,6 +1,12 @@
 #include "core/allocation/allocation.h"
 
 #include "core/allocation/rank_planner.h"
+#include "core/base/error.h"
+#include "core/base/nearest_name.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/ranges.h>
 
 namespace rankwright {
 
@@ -10,9 +16,46 @@ void AllocationItem::setRelativeLoss(std::vector<double> curve)
     weight = !loss.empty() && loss.front() > 0.0 ? 1.0 / loss.front() : 0.0;
 }
 
+std::span<const Allocator> allocators()
+{
+    static constexpr std::array<Allocator, 6> all{
+        {{"uniform", "The same share of its parameters for every linear.",
+          "SVD-LLM, ASVD, NSVD and others; the largest rank within the share"},
+         {"marginal-loss", "Every parameter goes where it lowers the relative loss most; dense where that pays.",
+          "water-filling on the loss curves, as in most global allocations (LatentLLM's included, inferred)", true},
+         {"by-type",
+          "Linears of one role share their part of the budget by 1 / ln(e + loss / median loss of the role).",
+          "SVD-LLM v2, arXiv 2503.12340; its 1 / ln(loss) fails for losses below e and depends on their scale, so "
+          "losses are taken over the median; at most 0.9 of a linear is removed",
+          true},
+         {"welore",
+          "One threshold on singular values scaled to [0, 1] in each linear; dense where factors save nothing.",
+          "WeLore (with method svd as published), threshold by bisection on the budget", false, true},
+         {"strs-loss",
+          "Each linear takes the smallest kept ratio of 0.1, ..., 0.9, 1 whose relative loss is below one threshold.",
+          "the search of ASVD (arXiv 2312.05821) with relative losses in place of perplexities", true},
+         {"partial-layers", "The first blocks stay dense, the last half of them (more where needed) pays for all.",
+          "ResSVD / ERC-SVD, R_l = N R / K; K is not chosen by calibration here"}}};
+    return all;
+}
+
 std::vector<std::string_view> allocatorNames()
 {
-    return {"uniform", "marginal-loss"};
+    std::vector<std::string_view> names;
+    for (const Allocator& allocator : allocators())
+        names.push_back(allocator.name);
+    return names;
+}
+
+const Allocator& findAllocator(std::string_view name)
+{
+    const std::span<const Allocator> known = allocators();
+    const auto found = std::ranges::find(known, name, &Allocator::name);
+    if (found != known.end())
+        return *found;
+    const std::vector<std::string_view> names = allocatorNames();
+    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown allocation \"{}\", did you mean \"{}\"? Known: {}",
+                                                        name, nearestName(name, names), fmt::join(names, ", ")));
 }
 
 AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,12 @@ struct AllocationItem
 {
     std::string name;
     LinearShape shape;
-    std::vector<double> loss;        ///< loss at rank 0 .. min(m, n); may be empty for Uniform
-    double weight = 1.0;             ///< multiplies the loss; relative loss: 1 / loss[0]
-    std::optional<std::size_t> rank; ///< set by hand: kept as it is (above break-even: dense)
+    std::vector<double> loss;                ///< loss at rank 0 .. min(m, n); may be empty for Uniform
+    double weight = 1.0;                     ///< multiplies the loss; relative loss: 1 / loss[0]
+    std::optional<std::size_t> rank;         ///< set by hand: kept as it is (above break-even: dense)
+    std::size_t block = 0;                   ///< for allocators that look at the place in the model
+    std::string role = {};                   ///< "q"; linears of one role are compared with each other
+    std::vector<double> singularValues = {}; ///< largest first; may be empty for allocators that do not need them
 
     /// Takes a curve and weighs it by 1 / loss[0] (0 where that is 0), so that losses of all linears count alike.
     void setRelativeLoss(std::vector<double> curve);
@@ -41,15 +45,31 @@ struct AllocationPlan
     double keptRatio = 0.0; ///< kept / dense parameters of the compressed linears
 };
 
-/// "uniform", "marginal-loss".
+/// What an allocator is called, does and comes from, so that windows and command lines can list it.
+struct Allocator
+{
+    std::string_view name;        ///< "marginal-loss"
+    std::string_view description; ///< one sentence
+    std::string_view source;
+    bool needsLosses = false;         ///< AllocationItem::loss of every item that is not set by hand
+    bool needsSingularValues = false; ///< AllocationItem::singularValues
+    /// Whether linears have to be analysed before ranks are known.
+    bool needsAnalyses() const { return needsLosses || needsSingularValues; }
+};
+
+/// All allocators, in the order they are offered; the first is the default.
+std::span<const Allocator> allocators();
 std::vector<std::string_view> allocatorNames();
+/// Throws Error(InvalidArgument) naming the nearest and listing all.
+const Allocator& findAllocator(std::string_view name);
 
 /// Ranks for keeping `keptRatio` of the parameters of the items, never more than the budget (hand-set ranks count
 /// first). uniform: the largest rank within keptRatio m n for every linear. marginal-loss: the rank where the weighted
 /// loss saved per parameter falls to one global threshold (methods 25.7); with Factors, linears past break-even are
-/// stored dense and the surplus goes back to the pool. Deterministic. Throws Error(InvalidArgument) for an unknown
-/// allocator, a ratio outside (0, 1], an unknown hand-set name or a budget that rank 1 everywhere exceeds.
-/// For many plans of the same items make a RankPlanner.
+/// stored dense and the surplus goes back to the pool. The others: allocators.cpp. Deterministic. Throws
+/// Error(InvalidArgument) for an unknown allocator, a ratio outside (0, 1], an unknown hand-set name, losses or
+/// singular values that the allocator needs and an item lacks, or a budget that rank 1 everywhere exceeds. For many
+/// plans of the same items make a RankPlanner.
 AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
                         const std::vector<AllocationItem>& items);
 

@@ -1,11 +1,11 @@
 #include "core/allocation/rank_planner.h"
 
+#include "core/allocation/allocators.h"
 #include "core/base/error.h"
-#include "core/base/nearest_name.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <limits>
 
 namespace rankwright {
@@ -18,40 +18,26 @@ std::size_t budgetOf(double share, std::size_t parameters)
     return static_cast<std::size_t>(std::floor(share * static_cast<double>(parameters) * (1.0 + 1e-12) + 1e-9));
 }
 
-/// Every linear that is open gets the same share of its parameters; those too small for it keep their least rank, and
-/// their excess is taken from the others.
-void raiseUniformly(const RankCosts& costs, StructureKind structure, const std::vector<AllocationItem>& items,
-                    std::vector<std::size_t> open, double budget, std::vector<std::size_t>& ranks)
-{
-    double share = 0.0;
-    for (bool changed = true; changed && !open.empty();) {
-        double parameters = 0.0;
-        for (const std::size_t i : open)
-            parameters += static_cast<double>(items[i].shape.parameters());
-        share = std::min(budget / parameters, 1.0);
-        const auto tooSmall = std::stable_partition(open.begin(), open.end(), [&](std::size_t i) {
-            return costs.parameters(items[i].shape, 1) <= budgetOf(share, items[i].shape.parameters());
-        });
-        changed = tooSmall != open.end();
-        for (auto i = tooSmall; i != open.end(); ++i)
-            budget -= static_cast<double>(costs.parameters(items[*i].shape, ranks[*i]));
-        open.erase(tooSmall, open.end());
-    }
-    constexpr double everything = 1.0 - 1e-12;
-    for (const std::size_t i : open)
-        ranks[i] = share >= everything ? items[i].shape.fullRank() : rankForKeptRatio(structure, items[i].shape, share);
-}
-
 void requireCall(std::string_view allocator, double keptRatio)
 {
-    const std::vector<std::string_view> known = allocatorNames();
-    if (std::find(known.begin(), known.end(), allocator) == known.end())
-        throw Error(ErrorKind::InvalidArgument,
-                    fmt::format("unknown allocation \"{}\", did you mean \"{}\"? Known: {}", allocator,
-                                nearestName(allocator, known), fmt::join(known, ", ")));
+    findAllocator(allocator);
     if (!(keptRatio > 0.0 && keptRatio <= 1.0))
         throw Error(ErrorKind::InvalidArgument,
                     fmt::format("kept ratio {} is outside (0, 1]: give the share of parameters to keep", keptRatio));
+}
+
+void raise(std::string_view allocator, const AllocationTask& task, std::vector<std::size_t>& ranks)
+{
+    if (allocator == "by-type")
+        raiseByType(task, ranks);
+    else if (allocator == "welore")
+        raiseBySpectrum(task, ranks);
+    else if (allocator == "strs-loss")
+        raiseByThreshold(task, ranks);
+    else if (allocator == "partial-layers")
+        raiseLastBlocks(task, ranks);
+    else
+        raiseUniformly(task, ranks);
 }
 
 } // namespace
@@ -97,13 +83,19 @@ AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio,
         else
             open.push_back(i);
     }
-    if (allocator == "uniform") {
-        raiseUniformly(m_costs, m_structure, m_items, std::move(open),
-                       keptRatio * static_cast<double>(m_denseParameters) - static_cast<double>(needs.byHand), ranks);
-    } else {
+    if (findAllocator(allocator).needsLosses)
         for (const std::size_t i : open)
             requireUsableCurve(m_items[i]);
+    if (allocator == "marginal-loss") {
         raiseByMarginalLoss(m_costs, m_items, m_hulls, open, budget - needs.byHand - needs.least, ranks);
+    } else {
+        const AllocationTask task{.costs = m_costs,
+                                  .structure = m_structure,
+                                  .items = m_items,
+                                  .open = std::move(open),
+                                  .budget = keptRatio * static_cast<double>(m_denseParameters) -
+                                            static_cast<double>(needs.byHand)};
+        raise(allocator, task, ranks);
     }
 
     AllocationPlan plan{.ranks = {}, .denseParameters = m_denseParameters};

@@ -1,36 +1,9 @@
-#include "core/base/error.h"
+#include "core/decomposition/input_metrics.h"
 #include "core/decomposition/method_list.h"
-#include "core/decomposition/projection_kernel.h"
-
-#include <algorithm>
-#include <cmath>
-#include <fmt/format.h>
 
 namespace rankwright {
 
 namespace {
-
-/// diag(mean |x|)^alpha, at least 1e-6 of the largest so that a channel never seen does not vanish.
-std::vector<double> channelScale(const LinearProblem& problem, double alpha)
-{
-    const TapStatistics& statistics = *problem.statistics;
-    if (statistics.sumAbs.size() != problem.W.columns())
-        throw Error(ErrorKind::Mismatch,
-                    fmt::format("statistics hold {} mean absolute values for {} input channels",
-                                statistics.sumAbs.size(), problem.W.columns()),
-                    {.tensor = problem.name});
-    std::vector<double> scale;
-    for (const double sum : statistics.sumAbs) {
-        if (!std::isfinite(sum))
-            throw Error(ErrorKind::NonFinite, "mean absolute input has values that are not finite",
-                        {.tensor = problem.name});
-        scale.push_back(std::pow(sum / static_cast<double>(std::max<std::size_t>(statistics.tokens, 1)), alpha));
-    }
-    const double largest = *std::max_element(scale.begin(), scale.end());
-    for (double& value : scale)
-        value = largest > 0.0 ? std::max(value, 1e-6 * largest) : 1.0;
-    return scale;
-}
 
 class Asvd final : public Method
 {
@@ -41,7 +14,11 @@ public:
     {
         return "Truncated SVD after scaling each input channel by its mean absolute value to the power alpha.";
     }
-    std::string_view source() const override { return "Yuan et al. 2023, ASVD, arXiv 2312.05821"; }
+    std::string_view source() const override
+    {
+        return "Yuan et al. 2023, ASVD, arXiv 2312.05821; ASVD-0 of NSVD (arXiv 2503.17101)";
+    }
+    std::vector<std::string_view> aliases() const override { return {"asvd-0"}; }
     std::vector<ParameterInfo> parameters() const override
     {
         return {{"alpha", "Exponent of the mean absolute input of a channel; 0 is plain SVD", 0.5, 0.0, 2.0, false},

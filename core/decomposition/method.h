@@ -22,7 +22,11 @@ struct ParameterInfo
     double minimum = 0.0;
     double maximum = 0.0;
     bool integer = false;
+    std::vector<std::string> choices = {}; ///< names of the values 0, 1, ...; empty for a number
 };
+
+/// A parameter whose values are names; the first is the default. In recipes and on command lines it stands by name.
+ParameterInfo choiceParameter(std::string name, std::string description, std::vector<std::string> choices);
 
 /// Values by parameter name; what is absent has its default.
 using MethodParameters = std::vector<std::pair<std::string, double>>;
@@ -113,6 +117,13 @@ const Method& findMethod(std::string_view name);
 void checkParameters(const Method& method, const MethodParameters& parameters);
 /// Value of a parameter, its default where absent.
 double parameterValue(const Method& method, const MethodParameters& parameters, std::string_view name);
+/// A value as a person writes it: the name of a choice, or a number. Throws Error(InvalidArgument) for an unknown
+/// parameter, an unknown choice (naming the nearest) and for what is no number.
+double parameterFromText(const Method& method, std::string_view name, const std::string& text);
+/// The value as recipes and cards state it: the name of a choice, or a number.
+Json parameterToJson(const ParameterInfo& info, double value);
+/// All parameters of a method by name, defaults filled in, as parameterToJson().
+Json parametersToJson(const Method& method, const MethodParameters& parameters);
 /// The parameter by which several methods update the bias of a linear: 0 or 1.
 inline constexpr std::string_view biasUpdateParameter = "biasUpdate";
 /// Whether the method has biasUpdateParameter and it is set.

@@ -11,5 +11,7 @@ const Method& asvd();
 const Method& whitenedSvd();
 const Method& nestedSvd();
 const Method& atomicFeatureMimicking();
+const Method& preconditionedSvd();
+const Method& nestedInterpolative();
 
 } // namespace rankwright

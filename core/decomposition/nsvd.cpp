@@ -1,4 +1,5 @@
 #include "core/decomposition/method_list.h"
+#include "core/decomposition/preset.h"
 #include "core/decomposition/projection_kernel.h"
 
 #include <algorithm>
@@ -36,9 +37,10 @@ Split splitRank(std::size_t rank, double share)
 class NestedAnalysis final : public Analysis
 {
 public:
-    NestedAnalysis(const Device& device, Objective objective, ProjectionBasis basis, double share)
+    NestedAnalysis(const Device& device, Objective objective, ProjectionBasis basis, double share, bool interpolative)
         : m_device(device)
         , m_share(share)
+        , m_interpolative(interpolative)
         , m_vectors(std::move(basis.vectors))
         , m_coordinates(std::move(basis.coordinates))
         , m_plainMoments(m_vectors.rows(), m_vectors.rows())
@@ -150,7 +152,7 @@ public:
         Factorisation result{Matrix<double>(m_shape.rows, rank), Matrix<double>(rank, m_shape.columns)};
         std::copy_n(m_coordinates.data(), split.first * m_shape.columns, result.A.data());
         if (split.second > 0) {
-            const Matrix<double> second = secondStage(split).vectors;
+            const Matrix<double> second = secondStage(split);
             m_device.gemm(Transpose::No, Transpose::No, 1.0, second.view(),
                           m_vectors.view().rowRange(split.first, trailing), 0.0,
                           kept.view().rowRange(split.first, split.second));
@@ -166,19 +168,43 @@ public:
     }
 
 private:
-    SymmetricEigen secondStage(Split split) const
+    /// An orthonormal frame of the second stage, k2 rows in the coordinates of the trailing directions: the largest
+    /// eigenvectors of their block of K, or the span of the columns that a pivoted QR chooses (an interpolative
+    /// decomposition: its coefficients are the least-squares ones, so it projects on that span; methods 2.4).
+    Matrix<double> secondStage(Split split) const
     {
         const std::size_t size = m_plainMoments.rows() - split.first;
+        if (m_interpolative)
+            return chosenColumns(split);
         Matrix<double> block(size, size);
         for (std::size_t i = 0; i < size; ++i)
             std::copy_n(m_plainMoments.row(split.first + i) + split.first, size, block.row(i));
-        return m_device.symmetricEigen(std::move(block), split.second);
+        return m_device.symmetricEigen(std::move(block), split.second).vectors;
+    }
+
+    Matrix<double> chosenColumns(Split split) const
+    {
+        const std::size_t size = m_coordinates.rows() - split.first;
+        const std::size_t n = m_coordinates.columns();
+        Matrix<double> residual(size, n);
+        std::copy_n(m_coordinates.row(split.first), residual.size(), residual.data());
+        const std::vector<std::size_t> order = m_device.pivotedColumns(residual);
+        Matrix<double> chosen(size, split.second);
+        for (std::size_t i = 0; i < size; ++i)
+            for (std::size_t j = 0; j < split.second; ++j)
+                chosen(i, j) = residual(i, order[j]);
+        const Matrix<double> Q = m_device.qr(std::move(chosen)).Q;
+        Matrix<double> frame(split.second, size);
+        for (std::size_t i = 0; i < size; ++i)
+            for (std::size_t j = 0; j < split.second; ++j)
+                frame(j, i) = Q(i, j);
+        return frame;
     }
 
     /// What the first 1 .. k2 directions of the second stage take off the loss.
     std::vector<double> savings(Split split) const
     {
-        const Matrix<double> V = secondStage(split).vectors;
+        const Matrix<double> V = secondStage(split);
         const std::size_t size = V.columns();
         const ConstMatrixView<double> E = m_moments.view().rowRange(split.first, size).columnRange(split.first, size);
         Matrix<double> weighted(V.rows(), size);
@@ -194,6 +220,7 @@ private:
 
     const Device& m_device;
     double m_share;
+    bool m_interpolative;
     Matrix<double> m_vectors;      ///< U^T, N x m
     Matrix<double> m_coordinates;  ///< M, N x n
     Matrix<double> m_plainMoments; ///< K
@@ -213,10 +240,16 @@ public:
     {
         return "Whitened SVD for most of the rank, then plain SVD of what it leaves: insurance for unseen inputs.";
     }
-    std::string_view source() const override { return "NSVD, arXiv 2503.17101 (variants I and II)"; }
+    std::string_view source() const override
+    {
+        return "NSVD, arXiv 2503.17101 (variants I and II); ResSVD with a plain second stage";
+    }
+    std::vector<std::string_view> aliases() const override { return {"nsvd-i", "nsvd-ii", "res-svd"}; }
     std::vector<ParameterInfo> parameters() const override
     {
         return {{"share", "Share of the rank given to the whitened first stage", 0.95, 0.0, 1.0, false},
+                choiceParameter("secondStage", "How the rest of the rank approximates what the first stage leaves",
+                                {"svd", "interpolative"}),
                 biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }
@@ -234,7 +267,8 @@ public:
         const InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
         ProjectionBasis basis = projectionBasis(device, objective.target, metric);
         return std::make_unique<NestedAnalysis>(device, std::move(objective), std::move(basis),
-                                                parameterValue(*this, parameters, "share"));
+                                                parameterValue(*this, parameters, "share"),
+                                                parameterValue(*this, parameters, "secondStage") != 0.0);
     }
 };
 
@@ -244,6 +278,20 @@ const Method& nestedSvd()
 {
     static const NestedSvd method;
     return method;
+}
+
+const Method& nestedInterpolative()
+{
+    static const Preset preset(nestedSvd(),
+                               {.name = "nid",
+                                .title = "NID",
+                                .description =
+                                    "Whitened SVD for most of the rank, then columns of what it leaves: NSVD "
+                                    "with an interpolative second stage.",
+                                .source = "NSVD, arXiv 2503.17101 (NID-I and NID-II; details inferred)",
+                                .aliases = {"nid-i", "nid-ii"}},
+                               {{"secondStage", 1.0}});
+    return preset;
 }
 
 } // namespace rankwright

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <fmt/ranges.h>
 
@@ -16,12 +17,30 @@ namespace {
     throw Error(ErrorKind::InvalidArgument, message);
 }
 
+/// Position in `known`. Throws Error(InvalidArgument) naming the nearest.
+std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>& known, std::string_view name)
+{
+    const auto info =
+        std::find_if(known.begin(), known.end(), [&](const ParameterInfo& entry) { return entry.name == name; });
+    if (info != known.end())
+        return static_cast<std::size_t>(info - known.begin());
+    std::vector<std::string_view> names;
+    names.reserve(known.size());
+    for (const ParameterInfo& entry : known)
+        names.emplace_back(entry.name);
+    if (names.empty())
+        refuse(fmt::format("method {} has no parameters, and so no \"{}\"", method.name(), name));
+    refuse(fmt::format("method {} has no parameter \"{}\", did you mean \"{}\"? Known: {}", method.name(), name,
+                       nearestName(name, names), fmt::join(names, ", ")));
+}
+
 } // namespace
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 5> all{&plainSvd(), &asvd(), &whitenedSvd(), &atomicFeatureMimicking(),
-                                                  &nestedSvd()};
+    static const std::array<const Method*, 7> all{
+        &plainSvd(),           &asvd(), &preconditionedSvd(), &whitenedSvd(), &atomicFeatureMimicking(), &nestedSvd(),
+        &nestedInterpolative()};
     return all;
 }
 
@@ -47,25 +66,53 @@ void checkParameters(const Method& method, const MethodParameters& parameters)
     for (const auto& parameter : parameters) {
         const std::string_view name = parameter.first;
         const double value = parameter.second;
-        const auto info =
-            std::find_if(known.begin(), known.end(), [&](const ParameterInfo& entry) { return entry.name == name; });
-        if (info == known.end()) {
-            std::vector<std::string_view> names;
-            names.reserve(known.size());
-            for (const ParameterInfo& entry : known)
-                names.emplace_back(entry.name);
-            if (names.empty())
-                refuse(fmt::format("method {} has no parameters, and so no \"{}\"", method.name(), name));
-            refuse(fmt::format("method {} has no parameter \"{}\", did you mean \"{}\"? Known: {}", method.name(), name,
-                               nearestName(name, names), fmt::join(names, ", ")));
-        }
+        const ParameterInfo& info = known[findParameter(method, known, name)];
         if (std::find(seen.begin(), seen.end(), name) != seen.end())
             refuse(fmt::format("parameter \"{}\" of method {} is given twice", name, method.name()));
         seen.emplace_back(name);
-        if (!(value >= info->minimum && value <= info->maximum) || (info->integer && value != std::floor(value)))
+        if (!(value >= info.minimum && value <= info.maximum) || (info.integer && value != std::floor(value)))
             refuse(fmt::format("parameter \"{}\" of method {} is {}, not {} in [{}, {}]", name, method.name(), value,
-                               info->integer ? "an integer" : "a number", info->minimum, info->maximum));
+                               info.integer ? "an integer" : "a number", info.minimum, info.maximum));
     }
+}
+
+ParameterInfo choiceParameter(std::string name, std::string description, std::vector<std::string> choices)
+{
+    const auto last = static_cast<double>(choices.size() - 1);
+    return {std::move(name), std::move(description), 0.0, 0.0, last, true, std::move(choices)};
+}
+
+double parameterFromText(const Method& method, std::string_view name, const std::string& text)
+{
+    const std::vector<ParameterInfo> known = method.parameters();
+    const ParameterInfo& info = known[findParameter(method, known, name)];
+    if (!info.choices.empty()) {
+        const auto found = std::find(info.choices.begin(), info.choices.end(), text);
+        if (found != info.choices.end())
+            return static_cast<double>(found - info.choices.begin());
+        const std::vector<std::string_view> names(info.choices.begin(), info.choices.end());
+        refuse(fmt::format("parameter \"{}\" of method {} is \"{}\", did you mean \"{}\"? Known: {}", name,
+                           method.name(), text, nearestName(text, names), fmt::join(names, ", ")));
+    }
+    double value = 0.0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc() || end != text.data() + text.size())
+        refuse(fmt::format("parameter \"{}\" of method {} is \"{}\", not a number", name, method.name(), text));
+    return value;
+}
+
+Json parameterToJson(const ParameterInfo& info, double value)
+{
+    const auto index = static_cast<std::size_t>(value);
+    return index < info.choices.size() ? Json(info.choices[index]) : Json(value);
+}
+
+Json parametersToJson(const Method& method, const MethodParameters& parameters)
+{
+    Json result = Json::object();
+    for (const ParameterInfo& info : method.parameters())
+        result[info.name] = parameterToJson(info, parameterValue(method, parameters, info.name));
+    return result;
 }
 
 bool updatesBias(const Method& method, const MethodParameters& parameters)

@@ -16,9 +16,14 @@ public:
     }
     std::string_view source() const override
     {
-        return "SVD-LLM (Wang et al. 2024, arXiv 2403.07378); root covariance of LatentLLM (arXiv 2505.18413)";
+        return "SVD-LLM (arXiv 2403.07378) and its v2 (arXiv 2503.12340); root covariance of LatentLLM (arXiv "
+               "2505.18413); "
+               "ASVD-I and ASVD-II of NSVD (arXiv 2503.17101); anchored: AA-SVD";
     }
-    std::vector<std::string_view> aliases() const override { return {"svd-llm", "root-covariance"}; }
+    std::vector<std::string_view> aliases() const override
+    {
+        return {"svd-llm", "svd-llm-v2", "root-covariance", "asvd-i", "asvd-ii"};
+    }
     std::vector<ParameterInfo> parameters() const override { return {biasUpdateInfo()}; }
     bool needsStatistics() const override { return true; }
     bool supportsAnchored() const override { return true; }

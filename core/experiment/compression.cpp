@@ -95,7 +95,13 @@ std::vector<AllocationItem> Compression::items() const
     }
     std::vector<AllocationItem> result;
     for (const LinearInfo* info : m_job.linears) {
-        AllocationItem item{.name = info->name, .shape = info->shape, .loss = {}, .weight = 1.0, .rank = {}};
+        AllocationItem item{.name = info->name,
+                            .shape = info->shape,
+                            .loss = {},
+                            .weight = 1.0,
+                            .rank = {},
+                            .block = info->block,
+                            .role = std::string(roleName(info->role))};
         const auto byHand = m_job.recipe.ranks.find(info->name);
         if (byHand != m_job.recipe.ranks.end())
             item.rank = byHand->second;
@@ -134,6 +140,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
             const Stopwatch watch;
             auto analysis = analyse(load(info, m_calibration ? &statistics : nullptr));
             items[position].setRelativeLoss(analysis->planningCurve());
+            items[position].singularValues = analysis->singularValues();
             std::size_t number = 0;
             {
                 const std::lock_guard lock(m_mutex);

@@ -28,9 +28,9 @@ public:
     /// hand of a linear that does not exist or is not chosen.
     std::vector<AllocationItem> items() const;
 
-    /// Fills loss curves and weights (relative losses, methods 25.7) from an analysis of every linear on the dense
-    /// statistics. Analyses are kept for compressDense() as far as half of the memory limit allows and made again past
-    /// it, which is noted.
+    /// Fills loss curves, weights (relative losses, methods 25.7) and singular values from an analysis of every linear
+    /// on the dense statistics. Analyses are kept for compressDense() as far as half of the memory limit allows and
+    /// made again past it, which is noted.
     void analyseAll(std::vector<AllocationItem>& items);
 
     /// All unfinished linears on the statistics of the dense model.

@@ -51,7 +51,7 @@ public:
         , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
         , m_limit(effectiveMemoryLimit(m_options))
         , m_threads(asDouble(effectiveThreads(m_options)))
-        , m_planned(recipe.allocation != "uniform")
+        , m_planned(findAllocator(recipe.allocation).needsAnalyses())
         , m_sequential(recipe.sequential != SequentialMode::Dense)
         , m_anchored(recipe.sequential == SequentialMode::Anchored)
     {

@@ -10,13 +10,10 @@ namespace rankwright {
 Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)
 {
     const Method& method = findMethod(recipe.method);
-    Json parameters = Json::object();
-    for (const ParameterInfo& parameter : method.parameters())
-        parameters[parameter.name] = parameterValue(method, recipe.parameters, parameter.name);
     Json card = {{"method", method.name()},
                  {"methodTitle", method.title()},
                  {"source", method.source()},
-                 {"parameters", parameters},
+                 {"parameters", parametersToJson(method, recipe.parameters)},
                  {"model", recipe.model.filename().string()},
                  {"structure", structureName(recipe.structure)},
                  {"allocation", recipe.allocation},

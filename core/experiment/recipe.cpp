@@ -52,10 +52,7 @@ void validateAllocation(const Recipe& recipe)
 {
     if (!(recipe.keptRatio > 0.0 && recipe.keptRatio <= 1.0))
         refuse(fmt::format("kept ratio {} is outside (0, 1]", recipe.keptRatio));
-    const std::vector<std::string_view> known = allocatorNames();
-    if (std::ranges::find(known, recipe.allocation) == known.end())
-        refuse(fmt::format("unknown allocation '{}'; did you mean '{}'? known: {}", recipe.allocation,
-                           nearestName(recipe.allocation, known), fmt::join(known, ", ")));
+    findAllocator(recipe.allocation);
     if (recipe.structure == StructureKind::Dense)
         refuse("structure dense compresses nothing; use factors or block-identity");
     for (const auto& [linear, rank] : recipe.ranks)
@@ -145,12 +142,9 @@ std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFing
                               const std::string& calibrationFingerprint)
 {
     const Method& method = findMethod(recipe.method);
-    Json parameters = Json::object();
-    for (const ParameterInfo& parameter : method.parameters())
-        parameters[parameter.name] = parameterValue(method, recipe.parameters, parameter.name);
     const std::set<std::string> only(recipe.only.begin(), recipe.only.end());
     const Json what = {{"method", method.name()},
-                       {"parameters", parameters},
+                       {"parameters", parametersToJson(method, recipe.parameters)},
                        {"keptRatio", recipe.keptRatio},
                        {"allocation", recipe.allocation},
                        {"structure", structureName(recipe.structure)},

@@ -52,12 +52,12 @@ struct Recipe
 DType weightTypeFromName(std::string_view name);
 
 /// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
-/// camelCase: name, model, method, parameters {NAME: VALUE}, keptRatio, allocation, structure, sequential, storage,
-/// ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), evaluations [a text with a name],
-/// heldOutWindows, device, threads, memoryLimit (bytes, or a text such as "1GiB"), out, exportFormat, exportDtype. A
-/// text has the keys text, rows, window (tokens of one), windows (how many, 0: all), order, seed, bosPerWindow. Throws
-/// Error(InvalidArgument) for unknown keys (naming the nearest known one), wrong types and values out of range, before
-/// any work.
+/// camelCase: name, model, method, parameters {NAME: number, or the name of a choice}, keptRatio, allocation,
+/// structure, sequential, storage, ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), evaluations [a
+/// text with a name], heldOutWindows, device, threads, memoryLimit (bytes, or a text such as "1GiB"), out,
+/// exportFormat, exportDtype. A text has the keys text, rows, window (tokens of one), windows (how many, 0: all),
+/// order, seed, bosPerWindow. Throws Error(InvalidArgument) for unknown keys (naming the nearest known one), wrong
+/// types and values out of range, before any work.
 Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
 /// Complete: every key with its value.
 Json recipeToJson(const Recipe& recipe);

@@ -129,8 +129,14 @@ std::string recipeToCommand(const Recipe& recipe)
     command.word(recipe.model.string());
     command.changed("--name", recipe.name, usual.name);
     command.option("--method", recipe.method);
-    for (const auto& [name, value] : recipe.parameters)
-        command.option("--parameter", fmt::format("{}={}", name, value));
+    const std::vector<ParameterInfo> known = findMethod(recipe.method).parameters();
+    for (const auto& [name, value] : recipe.parameters) {
+        const auto info = std::ranges::find(known, name, &ParameterInfo::name);
+        const Json stated = info == known.end() ? Json(value) : parameterToJson(*info, value);
+        command.option(
+            "--parameter",
+            fmt::format("{}={}", name, stated.is_string() ? stated.get<std::string>() : fmt::format("{}", value)));
+    }
     command.option("--keep", fmt::format("{}", recipe.keptRatio));
     command.changed("--allocation", recipe.allocation, usual.allocation);
     command.changed("--structure", structureName(recipe.structure), structureName(usual.structure));

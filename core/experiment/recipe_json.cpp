@@ -123,13 +123,17 @@ void readWindows(const Fields& fields, const std::filesystem::path& folder, Wind
     fields.read("bosPerWindow", windows.bosPerWindow, asBool);
 }
 
-MethodParameters parametersFrom(const Json& json, const std::string& key)
+MethodParameters parametersFrom(const Json& json, const std::string& key, const std::string& method)
 {
     if (!json.is_object())
-        refuse(key, "an object of numbers by name is expected");
+        refuse(key, "an object of numbers or choices by name is expected");
     MethodParameters parameters;
-    for (const auto& item : json.items())
-        parameters.emplace_back(item.key(), asNumber(item.value(), fmt::format("{}.{}", key, item.key())));
+    for (const auto& item : json.items()) {
+        const std::string where = fmt::format("{}.{}", key, item.key());
+        parameters.emplace_back(item.key(), item.value().is_string() ? parameterFromText(findMethod(method), item.key(),
+                                                                                         asString(item.value(), where))
+                                                                     : asNumber(item.value(), where));
+    }
     return parameters;
 }
 
@@ -199,7 +203,8 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
     fields.read("name", recipe.name, asString);
     fields.read("model", recipe.model, pathFrom(folder));
     fields.read("method", recipe.method, asString);
-    fields.read("parameters", recipe.parameters, parametersFrom);
+    fields.read("parameters", recipe.parameters,
+                [&](const Json& value, const std::string& key) { return parametersFrom(value, key, recipe.method); });
     fields.read("keptRatio", recipe.keptRatio, asNumber);
     fields.read("allocation", recipe.allocation, asString);
     fields.readName("structure", recipe.structure, structureFromName);
@@ -229,8 +234,11 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
 Json recipeToJson(const Recipe& recipe)
 {
     Json parameters = Json::object();
-    for (const auto& [name, value] : recipe.parameters)
-        parameters[name] = value;
+    const std::vector<ParameterInfo> known = findMethod(recipe.method).parameters();
+    for (const auto& [name, value] : recipe.parameters) {
+        const auto info = std::ranges::find(known, name, &ParameterInfo::name);
+        parameters[name] = info == known.end() ? Json(value) : parameterToJson(*info, value);
+    }
     Json evaluations = Json::array();
     for (const EvaluationText& text : recipe.evaluations) {
         Json json = {{"name", text.name}};

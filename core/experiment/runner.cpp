@@ -195,9 +195,10 @@ private:
         std::optional<AllocationPlan> plan = earlierPlan();
         // Before the calibration also where losses decide: a budget that no allocator can keep is found here.
         stage("allocate", [&] {
-            AllocationPlan uniform = allocate("uniform", m_recipe.structure, m_recipe.keptRatio, items);
+            AllocationPlan first =
+                allocate(planned() ? "uniform" : m_recipe.allocation, m_recipe.structure, m_recipe.keptRatio, items);
             if (!planned())
-                plan = std::move(uniform);
+                plan = std::move(first);
         });
 
         std::optional<CalibrationSet> calibration;
@@ -234,8 +235,8 @@ private:
         m_store.recordArtefact(m_result.id, "linears", m_result.folder, m_result.bytes);
     }
 
-    /// Whether ranks depend on losses.
-    bool planned() const { return m_recipe.allocation != "uniform"; }
+    /// Whether ranks depend on analyses.
+    bool planned() const { return findAllocator(m_recipe.allocation).needsAnalyses(); }
 
     std::optional<AllocationPlan> earlierPlan()
     {

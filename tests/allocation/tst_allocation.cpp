@@ -23,7 +23,10 @@ std::vector<double> tailCurve(std::size_t fullRank, double decay, double scale)
 
 AllocationItem itemOf(const std::string& name, LinearShape shape, double decay, double scale)
 {
-    return {name, shape, tailCurve(shape.fullRank(), decay, scale), 1.0, std::nullopt};
+    AllocationItem item{name, shape, tailCurve(shape.fullRank(), decay, scale), 1.0, std::nullopt};
+    for (std::size_t r = 0; r < shape.fullRank(); ++r)
+        item.singularValues.push_back(std::sqrt(item.loss[r] - item.loss[r + 1]));
+    return item;
 }
 
 double planLoss(const std::vector<AllocationItem>& items, const AllocationPlan& plan)
@@ -161,6 +164,11 @@ private slots:
                 item.loss.resize(item.shape.fullRank() + 1);
                 for (double& value : item.loss)
                     value = uniform(generator);
+                for (std::size_t r = 0; r < item.shape.fullRank(); ++r)
+                    item.singularValues.push_back(uniform(generator));
+                std::sort(item.singularValues.rbegin(), item.singularValues.rend());
+                item.block = i / 2;
+                item.role = i % 3 == 0 ? "q" : "down";
                 if (uniform(generator) < 0.2)
                     item.rank = 1 + static_cast<std::size_t>(uniform(generator) *
                                                              static_cast<double>(item.shape.fullRank() - 1));

@@ -145,6 +145,12 @@ std::vector<AllocationItem> randomItems(std::mt19937& random, Curve kind, std::s
         items[i].loss = randomCurve(random, kind, items[i].shape.fullRank());
         if (kind != Curve::Steps)
             items[i].weight = std::uniform_real_distribution<double>(0.1, 2.0)(random);
+        items[i].singularValues.resize(items[i].shape.fullRank());
+        for (double& value : items[i].singularValues)
+            value = std::uniform_real_distribution<double>(0.0, 3.0)(random);
+        std::sort(items[i].singularValues.rbegin(), items[i].singularValues.rend());
+        items[i].block = i / 3;
+        items[i].role = std::string(i % 2 + 1, 'q');
     }
     return items;
 }

@@ -401,6 +401,30 @@ private slots:
         QVERIFY(differs([](Recipe& r) { r.only.pop_back(); }));
     }
 
+    void choicesStandByNameEverywhere()
+    {
+        Recipe recipe = smallRecipe();
+        recipe.method = "preconditioned-svd";
+        recipe.sequential = SequentialMode::Dense;
+        recipe.parameters = {{"preconditioner", 3.0}, {"damping", 0.25}};
+        const Json json = recipeToJson(recipe);
+        QVERIFY(json["parameters"]["preconditioner"] == "covariance");
+        QVERIFY(json["parameters"]["damping"] == 0.25);
+        const Recipe again = recipeFromJson(json, {});
+        QVERIFY(again.parameters.size() == 2);
+        for (const auto& parameter : recipe.parameters)
+            QVERIFY(std::ranges::find(again.parameters, parameter) != again.parameters.end());
+        QVERIFY(recipeToCommand(recipe).find("--parameter preconditioner=covariance --parameter damping=0.25") !=
+                std::string::npos);
+        Json wrong = json;
+        wrong["parameters"]["preconditioner"] = "covarianc";
+        QVERIFY_THROWS_EXCEPTION(Error, recipeFromJson(wrong, {}));
+        wrong["parameters"]["preconditioner"] = 7;
+        QVERIFY_THROWS_EXCEPTION(Error, recipeFromJson(wrong, {}));
+        wrong["parameters"] = {{"damping", "much"}};
+        QVERIFY_THROWS_EXCEPTION(Error, recipeFromJson(wrong, {}));
+    }
+
     void aliasesAndDefaultsOfAMethodAreTheSameKey()
     {
         for (const Method* method : methods()) {
@@ -410,9 +434,11 @@ private slots:
             for (const ParameterInfo& parameter : method->parameters())
                 recipe.parameters.emplace_back(parameter.name, parameter.defaultValue);
             QCOMPARE(recipeFingerprint(recipe, "m", "c"), key);
-            for (auto& [name, value] : recipe.parameters) {
+            const std::vector<ParameterInfo> known = method->parameters();
+            for (std::size_t i = 0; i < known.size(); ++i) {
+                double& value = recipe.parameters[i].second;
                 const double usual = value;
-                value += 0.25;
+                value = known[i].choices.empty() ? usual + 0.25 : usual + (usual > 0.0 ? -1.0 : 1.0);
                 QVERIFY(recipeFingerprint(recipe, "m", "c") != key);
                 value = usual;
             }

@@ -4,8 +4,9 @@
 
 #include <QWidget>
 
+#include <functional>
+
 class QComboBox;
-class QDoubleSpinBox;
 class QFormLayout;
 class QLabel;
 
@@ -33,7 +34,15 @@ private:
     QComboBox* m_method;
     QLabel* m_description;
     QWidget* m_fields = nullptr;
-    std::vector<std::pair<ParameterInfo, QDoubleSpinBox*>> m_boxes;
+    struct Field
+    {
+        ParameterInfo info;
+        std::function<double()> value;
+    };
+    /// A widget for one parameter: a list of choices, a switch for 0 or 1, else a number.
+    QWidget* addField(const ParameterInfo& info, double value);
+
+    std::vector<Field> m_parameters;
 };
 
 } // namespace rankwright::ui

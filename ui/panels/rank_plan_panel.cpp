@@ -52,9 +52,11 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_ghost->setObjectName(u"ghostAllocator"_s);
     m_bars->setObjectName(u"rankBars"_s);
     m_ghost->addItem(tr("none"), QString());
-    for (const std::string_view name : allocatorNames()) {
-        m_allocator->addItem(toQString(name), toQString(name));
-        m_ghost->addItem(toQString(name), toQString(name));
+    for (const Allocator& allocator : allocators()) {
+        for (QComboBox* list : {m_allocator, m_ghost}) {
+            list->addItem(toQString(allocator.name), toQString(allocator.name));
+            list->setItemData(list->count() - 1, toQString(allocator.description), Qt::ToolTipRole);
+        }
     }
     for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity})
         m_structure->addItem(toQString(structureName(kind)), static_cast<int>(kind));

@@ -27,7 +27,7 @@ StageShares sharesOf(const Job& job)
     const Recipe& recipe = job.recipe;
     return StageShares({{"open", 0.02},
                         {"calibrate", recipe.calibration ? 0.28 : 0.0},
-                        {"analyse", recipe.allocation == "uniform" ? 0.0 : 0.25},
+                        {"analyse", findAllocator(recipe.allocation).needsAnalyses() ? 0.25 : 0.0},
                         {"factorise", 0.35},
                         {"evaluate", recipe.evaluations.empty() ? 0.0 : 0.35},
                         {"export", recipe.out.empty() ? 0.0 : 0.1}});

@@ -59,7 +59,7 @@ void RankPlan::setAnalysis(const AnalysisKey& key)
     m_key = key;
     m_planner.reset();
     m_building.cancel();
-    if (m_state.allocator != "uniform" && !m_state.edited) {
+    if (findAllocator(m_state.allocator).needsAnalyses() && !m_state.edited) {
         m_waiting = true;
         m_waitingId = dragId(true);
     }
@@ -203,7 +203,7 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
 {
     if (!m_document || std::ranges::none_of(m_chosen, [](bool chosen) { return chosen; }))
         return std::nullopt;
-    const bool needsLosses = allocator != "uniform";
+    const bool needsLosses = findAllocator(allocator).needsAnalyses();
     if (needsLosses && (!m_planner || m_plannerStructure != state.structure)) {
         m_waiting = true;
         return std::nullopt;
@@ -240,9 +240,17 @@ std::vector<AllocationItem> RankPlan::items(const PlanState& state, bool withLos
         if (!m_chosen[i])
             continue;
         const LinearInfo& info = m_document->model.linears()[i];
-        AllocationItem item{.name = info.name, .shape = info.shape, .loss = {}, .weight = 1.0, .rank = {}};
+        AllocationItem item{.name = info.name,
+                            .shape = info.shape,
+                            .loss = {},
+                            .weight = 1.0,
+                            .rank = {},
+                            .block = info.block,
+                            .role = std::string(roleName(info.role))};
         if (withLosses) {
-            item.setRelativeLoss(m_spectra.find(m_key, static_cast<int>(i))->loss);
+            const SpectrumPtr spectrum = m_spectra.find(m_key, static_cast<int>(i));
+            item.setRelativeLoss(spectrum->loss);
+            item.singularValues = spectrum->singularValues;
         }
         if (state.locked[i])
             item.rank = state.ranks[i];

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "core/allocation/rank_costs.h"
+
+namespace rankwright {
+
+/// Items whose ranks are to be raised from the least ones, and what they may cost in all.
+struct AllocationTask
+{
+    const RankCosts& costs;
+    StructureKind structure;
+    const std::vector<AllocationItem>& items;
+    std::vector<std::size_t> open; ///< items that are not set by hand
+    double budget = 0.0;           ///< parameters of the open items
+};
+
+/// Every open item gets the same share of its parameters; those too small for it keep their least rank, and their
+/// excess is taken from the others.
+void raiseUniformly(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// methods 25.3, of the losses at the uniform rank.
+void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// methods 25.4.
+void raiseBySpectrum(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// methods 25.2 with relative losses for sensitivities.
+void raiseByThreshold(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// methods 25.11.
+void raiseLastBlocks(const AllocationTask& task, std::vector<std::size_t>& ranks);
+
+} // namespace rankwright
