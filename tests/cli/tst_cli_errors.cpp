@@ -88,7 +88,7 @@ private slots:
         row("unknown structure", compressCall(u"svd"_s, u"0.5"_s, {u"--structure"_s, u"factor"_s}),
             u"did you mean \"factors\"?"_s);
         row("unknown allocation", compressCall(u"svd"_s, u"0.5"_s, {u"--allocation"_s, u"unifrom"_s}),
-            u"did you mean 'uniform'?"_s);
+            u"did you mean \"uniform\"?"_s);
         row("unknown format", compressCall(u"svd"_s, u"0.5"_s, {u"--format"_s, u"onnx"_s}), u"onnx"_s);
         row("unknown parameter", compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alhpa=1"_s}), u"alpha"_s);
         row("no value", compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alpha"_s}), u"NAME=VALUE"_s);

@@ -406,6 +406,7 @@ private slots:
         Recipe recipe = smallRecipe();
         recipe.method = "preconditioned-svd";
         recipe.sequential = SequentialMode::Dense;
+        recipe.calibration = WindowOptions{.text = "/texts/a.txt", .length = 64};
         recipe.parameters = {{"preconditioner", 3.0}, {"damping", 0.25}};
         const Json json = recipeToJson(recipe);
         QVERIFY(json["parameters"]["preconditioner"] == "covariance");
