@@ -97,6 +97,7 @@ void hashConfig(Hasher& hasher, const ModelConfig& config)
                                     config.keyValueHeads, config.headWidth, config.vocabularySize})
         hasher.update(value);
     hasher.update(static_cast<double>(config.normEpsilon)).update(config.ropeTheta);
+    hasher.update(static_cast<std::size_t>(config.activation)).update(config.slidingWindow.value_or(0));
     if (const auto& scaling = config.ropeScaling) {
         hasher.update(std::string_view(scaling->kind)).update(scaling->factor);
         hasher.update(scaling->lowFrequencyFactor).update(scaling->highFrequencyFactor);

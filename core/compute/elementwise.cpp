@@ -46,6 +46,13 @@ constexpr std::size_t blockLength = 256;
     return x < smallest ? 0.0F : p * scale;
 }
 
+/// 1 / (1 + exp(-x)); exp of a non-positive number only: no overflow for either sign.
+[[gnu::always_inline]] inline float sigmoid(float x)
+{
+    const float e = expNonPositive(-std::abs(x));
+    return (x < 0 ? e : 1.0F) / (1.0F + e);
+}
+
 [[gnu::always_inline]] inline float maximum(const float* x, std::size_t count)
 {
     float largest = -std::numeric_limits<float>::infinity();
@@ -92,18 +99,79 @@ void rmsNorm(std::span<const float> x, std::span<const float> weight, float epsi
 }
 
 RANKWRIGHT_VECTOR_KERNEL
+void layerNorm(std::span<const float> x, std::span<const float> weight, std::span<const float> bias, float epsilon,
+               std::span<float> y)
+{
+    assert(x.size() == weight.size() && x.size() == bias.size() && x.size() == y.size());
+    const std::size_t count = x.size();
+    const float* from = x.data();
+    double total = 0;
+    for (std::size_t first = 0; first < count; first += blockLength) {
+        const std::size_t end = std::min(first + blockLength, count);
+        float part = 0;
+#pragma omp simd reduction(+ : part)
+        for (std::size_t i = first; i < end; ++i)
+            part += from[i];
+        total += static_cast<double>(part);
+    }
+    const auto mean = static_cast<float>(total / static_cast<double>(count));
+    double squares = 0;
+    for (std::size_t first = 0; first < count; first += blockLength) {
+        const std::size_t end = std::min(first + blockLength, count);
+        float part = 0;
+#pragma omp simd reduction(+ : part)
+        for (std::size_t i = first; i < end; ++i)
+            part += (from[i] - mean) * (from[i] - mean);
+        squares += static_cast<double>(part);
+    }
+    const auto scale =
+        static_cast<float>(1.0 / std::sqrt(squares / static_cast<double>(count) + static_cast<double>(epsilon)));
+    const float* factor = weight.data();
+    const float* shift = bias.data();
+    float* to = y.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i)
+        to[i] = (from[i] - mean) * scale * factor[i] + shift[i];
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void relu(std::span<float> x)
+{
+    float* values = x.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < x.size(); ++i)
+        values[i] = values[i] < 0 ? 0.0F : values[i];
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void silu(std::span<float> x)
+{
+    float* values = x.data();
+#pragma omp simd
+    for (std::size_t i = 0; i < x.size(); ++i)
+        values[i] *= sigmoid(values[i]);
+}
+
+RANKWRIGHT_VECTOR_KERNEL
+void geluTanh(std::span<float> x)
+{
+    constexpr float twiceRoot = 1.5957691216F; // 2 sqrt(2 / pi)
+    float* values = x.data();
+    // (1 + tanh(z)) / 2 = sigmoid(2 z).
+#pragma omp simd
+    for (std::size_t i = 0; i < x.size(); ++i)
+        values[i] *= sigmoid(twiceRoot * (values[i] + 0.044715F * values[i] * values[i] * values[i]));
+}
+
+RANKWRIGHT_VECTOR_KERNEL
 void siluTimes(std::span<float> gate, std::span<const float> up)
 {
     assert(gate.size() == up.size());
     float* g = gate.data();
     const float* u = up.data();
 #pragma omp simd
-    for (std::size_t i = 0; i < gate.size(); ++i) {
-        // exp of a non-positive number only: no overflow for either sign.
-        const float e = expNonPositive(-std::abs(g[i]));
-        const float numerator = g[i] < 0 ? e : 1.0F;
-        g[i] = g[i] * (numerator / (1.0F + e)) * u[i];
-    }
+    for (std::size_t i = 0; i < gate.size(); ++i)
+        g[i] = g[i] * sigmoid(g[i]) * u[i];
 }
 
 RANKWRIGHT_VECTOR_KERNEL

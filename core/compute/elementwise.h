@@ -7,8 +7,22 @@ namespace rankwright {
 
 // Vector kernels of the forward pass, float32, compiled for several instruction sets and chosen at run time.
 
-/// y_i = x_i * weight_i / sqrt(mean(x^2) + epsilon) (RMSNorm).
+/// y_i = x_i * weight_i / sqrt(mean(x^2) + epsilon) (RMSNorm); y may be x.
 void rmsNorm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> y);
+
+/// y_i = (x_i - mean(x)) * weight_i / sqrt(var(x) + epsilon) + bias_i, var divided by the number of values (LayerNorm);
+/// y may be x.
+void layerNorm(std::span<const float> x, std::span<const float> weight, std::span<const float> bias, float epsilon,
+               std::span<float> y);
+
+/// x_i = max(x_i, 0); NaN stays NaN.
+void relu(std::span<float> x);
+
+/// x_i = x_i / (1 + exp(-x_i)).
+void silu(std::span<float> x);
+
+/// x_i = x_i (1 + tanh(sqrt(2/pi) (x_i + 0.044715 x_i^3))) / 2 (GELU by tanh, "gelu_new").
+void geluTanh(std::span<float> x);
 
 /// gate_i = silu(gate_i) * up_i, silu(v) = v / (1 + exp(-v)) (SwiGLU).
 void siluTimes(std::span<float> gate, std::span<const float> up);

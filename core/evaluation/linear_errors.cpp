@@ -107,11 +107,14 @@ public:
         m_weights = &weights;
         m_differences = {};
         auto others = m_other.loadBlock(block)->linears;
-        parallelFor(roleCount, m_expansions, [&](std::size_t role, std::size_t) {
-            if (!sameWeights(m_weights->linear(static_cast<Role>(role)), *others[role])) {
+        const std::span<const LinearInfo> linears = m_original.linears(block);
+        parallelFor(linears.size(), m_expansions, [&](std::size_t position, std::size_t) {
+            const LinearInfo& info = linears[position];
+            const auto role = static_cast<std::size_t>(info.role);
+            if (!sameWeights(m_weights->linear(info.role), *others[role])) {
                 m_differences[role] = std::make_shared<const LinearWeights>(
-                    difference(m_device, m_weights->linear(static_cast<Role>(role)), *others[role]));
-                m_changed[m_original.linear(block, static_cast<Role>(role)).index] = 1;
+                    difference(m_device, m_weights->linear(info.role), *others[role]));
+                m_changed[info.index] = 1;
             }
             others[role].reset();
         });

@@ -71,7 +71,7 @@ void checkOptions(const std::filesystem::path& folder, const ExportOptions& opti
 
 void copyModelingFiles(const std::filesystem::path& folder)
 {
-    const std::filesystem::path name = "modeling_rankwright_llama.py";
+    const std::filesystem::path name = "modeling_rankwright.py";
     writeFileAtomically(folder / name, readFile(resourcesFolder() / "python" / name));
 }
 
@@ -142,12 +142,13 @@ ExportResult exportModel(const Model& model, const Device& device, const std::fi
     const BlasThreads oneBlasThread(1);
 
     CardFacts facts;
-    StockBiases biases;
+    ModelConfig stock;
     {
         ExportedWeights weights(model, device, options, context);
         facts.parameters = weights.parameters();
         facts.structures = weights.structures();
-        biases = weights.stockBiases();
+        facts.factored = weights.factored();
+        stock = weights.stockConfig();
         weights.write(files);
     }
     facts.tokenizer = exportTokenizer(model, files);
@@ -159,7 +160,7 @@ ExportResult exportModel(const Model& model, const Device& device, const std::fi
     writeText("README.md", modelCard(model, options, facts));
     writeText("generation_config.json", dumpJson(exportedGenerationConfig(model), 2) + "\n");
     // Last, because a folder without it is no model.
-    writeText("config.json", dumpJson(exportedConfig(model, options.dtype, facts.structures, biases), 2) + "\n");
+    writeText("config.json", dumpJson(exportedConfig(model, stock, options.dtype, facts.structures), 2) + "\n");
 
     ExportResult result;
     result.folder = folder.has_filename() ? folder : folder.parent_path();

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/version.h"
+#include "core/model/architecture.h"
 #include "core/model/forward.h"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace rankwright {
 
 namespace {
 
-constexpr const char* codeModule = "modeling_rankwright_llama";
+constexpr const char* codeModule = "modeling_rankwright";
 
 /// The decimal number that names this float, not its longer binary value.
 double shortest(float value)
@@ -92,20 +93,27 @@ Json tokenValue(const std::optional<std::int32_t>& token)
     return token ? Json(*token) : Json(nullptr);
 }
 
-} // namespace
-
-Json exportedConfig(const Model& model, DType dtype, const Json& structures, StockBiases biases)
+/// The source's value of a setting that changes no output, such as a dropout of training.
+void copyValue(const Model& model, const char* key, const Json& otherwise, Json& json)
 {
-    const ModelConfig& config = model.config();
-    const bool custom = !structures.empty();
-    Json json;
-    json["architectures"] = Json::array({custom ? "RankwrightLlamaForCausalLM" : "LlamaForCausalLM"});
-    json["model_type"] = custom ? "rankwright_llama" : "llama";
-    if (custom)
-        json["auto_map"] = {{"AutoConfig", fmt::format("{}.RankwrightLlamaConfig", codeModule)},
-                            {"AutoModel", fmt::format("{}.RankwrightLlamaModel", codeModule)},
-                            {"AutoModelForCausalLM", fmt::format("{}.RankwrightLlamaForCausalLM", codeModule)}};
-    json["vocab_size"] = config.vocabularySize;
+    json[key] = sourceValue(model, key, otherwise);
+}
+
+std::string_view activationName(Activation activation)
+{
+    switch (activation) {
+    case Activation::Silu:
+        return "silu";
+    case Activation::Relu:
+        return "relu";
+    case Activation::GeluTanh:
+        break;
+    }
+    return "gelu_new";
+}
+
+void addRotaryFamily(const Model& model, const ModelConfig& config, Json& json)
+{
     json["hidden_size"] = config.hiddenSize;
     json["intermediate_size"] = config.intermediateSize;
     json["num_hidden_layers"] = config.blocks;
@@ -113,23 +121,85 @@ Json exportedConfig(const Model& model, DType dtype, const Json& structures, Sto
     json["num_key_value_heads"] = config.keyValueHeads;
     json["head_dim"] = config.headWidth;
     json["max_position_embeddings"] = config.contextLength;
-    json["hidden_act"] = "silu";
+    json["hidden_act"] = activationName(config.activation);
     json["rms_norm_eps"] = shortest(config.normEpsilon);
     const Json scaling = ropeScaling(model);
     json["rope_theta"] = config.ropeTheta;
     json["rope_scaling"] = scaling;
     json["rope_parameters"] = scaling.is_null() ? Json{{"rope_type", "default"}} : scaling;
     json["rope_parameters"]["rope_theta"] = config.ropeTheta;
+    if (config.architecture == "llama" || config.architecture == "qwen3")
+        json["attention_bias"] = config.outputBias;
+    if (config.architecture == "llama") {
+        json["mlp_bias"] = config.mlpBias;
+        json["pretraining_tp"] = 1;
+    } else {
+        json["sliding_window"] = config.slidingWindow ? Json(*config.slidingWindow) : Json(nullptr);
+    }
+    if (config.architecture == "qwen2" || config.architecture == "qwen3")
+        json["use_sliding_window"] = false;
+    copyValue(model, "attention_dropout", 0.0, json);
+    copyValue(model, "initializer_range", 0.02, json);
+}
+
+void addOpt(const Model& model, const ModelConfig& config, Json& json)
+{
+    json["hidden_size"] = config.hiddenSize;
+    json["word_embed_proj_dim"] = config.hiddenSize;
+    json["ffn_dim"] = config.intermediateSize;
+    json["num_hidden_layers"] = config.blocks;
+    json["num_attention_heads"] = config.heads;
+    json["max_position_embeddings"] = config.contextLength;
+    json["activation_function"] = activationName(config.activation);
+    json["do_layer_norm_before"] = true;
+    json["enable_bias"] = config.outputBias;
+    json["layer_norm_elementwise_affine"] = true;
+    copyValue(model, "dropout", 0.1, json);
+    copyValue(model, "attention_dropout", 0.0, json);
+    copyValue(model, "layerdrop", 0.0, json);
+    copyValue(model, "init_std", 0.02, json);
+}
+
+void addGpt2(const Model& model, const ModelConfig& config, Json& json)
+{
+    json["n_embd"] = config.hiddenSize;
+    json["n_inner"] = config.intermediateSize;
+    json["n_layer"] = config.blocks;
+    json["n_head"] = config.heads;
+    json["n_positions"] = config.contextLength;
+    json["activation_function"] = activationName(config.activation);
+    json["layer_norm_epsilon"] = shortest(config.normEpsilon);
+    for (const char* key : {"resid_pdrop", "embd_pdrop", "attn_pdrop"})
+        copyValue(model, key, 0.1, json);
+    copyValue(model, "initializer_range", 0.02, json);
+}
+
+} // namespace
+
+Json exportedConfig(const Model& model, const ModelConfig& config, DType dtype, const Json& structures)
+{
+    const Architecture& architecture = architectureOf(config);
+    const bool custom = !structures.empty();
+    Json json;
+    json["architectures"] = Json::array({fmt::format("{}{}", custom ? "Rankwright" : "", architecture.causalClass)});
+    json["model_type"] = fmt::format("{}{}", custom ? "rankwright_" : "", architecture.modelType);
+    if (custom)
+        json["auto_map"] = {
+            {"AutoConfig", fmt::format("{}.Rankwright{}Config", codeModule, architecture.stem)},
+            {"AutoModel", fmt::format("{}.Rankwright{}Model", codeModule, architecture.stem)},
+            {"AutoModelForCausalLM", fmt::format("{}.Rankwright{}", codeModule, architecture.causalClass)}};
+    json["vocab_size"] = config.vocabularySize;
     json["tie_word_embeddings"] = config.tiedHead;
-    json["attention_bias"] = biases.attention;
-    json["mlp_bias"] = biases.mlp;
-    json["attention_dropout"] = sourceValue(model, "attention_dropout", 0.0);
-    json["initializer_range"] = sourceValue(model, "initializer_range", 0.02);
-    json["pretraining_tp"] = 1;
+    if (config.architecture == "opt")
+        addOpt(model, config, json);
+    else if (config.architecture == "gpt2")
+        addGpt2(model, config, json);
+    else
+        addRotaryFamily(model, config, json);
     json["use_cache"] = true;
-    json["bos_token_id"] = sourceValue(model, "bos_token_id", tokenValue(config.bosToken));
-    json["eos_token_id"] = sourceValue(model, "eos_token_id", tokenValue(config.eosToken));
-    json["pad_token_id"] = sourceValue(model, "pad_token_id", nullptr);
+    copyValue(model, "bos_token_id", tokenValue(config.bosToken), json);
+    copyValue(model, "eos_token_id", tokenValue(config.eosToken), json);
+    copyValue(model, "pad_token_id", nullptr, json);
     json["torch_dtype"] = torchName(dtype);
     if (custom)
         json["rankwright"] = {{"version", version()}, {"linears", structures}};

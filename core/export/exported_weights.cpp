@@ -1,6 +1,8 @@
 #include "core/export/exported_weights.h"
 
+#include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/model/architecture.h"
 #include "core/model/tensor_names.h"
 
 #include <algorithm>
@@ -35,6 +37,27 @@ bool writtenDense(const LinearWeights& weights, ExportFormat format)
            (identity && identity->rest.empty());
 }
 
+/// With the fewest further biases that the stock classes of the architecture can have together.
+ModelConfig withStockBiases(ModelConfig config)
+{
+    const bool attention = config.queryKeyValueBias || config.outputBias;
+    if (config.architecture == "llama" || config.architecture == "qwen3")
+        config.queryKeyValueBias = config.outputBias = attention;
+    if (config.architecture == "opt" || config.architecture == "gpt2")
+        config.queryKeyValueBias = config.outputBias = config.mlpBias = attention || config.mlpBias;
+    return config;
+}
+
+/// Whether the stock classes can have the biases of withStockBiases().
+bool biasesCanBeStock(const ModelConfig& config)
+{
+    if (config.architecture == "mistral")
+        return !config.queryKeyValueBias && !config.outputBias && !config.mlpBias;
+    if (config.architecture == "qwen2")
+        return !config.outputBias && !config.mlpBias;
+    return config.architecture != "qwen3" || !config.mlpBias;
+}
+
 } // namespace
 
 ExportedWeights::ExportedWeights(const Model& model, const Device& device, const ExportOptions& options,
@@ -43,97 +66,203 @@ ExportedWeights::ExportedWeights(const Model& model, const Device& device, const
     , m_device(device)
     , m_options(options)
     , m_context(context)
-    , m_stockBiases{model.config().attentionBias, model.config().mlpBias}
+    , m_stock(withStockBiases(model.config()))
     , m_hasBias(model.linears().size())
 {
     const ModelConfig& config = model.config();
-    const TensorNames names(CheckpointFormat::Safetensors);
-    using Part = Source::Part;
-    plan(names.embedding(), options.dtype, {config.vocabularySize, config.hiddenSize}, {.part = Part::Embedding});
+    const TensorNames names(config);
+    planTable(names.embedding() + ".weight", RowTable::Embedding, config.vocabularySize);
+    if (config.positions == PositionKind::Learned)
+        planTable(names.positions() + ".weight", RowTable::Positions,
+                  config.contextLength + architectureOf(config).positionOffset);
     for (std::size_t index = 0; index < config.blocks; ++index) {
         context.checkStop();
         context.report("export", fmt::format("reading block {} of {}", index + 1, config.blocks), index, config.blocks);
         planBlock(index);
     }
-    plan(names.finalNorm(), options.dtype, {config.hiddenSize}, {.part = Part::FinalNorm});
+    planNorm(names.finalNorm(), [this] { return m_model.finalNorm(); });
     if (!config.tiedHead)
-        plan(names.head(), options.dtype, {config.vocabularySize, config.hiddenSize}, {.part = Part::Head});
+        planTable(names.head() + ".weight", RowTable::Head, config.vocabularySize);
     if (options.format == ExportFormat::Dense)
         planZeroBiases();
     m_parameters.denseModel = m_parameters.model - m_parameters.linears + m_parameters.denseLinears;
 }
 
-void ExportedWeights::plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, const Source& source)
+void ExportedWeights::plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, Fill fill)
 {
     m_plans.push_back({name, dtype, std::move(shape)});
-    if (source.part != Source::Part::Pivots) {
+    if (isFloating(dtype)) {
         std::size_t elements = 1;
         for (const std::size_t dimension : m_plans.back().shape)
             elements *= dimension;
         m_parameters.model += elements;
     }
-    m_sources.emplace(name, source);
+    m_fills.emplace(name, std::move(fill));
+}
+
+void ExportedWeights::planVector(const std::string& name, std::size_t size, std::function<std::vector<float>()> values)
+{
+    plan(name, m_options.dtype, {size},
+         [values = std::move(values)](const TensorPlan& tensor, SafetensorsWriter& writer) {
+             writer.writeFloats(tensor.name, values());
+         });
+}
+
+void ExportedWeights::planTable(const std::string& name, RowTable table, std::size_t rows)
+{
+    plan(name, m_options.dtype, {rows, m_model.config().hiddenSize},
+         [this, table](const TensorPlan& tensor, SafetensorsWriter& writer) { fillRows(tensor, table, writer); });
+}
+
+void ExportedWeights::planNorm(const std::string& name, const std::function<NormWeights()>& norm)
+{
+    const std::size_t width = m_model.config().hiddenSize;
+    planVector(name + ".weight", width, [norm] { return norm().weight; });
+    if (m_model.config().norm == NormKind::Layer)
+        planVector(name + ".bias", width, [norm] { return norm().bias; });
 }
 
 void ExportedWeights::planBlock(std::size_t index)
 {
-    const TensorNames names(CheckpointFormat::Safetensors);
-    const std::size_t width = m_model.config().hiddenSize;
-    plan(names.attentionNorm(index), m_options.dtype, {width}, {.part = Source::Part::AttentionNorm, .block = index});
-    plan(names.mlpNorm(index), m_options.dtype, {width}, {.part = Source::Part::MlpNorm, .block = index});
-    const BlockWeights& weights = block(index);
-    for (std::size_t role = 0; role < roleCount; ++role)
-        planLinear(index, m_model.linear(index, static_cast<Role>(role)), *weights.linears.at(role));
+    const ModelConfig& config = m_model.config();
+    const TensorNames names(config);
+    planNorm(names.attentionNorm(index), [this, index] { return block(index).attentionNorm; });
+    planNorm(names.mlpNorm(index), [this, index] { return block(index).mlpNorm; });
+    if (config.queryKeyNorm) {
+        planVector(names.queryNorm(index) + ".weight", config.headWidth,
+                   [this, index] { return block(index).queryNorm; });
+        planVector(names.keyNorm(index) + ".weight", config.headWidth, [this, index] { return block(index).keyNorm; });
+    }
+    std::vector<const LinearInfo*> fused;
+    bool split = false;
+    for (const LinearInfo& info : m_model.linears(index)) {
+        const LinearWeights& weights = linear(info);
+        m_parameters.denseLinears += weights.shape().parameters();
+        m_hasBias[info.index] = !weights.bias.empty();
+        const bool asDense = writtenDense(weights, m_options.format);
+        m_parameters.linears += asDense ? weights.shape().parameters() : weights.parameters();
+        const bool ownBias =
+            m_options.format == ExportFormat::Factored && m_hasBias[info.index] != hasBias(m_stock, info.role);
+        if (!names.fused(index).empty() && siteOf(info.role) == TapSite::AttentionInput) {
+            fused.push_back(&info);
+            split = split || !asDense || ownBias;
+        } else if (!asDense) {
+            planFactors(info, weights);
+        } else {
+            if (ownBias)
+                list(info, weights);
+            planDense(info.name, {&info}, !ownBias && architectureOf(config).transposed);
+        }
+    }
+    if (!split && !fused.empty())
+        planDense(names.fused(index), fused, architectureOf(config).transposed);
+    for (const LinearInfo* info : split ? fused : std::vector<const LinearInfo*>()) {
+        if (writtenDense(linear(*info), m_options.format)) {
+            list(*info, linear(*info));
+            planDense(info->name, {info}, false);
+        } else {
+            planFactors(*info, linear(*info));
+        }
+    }
 }
 
-void ExportedWeights::planLinear(std::size_t index, const LinearInfo& info, const LinearWeights& weights)
+void ExportedWeights::list(const LinearInfo& info, const LinearWeights& weights)
 {
-    using Part = Source::Part;
+    const bool asDense = writtenDense(weights, m_options.format);
+    Json& entry = m_structures[info.name];
+    entry["structure"] = structureName(asDense ? StructureKind::Dense : weights.structure());
+    if (!asDense)
+        entry["rank"] = weights.rank();
+    if (m_hasBias[info.index] != hasBias(m_stock, info.role))
+        entry["bias"] = !weights.bias.empty();
+}
+
+void ExportedWeights::planDense(const std::string& name, const std::vector<const LinearInfo*>& parts, bool transposed)
+{
+    const std::size_t columns = parts.front()->shape.columns;
+    std::size_t rows = 0;
+    for (const LinearInfo* part : parts)
+        rows += part->shape.rows;
+    std::vector<std::size_t> shape{rows, columns};
+    if (transposed)
+        std::ranges::reverse(shape);
+    plan(name + ".weight", m_options.dtype, shape,
+         [this, parts, transposed](const TensorPlan& tensor, SafetensorsWriter& writer) {
+             const Matrix<float> W = joined(parts, transposed);
+             writer.writeFloats(tensor.name, W.span());
+         });
+    if (std::ranges::none_of(parts, [this](const LinearInfo* part) { return m_hasBias[part->index]; }))
+        return;
+    planVector(name + ".bias", rows, [this, parts] {
+        std::vector<float> bias;
+        for (const LinearInfo* part : parts) {
+            bias.insert(bias.end(), linear(*part).bias.begin(), linear(*part).bias.end());
+            bias.resize(bias.size() + (m_hasBias[part->index] ? 0 : part->shape.rows));
+        }
+        return bias;
+    });
+}
+
+void ExportedWeights::planFactors(const LinearInfo& info, const LinearWeights& weights)
+{
     const LinearShape shape = weights.shape();
     const std::size_t rank = weights.rank();
-    const auto add = [&](const char* suffix, DType dtype, std::vector<std::size_t> dimensions, Part part) {
-        plan(info.name + suffix, dtype, std::move(dimensions), {.part = part, .block = index, .role = info.role});
+    ++m_factored;
+    list(info, weights);
+    const auto planMatrix = [&](const char* suffix, std::vector<std::size_t> dimensions,
+                                const std::function<const Matrix<float>&(const LinearWeights&)>& part) {
+        plan(info.name + suffix, m_options.dtype, std::move(dimensions),
+             [this, &info, part](const TensorPlan& tensor, SafetensorsWriter& writer) {
+                 writer.writeFloats(tensor.name, part(linear(info)).span());
+             });
     };
-    m_parameters.denseLinears += shape.parameters();
-    const bool hasBias = !weights.bias.empty();
-    const bool ownBias = m_options.format == ExportFormat::Factored && hasBias != m_stockBiases.of(info.role);
-    m_hasBias[info.index] = hasBias;
-    if (writtenDense(weights, m_options.format)) {
-        m_parameters.linears += shape.parameters();
-        add(".weight", m_options.dtype, {shape.rows, shape.columns}, Part::Weight);
-        if (hasBias)
-            add(".bias", m_options.dtype, {shape.rows}, Part::Bias);
-        if (ownBias)
-            m_structures[info.name] = {{"structure", structureName(StructureKind::Dense)}, {"bias", hasBias}};
-        return;
-    }
-    m_parameters.linears += weights.parameters();
-    m_structures[info.name] = {{"structure", structureName(weights.structure())}, {"rank", rank}};
-    if (ownBias)
-        m_structures[info.name]["bias"] = hasBias;
-    add(".B.weight", m_options.dtype, {shape.rows, rank}, Part::B);
-    if (hasBias)
-        add(".B.bias", m_options.dtype, {shape.rows}, Part::Bias);
-    if (const auto* identity = std::get_if<BlockIdentityWeights>(&weights.form)) {
-        add(".A2.weight", m_options.dtype, {rank, shape.columns - rank}, Part::A2);
-        add(".pivots", DType::I32, {rank}, Part::Pivots);
+    using Factors = FactorWeights;
+    using Identity = BlockIdentityWeights;
+    if (const auto* identity = std::get_if<Identity>(&weights.form)) {
+        planMatrix(".B.weight", {shape.rows, rank},
+                   [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Identity>(w.form).B; });
+        planMatrix(".A2.weight", {rank, shape.columns - rank},
+                   [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Identity>(w.form).A2; });
         // Kept, because a file of a narrower dtype has all pivots first: no block is brought in for them again.
-        m_pivots.emplace(info.name + ".pivots",
-                         std::vector<std::int32_t>(identity->pivots.begin(), identity->pivots.end()));
+        plan(info.name + ".pivots", DType::I32, {rank},
+             [pivots = std::vector<std::int32_t>(identity->pivots.begin(), identity->pivots.end())](
+                 const TensorPlan& tensor, SafetensorsWriter& writer) { writer.writeIntegers(tensor.name, pivots); });
     } else {
-        add(".A.weight", m_options.dtype, {rank, shape.columns}, Part::A);
+        planMatrix(".B.weight", {shape.rows, rank},
+                   [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Factors>(w.form).B; });
+        planMatrix(".A.weight", {rank, shape.columns},
+                   [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Factors>(w.form).A; });
     }
+    if (!weights.bias.empty())
+        planVector(info.name + ".B.bias", shape.rows, [this, &info] { return linear(info).bias; });
 }
 
 void ExportedWeights::planZeroBiases()
 {
     for (const LinearInfo& info : m_model.linears()) {
-        if (m_hasBias[info.index])
-            (info.role <= Role::O ? m_stockBiases.attention : m_stockBiases.mlp) = true;
+        if (!m_hasBias[info.index])
+            continue;
+        const bool queryKeyValue = siteOf(info.role) == TapSite::AttentionInput;
+        (queryKeyValue          ? m_stock.queryKeyValueBias
+         : info.role == Role::O ? m_stock.outputBias
+                                : m_stock.mlpBias) = true;
     }
+    m_stock = withStockBiases(m_stock);
+    const Architecture& architecture = architectureOf(m_stock);
+    if (!biasesCanBeStock(m_stock))
+        throw Error(ErrorKind::Unsupported,
+                    fmt::format("linears got biases where {} of transformers has none; export in the factored format",
+                                architecture.causalClass),
+                    {.file = m_model.checkpoint().path()});
+    const TensorNames names(m_stock);
     for (const LinearInfo& info : m_model.linears()) {
-        if (!m_hasBias[info.index] && m_stockBiases.of(info.role))
-            plan(info.name + ".bias", m_options.dtype, {info.shape.rows}, {.part = Source::Part::ZeroBias});
+        const std::string fused =
+            siteOf(info.role) == TapSite::AttentionInput ? names.fused(info.block) : std::string();
+        const std::string name = (fused.empty() ? info.name : fused) + ".bias";
+        if (!hasBias(m_stock, info.role) || m_fills.contains(name))
+            continue;
+        const std::size_t rows = info.shape.rows * (fused.empty() ? 1 : 3);
+        planVector(name, rows, [rows] { return std::vector<float>(rows); });
     }
 }
 
@@ -154,89 +283,50 @@ void ExportedWeights::write(const std::filesystem::path& folder)
     m_written = 0;
     // transformers asks for the framework that wrote a file.
     writeShards(folder, m_plans, m_options.shardBytes, {{"format", "pt"}},
-                [this](const TensorPlan& tensor, SafetensorsWriter& writer) { fill(tensor, writer); });
+                [this](const TensorPlan& tensor, SafetensorsWriter& writer) {
+                    m_context.checkStop();
+                    m_context.report("export", tensor.name, m_written++, m_plans.size());
+                    m_fills.at(tensor.name)(tensor, writer);
+                });
     m_block.reset();
 }
 
-void ExportedWeights::fill(const TensorPlan& tensor, SafetensorsWriter& writer)
-{
-    using Part = Source::Part;
-    m_context.checkStop();
-    m_context.report("export", tensor.name, m_written++, m_plans.size());
-    const Source& source = m_sources.at(tensor.name);
-    const auto linear = [&]() -> const LinearWeights& { return block(source.block).linear(source.role); };
-    const auto factors = [&]() -> const FactorWeights& { return std::get<FactorWeights>(linear().form); };
-    const auto identity = [&]() -> const BlockIdentityWeights& {
-        return std::get<BlockIdentityWeights>(linear().form);
-    };
-    switch (source.part) {
-    case Part::Embedding:
-    case Part::Head:
-        fillRows(tensor, source.part == Part::Head, writer);
-        break;
-    case Part::FinalNorm:
-        writer.writeFloats(tensor.name, m_model.finalNorm());
-        break;
-    case Part::AttentionNorm:
-        writer.writeFloats(tensor.name, block(source.block).attentionNorm);
-        break;
-    case Part::MlpNorm:
-        writer.writeFloats(tensor.name, block(source.block).mlpNorm);
-        break;
-    case Part::Weight:
-        if (const auto* stored = std::get_if<DenseWeights>(&linear().form)) {
-            writer.writeFloats(tensor.name, stored->W.span());
-        } else {
-            const Matrix<float> W = dense(linear());
-            writer.writeFloats(tensor.name, W.span());
-        }
-        break;
-    case Part::B:
-        writer.writeFloats(tensor.name,
-                           linear().structure() == StructureKind::Factors ? factors().B.span() : identity().B.span());
-        break;
-    case Part::A:
-        writer.writeFloats(tensor.name, factors().A.span());
-        break;
-    case Part::A2:
-        writer.writeFloats(tensor.name, identity().A2.span());
-        break;
-    case Part::Pivots:
-        writer.writeIntegers(tensor.name, m_pivots.at(tensor.name));
-        break;
-    case Part::Bias:
-        writer.writeFloats(tensor.name, linear().bias);
-        break;
-    case Part::ZeroBias:
-        writer.writeFloats(tensor.name, std::vector<float>(tensor.shape[0]));
-        break;
-    }
-}
-
-void ExportedWeights::fillRows(const TensorPlan& tensor, bool head, SafetensorsWriter& writer) const
+void ExportedWeights::fillRows(const TensorPlan& tensor, RowTable table, SafetensorsWriter& writer) const
 {
     constexpr std::size_t partElements = std::size_t{1} << 22U;
     const std::size_t rows = tensor.shape[0];
     const std::size_t columns = tensor.shape[1];
-    const TensorNames names(m_model.checkpoint().format());
-    const TensorInfo& embedding = m_model.checkpoint().at(names.embedding());
     Matrix<float> part;
-    std::vector<std::int32_t> ids;
     writer.writeFloatParts(tensor.name, [&](std::size_t done) {
         m_context.checkStop();
         const std::size_t first = done / columns;
         part.reshape(std::min(rows - first, std::max<std::size_t>(1, partElements / columns)), columns);
-        if (head) {
-            m_model.readHead(first, part.rows(), part.view());
-        } else {
-            ids.resize(part.rows());
-            for (std::size_t row = 0; row < ids.size(); ++row)
-                ids[row] = static_cast<std::int32_t>(first + row);
-            m_model.embed(ids, part.view());
-            m_model.checkpoint().release(embedding);
-        }
+        m_model.readRows(table, first, part.rows(), part.view());
         return std::as_const(part).span();
     });
+}
+
+Matrix<float> ExportedWeights::joined(const std::vector<const LinearInfo*>& parts, bool transposed)
+{
+    std::vector<Matrix<float>> weights;
+    std::size_t rows = 0;
+    for (const LinearInfo* part : parts) {
+        rows += part->shape.rows;
+        const auto* stored = std::get_if<DenseWeights>(&linear(*part).form);
+        weights.push_back(stored ? stored->W : dense(linear(*part)));
+    }
+    if (parts.size() == 1 && !transposed)
+        return std::move(weights.front());
+    const std::size_t columns = parts.front()->shape.columns;
+    Matrix<float> result = transposed ? Matrix<float>(columns, rows) : Matrix<float>(rows, columns);
+    std::size_t first = 0;
+    for (const Matrix<float>& W : weights) {
+        for (std::size_t row = 0; row < W.rows(); ++row)
+            for (std::size_t column = 0; column < columns; ++column)
+                (transposed ? result(column, first + row) : result(first + row, column)) = W(row, column);
+        first += W.rows();
+    }
+    return result;
 }
 
 Matrix<float> ExportedWeights::dense(const LinearWeights& weights) const

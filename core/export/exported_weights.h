@@ -4,6 +4,7 @@
 #include "core/export/export.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -18,76 +19,65 @@ struct ExportedParameters
     std::size_t denseModel = 0;
 };
 
-/// Which linears of the stock classes have a bias.
-struct StockBiases
-{
-    bool attention = false; ///< q, k, v and o
-    bool mlp = false;       ///< gate, up and down
-    bool of(Role role) const { return role <= Role::O ? attention : mlp; }
-};
-
 /// The tensors of an export: planned from one pass over the blocks, then written block by block.
 class ExportedWeights
 {
 public:
-    /// Brings every block in once. All arguments must outlive the object.
+    /// Brings every block in once. All arguments must outlive the object. Throws Error(Unsupported) for biases that the
+    /// stock classes of the dense format cannot have.
     ExportedWeights(const Model& model, const Device& device, const ExportOptions& options, const TaskContext& context);
 
     /// {"model.layers.0.self_attn.q_proj": {"structure": "factors", "rank": 12, "bias": true}, ...} of the linears that
-    /// are not what the stock classes have there: not written dense, or with a bias of their own ("bias" is left out
-    /// where it is as in the stock classes).
+    /// are not what the stock classes have there: those in factors, and with structure "dense" those with a bias of
+    /// their own or of a fused tensor (GPT-2's c_attn) of which another is in factors. "bias" is left out where it is
+    /// as in the stock classes.
     const Json& structures() const { return m_structures; }
-    /// What config.json has to say of biases. In the dense format a bias of one linear makes all of its kind have one,
-    /// of zeros where there was none.
-    StockBiases stockBiases() const { return m_stockBiases; }
+    /// The model's configuration with the biases that the stock classes have. In the dense format a bias of one linear
+    /// makes all of its kind have one, of zeros where there was none.
+    const ModelConfig& stockConfig() const { return m_stock; }
+    /// Linears in factors.
+    std::size_t factored() const { return m_factored; }
     const ExportedParameters& parameters() const { return m_parameters; }
 
-    /// Tensors of `folder`: Hugging Face names, NAME.weight and NAME.bias; factors as NAME.B.weight (m x r),
-    /// NAME.A.weight (r x n) and NAME.B.bias, with a block identity NAME.A2.weight (r x (n - r)) and NAME.pivots (I32).
+    /// Tensors of `folder`: names and layout of Hugging Face; factors as NAME.B.weight (m x r), NAME.A.weight (r x n)
+    /// and NAME.B.bias, with a block identity NAME.A2.weight (r x (n - r)) and NAME.pivots (I32).
     void write(const std::filesystem::path& folder);
 
 private:
-    /// What a tensor of the export is filled from.
-    struct Source
-    {
-        enum class Part {
-            Embedding,
-            Head,
-            FinalNorm,
-            AttentionNorm,
-            MlpNorm,
-            Weight,
-            B,
-            A,
-            A2,
-            Pivots,
-            Bias,
-            ZeroBias
-        };
-        Part part = Part::Embedding;
-        std::size_t block = 0;
-        Role role = Role::Q;
-    };
+    /// Writes the values of a tensor.
+    using Fill = std::function<void(const TensorPlan& tensor, SafetensorsWriter& writer)>;
 
-    void plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, const Source& source);
+    void plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, Fill fill);
+    /// A tensor of one dimension; `values` is asked for them when it is written.
+    void planVector(const std::string& name, std::size_t size, std::function<std::vector<float>()> values);
+    void planTable(const std::string& name, RowTable table, std::size_t rows);
+    void planNorm(const std::string& name, const std::function<NormWeights()>& norm);
     void planBlock(std::size_t block);
-    void planLinear(std::size_t block, const LinearInfo& info, const LinearWeights& weights);
+    void planFactors(const LinearInfo& info, const LinearWeights& weights);
+    /// The entry of the table.
+    void list(const LinearInfo& info, const LinearWeights& weights);
     void planZeroBiases();
+    /// Linears under one another in NAME.weight and NAME.bias, as columns where transposed. A bias that some lack is of
+    /// zeros there.
+    void planDense(const std::string& name, const std::vector<const LinearInfo*>& parts, bool transposed);
     const BlockWeights& block(std::size_t index);
-    void fill(const TensorPlan& tensor, SafetensorsWriter& writer);
-    void fillRows(const TensorPlan& tensor, bool head, SafetensorsWriter& writer) const;
+    const LinearWeights& linear(const LinearInfo& info) { return block(info.block).linear(info.role); }
+    void fillRows(const TensorPlan& tensor, RowTable table, SafetensorsWriter& writer) const;
+    /// The product of the factors.
     Matrix<float> dense(const LinearWeights& weights) const;
+    /// The weights of planDense().
+    Matrix<float> joined(const std::vector<const LinearInfo*>& parts, bool transposed);
 
     const Model& m_model;
     const Device& m_device;
     const ExportOptions& m_options;
     const TaskContext& m_context;
     std::vector<TensorPlan> m_plans;
-    std::map<std::string, Source> m_sources;
-    std::map<std::string, std::vector<std::int32_t>> m_pivots;
-    StockBiases m_stockBiases;
-    std::vector<bool> m_hasBias; ///< by linear
+    std::map<std::string, Fill> m_fills;
     Json m_structures = Json::object();
+    std::size_t m_factored = 0;
+    ModelConfig m_stock;
+    std::vector<bool> m_hasBias; ///< by linear
     ExportedParameters m_parameters;
     std::shared_ptr<const BlockWeights> m_block;
     std::size_t m_blockIndex = 0;

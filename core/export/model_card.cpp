@@ -70,9 +70,7 @@ void addParameters(std::string& card, const CardFacts& facts, bool factored)
         card +=
             fmt::format("{} linears are stored in factors, the others are dense. Column indices of a block identity "
                         "are not parameters.\n\n",
-                        std::ranges::count_if(facts.structures, [](const Json& entry) {
-                            return entry["structure"] != structureName(StructureKind::Dense);
-                        }));
+                        facts.factored);
     else
         card += "\n\n";
 }
@@ -141,8 +139,8 @@ void addLoading(std::string& card, bool factored)
                         "tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\"{0})\n```\n\n",
                         factored ? ", trust_remote_code=True" : "");
     if (factored)
-        card += "`modeling_rankwright_llama.py` swaps the linears named under `rankwright` in `config.json` for "
-                "factored ones and leaves the rest to the stock Llama classes. `save_pretrained` keeps the factors. "
+        card += "`modeling_rankwright.py` swaps the linears named under `rankwright` in `config.json` for "
+                "factored ones and leaves the rest to the stock classes. `save_pretrained` keeps the factors. "
                 "Read the file before you trust it.\n\n";
 }
 
@@ -172,8 +170,7 @@ std::string modelCard(const Model& model, const ExportOptions& options, const Ca
     const std::string name = textOf(options.card, "model");
     std::string card;
     addFrontMatter(card, facts, custom);
-    card += fmt::format("# {}, compressed with Rankwright\n\n",
-                        name.empty() ? "A language model of the Llama family" : name);
+    card += fmt::format("# {}, compressed with Rankwright\n\n", name.empty() ? "A language model" : name);
     if (!factored)
         card +=
             "**Dense export: it saves nothing.** Every linear holds the full product of its factors, so this folder "

@@ -11,7 +11,8 @@ namespace rankwright {
 struct CardFacts
 {
     ExportedParameters parameters;
-    Json structures;                   ///< of the linears that are not dense
+    Json structures;                   ///< ExportedWeights::structures()
+    std::size_t factored = 0;          ///< linears in factors
     std::string tokenizer;             ///< sentence of exportTokenizer()
     std::vector<std::string> licences; ///< copied files
     std::string statedLicence;

@@ -31,6 +31,8 @@ public:
         , m_mixed(mixed)
         , m_width(config.headWidth)
         , m_sharing(config.heads / config.keyValueHeads)
+        , m_rotates(config.positions == PositionKind::Rotary)
+        , m_window(config.slidingWindow.value_or(config.contextLength))
     {}
 
     void run(const QueryBlock& block, ForwardScratch::Buffers::Worker& worker) const
@@ -57,6 +59,8 @@ private:
             for (std::size_t i = 0; i < block.rows; ++i) {
                 const std::span<float> target = rotated.rowSpan(head * block.rows + i);
                 std::copy_n(m_queries.row(block.begin + i) + column, m_width, target.data());
+                if (!m_rotates)
+                    continue;
                 const std::size_t position = m_first + block.begin + i;
                 rotateHalves(target, m_rotary.cosines.view().rowSpan(position),
                              m_rotary.sines.view().rowSpan(position));
@@ -69,10 +73,12 @@ private:
     {
         const float scale = 1.0F / std::sqrt(static_cast<float>(m_width));
         for (std::size_t row = 0; row < scores.rows; ++row) {
-            const std::size_t seen = m_first + block.begin + row % block.rows + 1;
+            const std::size_t end = m_first + block.begin + row % block.rows + 1;
+            const std::size_t begin = end > m_window ? end - m_window : 0;
             const std::span<float> values = scores.rowSpan(row);
-            softmax(values.first(seen), scale);
-            std::fill(values.begin() + static_cast<std::ptrdiff_t>(seen), values.end(), 0.0F);
+            std::ranges::fill(values.first(begin), 0.0F);
+            softmax(values.subspan(begin, end - begin), scale);
+            std::ranges::fill(values.subspan(end), 0.0F);
         }
     }
 
@@ -93,6 +99,8 @@ private:
     MatrixView<float> m_mixed;
     std::size_t m_width;
     std::size_t m_sharing;
+    bool m_rotates;
+    std::size_t m_window;
 };
 
 } // namespace

@@ -1,6 +1,6 @@
 #include "core/base/error.h"
 #include "core/checkpoint/gguf.h"
-#include "core/model/config_check.h"
+#include "core/model/config_sources.h"
 
 #include <fmt/format.h>
 
@@ -139,7 +139,8 @@ ModelConfig readGgufConfig(const Checkpoint& checkpoint)
                     {.file = file, .tensor = embedding.name});
     config.vocabularySize = reader.size("llama.vocab_size").value_or(embedding.shape[0]);
     config.tiedHead = !checkpoint.find("output.weight");
-    config.attentionBias = checkpoint.find("blk.0.attn_q.bias") != nullptr;
+    config.queryKeyValueBias = checkpoint.find("blk.0.attn_q.bias") != nullptr;
+    config.outputBias = checkpoint.find("blk.0.attn_output.bias") != nullptr;
     config.mlpBias = checkpoint.find("blk.0.ffn_gate.bias") != nullptr;
     config.bosToken = reader.token("tokenizer.ggml.bos_token_id");
     config.eosToken = reader.token("tokenizer.ggml.eos_token_id");

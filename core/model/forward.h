@@ -14,7 +14,11 @@ namespace rankwright {
 /// Called with the input X (T x width) of a site, before the linears of that site run.
 using TapObserver = std::function<void(TapSite site, ConstMatrixView<float> X)>;
 
-/// Cosines and sines of the rotary embedding, positions x headWidth/2.
+/// Angle per position of the pairs (j, j + headWidth/2) of a head, radians, scaling applied; empty where positions are
+/// not rotary.
+std::vector<float> rotaryFrequencies(const ModelConfig& config);
+
+/// Cosines and sines of the rotary embedding, positions x headWidth/2; no columns where positions are not rotary.
 struct RotaryTable
 {
     Matrix<float> cosines;
@@ -57,10 +61,10 @@ struct BlockOptions
     KeyValueCache* cache = nullptr;     ///< positions continue after cache->length, which is advanced
 };
 
-/// hidden (T x hiddenSize) <- block(hidden): causal attention with rotary embedding and grouped queries, SwiGLU,
-/// pre-norm residuals. Attention goes by head and by blocks of query rows, so that no T x T matrix exists. `rotary`
-/// must reach the last position. BLAS calls are expected to use one thread (BlasThreads); parallel work is
-/// scratch.threads().
+/// hidden (T x hiddenSize) <- block(hidden): causal attention with grouped queries and the MLP, residuals around both
+/// and norms before them, as `config` says. Attention goes by head and by blocks of query rows, so that no T x T matrix
+/// exists. `rotary` must reach the last position. BLAS calls are expected to use one thread (BlasThreads); parallel
+/// work is scratch.threads().
 void forwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
                   const RotaryTable& rotary, MatrixView<float> hidden, ForwardScratch& scratch,
                   const BlockOptions& options = {});
@@ -117,7 +121,7 @@ public:
 private:
     const Device& m_device;
     Model m_model;
-    std::vector<float> m_norm;
+    NormWeights m_norm;
     Matrix<float> m_weights;
 };
 

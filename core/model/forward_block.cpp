@@ -3,6 +3,7 @@
 #include "core/compute/elementwise.h"
 #include "core/model/attention.h"
 #include "core/model/forward_buffers.h"
+#include "core/model/normalise.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -47,7 +48,7 @@ private:
     {
         const std::size_t rows = hidden.rows;
         const MatrixView<float> normed = m_buffers.normed.view(rows, m_config.hiddenSize);
-        normalise(hidden, m_weights.attentionNorm, normed);
+        normaliseRows(hidden, m_weights.attentionNorm, normed);
         if (!observe(TapSite::AttentionInput, normed))
             return false;
         const MatrixView<float> queries = m_buffers.queries.view(rows, m_config.heads * m_config.headWidth);
@@ -56,6 +57,8 @@ private:
         apply(Role::Q, normed, queries);
         apply(Role::K, normed, keys);
         apply(Role::V, normed, m_cache.values.view().rowRange(first, rows));
+        normaliseHeads(queries, m_weights.queryNorm);
+        normaliseHeads(keys, m_weights.keyNorm);
         rotateKeys(keys, first);
         m_cache.length += rows;
         const MatrixView<float> mixed = m_buffers.mixed.view(rows, queries.columns);
@@ -70,20 +73,53 @@ private:
     {
         const std::size_t rows = hidden.rows;
         const MatrixView<float> normed = m_buffers.normed.view(rows, m_config.hiddenSize);
-        normalise(hidden, m_weights.mlpNorm, normed);
+        normaliseRows(hidden, m_weights.mlpNorm, normed);
         if (!observe(TapSite::MlpInput, normed))
             return false;
-        const MatrixView<float> gate = m_buffers.gate.view(rows, m_config.intermediateSize);
-        const MatrixView<float> up = m_buffers.up.view(rows, m_config.intermediateSize);
+        const MatrixView<float> inner = m_config.gatedMlp ? gated(normed) : plain(normed);
+        if (!observe(TapSite::DownInput, inner))
+            return false;
+        addOutput(Role::Down, inner, hidden);
+        return true;
+    }
+
+    /// silu(gate) * up.
+    MatrixView<float> gated(ConstMatrixView<float> normed)
+    {
+        const MatrixView<float> gate = m_buffers.gate.view(normed.rows, m_config.intermediateSize);
+        const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
         apply(Role::Gate, normed, gate);
         apply(Role::Up, normed, up);
-        forRows(rows, [&](std::size_t first, std::size_t count, std::size_t) {
+        forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
             siluTimes({gate.row(first), count * gate.columns}, {up.row(first), count * up.columns});
         });
-        if (!observe(TapSite::DownInput, gate))
-            return false;
-        addOutput(Role::Down, gate, hidden);
-        return true;
+        return gate;
+    }
+
+    /// activation(up).
+    MatrixView<float> plain(ConstMatrixView<float> normed)
+    {
+        const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
+        apply(Role::Up, normed, up);
+        forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
+            activate({up.row(first), count * up.columns});
+        });
+        return up;
+    }
+
+    void activate(std::span<float> values) const
+    {
+        switch (m_config.activation) {
+        case Activation::Silu:
+            silu(values);
+            break;
+        case Activation::Relu:
+            relu(values);
+            break;
+        case Activation::GeluTanh:
+            geluTanh(values);
+            break;
+        }
     }
 
     /// `part(first, count, worker)` for consecutive ranges of rows.
@@ -112,14 +148,28 @@ private:
             addTo(delta.rowSpan(row), hidden.rowSpan(row));
     }
 
-    void normalise(ConstMatrixView<float> hidden, std::span<const float> weight, MatrixView<float> normed) const
+    void normaliseRows(ConstMatrixView<float> hidden, const NormWeights& weights, MatrixView<float> normed) const
     {
         for (std::size_t row = 0; row < hidden.rows; ++row)
-            rmsNorm(hidden.rowSpan(row), weight, m_config.normEpsilon, normed.rowSpan(row));
+            normalise(m_config, weights, hidden.rowSpan(row), normed.rowSpan(row));
+    }
+
+    /// Every head of every row by itself; nothing where there are no weights.
+    void normaliseHeads(MatrixView<float> states, std::span<const float> weight) const
+    {
+        if (weight.empty())
+            return;
+        for (std::size_t row = 0; row < states.rows; ++row)
+            for (std::size_t column = 0; column < states.columns; column += weight.size()) {
+                const std::span<float> head = states.rowSpan(row).subspan(column, weight.size());
+                rmsNorm(head, weight, m_config.normEpsilon, head);
+            }
     }
 
     void rotateKeys(MatrixView<float> keys, std::size_t first)
     {
+        if (m_config.positions != PositionKind::Rotary)
+            return;
         for (std::size_t row = 0; row < keys.rows; ++row) {
             const std::span<const float> cosines = m_rotary.cosines.view().rowSpan(first + row);
             const std::span<const float> sines = m_rotary.sines.view().rowSpan(first + row);

@@ -17,7 +17,8 @@ inline constexpr std::size_t logitColumns = 8192;
 /// Elements that the buffers of a block hold for every row of a call, beside keys, values and scores.
 inline std::size_t floatsPerRow(const ModelConfig& config)
 {
-    return 2 * config.hiddenSize + 2 * config.heads * config.headWidth + 2 * config.intermediateSize;
+    return 2 * config.hiddenSize + 2 * config.heads * config.headWidth +
+           (config.gatedMlp ? 2 : 1) * config.intermediateSize;
 }
 
 /// Bytes of the whole head in float32.

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/compute/elementwise.h"
+#include "core/model/architecture.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
@@ -132,10 +133,10 @@ void forwardWindows(const Model& model, const Device& device, std::span<const st
                     };
                 forwardBlock(device, config, *weights, rotary, hidden, scratch[worker], blockOptions);
                 if (!allFinite(std::span<const float>(hidden.data, hidden.rows * hidden.columns)))
-                    throw Error(
-                        ErrorKind::NonFinite,
-                        fmt::format("activations stop being finite in model.layers.{} (window {})", block, window),
-                        {.file = model.checkpoint().path()});
+                    throw Error(ErrorKind::NonFinite,
+                                fmt::format("activations stop being finite in {} (window {})", blockName(config, block),
+                                            window),
+                                {.file = model.checkpoint().path()});
                 states.store(index, hidden);
                 context.report(std::string(stageName), item, ++done, total);
             });

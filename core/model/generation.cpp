@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
 #include "core/compute/elementwise.h"
+#include "core/model/architecture.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
@@ -51,14 +52,14 @@ public:
     std::int32_t next(std::span<const std::int32_t> ids, const TaskContext& context)
     {
         m_hidden.reshape(ids.size(), m_model.config().hiddenSize);
-        m_model.embed(ids, m_hidden.view());
+        m_model.embed(ids, m_hidden.view(), m_caches.front().length);
         for (std::size_t block = 0; block < m_caches.size(); ++block) {
             context.checkStop();
             forwardBlock(m_device, m_model.config(), *weights(block), m_rotary, m_hidden.view(), m_scratch,
                          {.cache = &m_caches[block]});
             if (!allFinite(std::as_const(m_hidden).span()))
                 throw Error(ErrorKind::NonFinite,
-                            fmt::format("activations stop being finite in model.layers.{}", block),
+                            fmt::format("activations stop being finite in {}", blockName(m_model.config(), block)),
                             {.file = m_model.checkpoint().path()});
         }
         const MatrixView<float> logits = m_head.chunk(m_hidden.view().rowRange(ids.size() - 1, 1), 0, m_scratch);

@@ -2,6 +2,7 @@
 #include "core/base/parallel.h"
 #include "core/compute/elementwise.h"
 #include "core/model/forward_buffers.h"
+#include "core/model/normalise.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ Head::Head(const Model& model, const Device& device, std::size_t memoryLimit)
     if (memoryLimit != 0 && !holdsHead(config, memoryLimit))
         return;
     m_weights.reshape(config.vocabularySize, config.hiddenSize);
-    model.readHead(0, config.vocabularySize, m_weights.view());
+    model.readRows(RowTable::Head, 0, config.vocabularySize, m_weights.view());
 }
 
 MatrixView<float> Head::chunk(ConstMatrixView<float> hidden, std::size_t first, ForwardScratch& scratch) const
@@ -28,7 +29,7 @@ MatrixView<float> Head::chunk(ConstMatrixView<float> hidden, std::size_t first, 
     const std::size_t rows = std::min(chunkRows, hidden.rows - first);
     const MatrixView<float> normed = buffers.normed.view(rows, config.hiddenSize);
     for (std::size_t row = 0; row < rows; ++row)
-        rmsNorm(hidden.rowSpan(first + row), m_norm, config.normEpsilon, normed.rowSpan(row));
+        normalise(config, m_norm, hidden.rowSpan(first + row), normed.rowSpan(row));
     const MatrixView<float> logits = buffers.logits.view(rows, vocabulary);
     // Parts of the vocabulary are the same with any number of threads, and so are the sums.
     parallelFor(
@@ -38,7 +39,7 @@ MatrixView<float> Head::chunk(ConstMatrixView<float> hidden, std::size_t first, 
             ConstMatrixView<float> weights = m_weights.view();
             if (m_weights.empty()) {
                 const MatrixView<float> read = buffers.workers[worker].head.view(count, config.hiddenSize);
-                m_model.readHead(begin, count, read);
+                m_model.readRows(RowTable::Head, begin, count, read);
                 weights = read;
             } else {
                 weights = weights.rowRange(begin, count);

@@ -1,6 +1,5 @@
 #include "core/model/layout.h"
 
-#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/model/tensor_names.h"
 
@@ -18,25 +17,28 @@ public:
     LayoutBuilder(const Checkpoint& checkpoint, const ModelConfig& config)
         : m_checkpoint(checkpoint)
         , m_config(config)
-        , m_names(checkpoint.format())
+        , m_names(checkpoint, config)
         , m_structures(structureTable())
     {}
 
     ModelLayout build()
     {
-        // A block has 9 tensors at least: a configuration cannot ask for more memory than the file's own table has.
+        // A block has several tensors: a configuration cannot ask for more memory than the file's own table has.
         if (m_config.blocks > m_checkpoint.tensors().size())
             throw Error(ErrorKind::Mismatch,
                         fmt::format("the configuration has {} blocks, the checkpoint {} tensors", m_config.blocks,
                                     m_checkpoint.tensors().size()),
                         {.file = m_checkpoint.files().front()});
-        m_layout.embedding = take(m_names.embedding(), {m_config.vocabularySize, m_config.hiddenSize});
+        const std::vector<std::size_t> tokens{m_config.vocabularySize, m_config.hiddenSize};
+        m_layout.embedding = take(m_names.embedding() + ".weight", tokens);
+        if (m_config.positions == PositionKind::Learned)
+            m_layout.positions =
+                take(m_names.positions() + ".weight",
+                     {m_config.contextLength + architectureOf(m_config).positionOffset, m_config.hiddenSize});
         for (std::size_t block = 0; block < m_config.blocks; ++block)
             addBlock(block);
-        m_layout.finalNorm = take(m_names.finalNorm(), {m_config.hiddenSize});
-        m_layout.head = m_layout.embedding;
-        if (!m_config.tiedHead)
-            m_layout.head = take(m_names.head(), {m_config.vocabularySize, m_config.hiddenSize});
+        m_layout.finalNorm = takeNorm(m_names.finalNorm());
+        m_layout.head = m_config.tiedHead ? m_layout.embedding : take(m_names.head() + ".weight", tokens);
         refuseOthers();
         return std::move(m_layout);
     }
@@ -71,51 +73,55 @@ private:
                         fmt::format("the dtype is {}, but {} are expected", dtypeName(tensor.dtype),
                                     indices ? "I32 indices" : "weights"),
                         where);
-        m_used.insert(name);
-        if (!indices)
+        if (m_used.insert(name).second && !indices)
             m_layout.parameters += tensor.elements();
         return &tensor;
     }
 
+    NormTensors takeNorm(const std::string& name)
+    {
+        NormTensors tensors{.weight = take(name + ".weight", {m_config.hiddenSize})};
+        if (m_config.norm == NormKind::Layer)
+            tensors.bias = take(name + ".bias", {m_config.hiddenSize});
+        return tensors;
+    }
+
     void addBlock(std::size_t block)
     {
-        m_layout.attentionNorms.push_back(take(m_names.attentionNorm(block), {m_config.hiddenSize}));
-        m_layout.mlpNorms.push_back(take(m_names.mlpNorm(block), {m_config.hiddenSize}));
+        m_layout.attentionNorms.push_back(takeNorm(m_names.attentionNorm(block)));
+        m_layout.mlpNorms.push_back(takeNorm(m_names.mlpNorm(block)));
+        if (m_config.queryKeyNorm) {
+            m_layout.queryNorms.push_back(take(m_names.queryNorm(block) + ".weight", {m_config.headWidth}));
+            m_layout.keyNorms.push_back(take(m_names.keyNorm(block) + ".weight", {m_config.headWidth}));
+        }
         for (std::size_t site = 0; site < siteCount; ++site) {
             TapInfo tap;
             tap.index = m_layout.taps.size();
             tap.block = block;
             tap.site = static_cast<TapSite>(site);
-            tap.name = fmt::format("model.layers.{}.{}", block, siteName(tap.site));
+            tap.name = fmt::format("{}.{}", blockName(m_config, block), siteName(tap.site));
             m_layout.taps.push_back(std::move(tap));
         }
         for (std::size_t role = 0; role < roleCount; ++role)
-            addLinear(block, static_cast<Role>(role));
+            if (hasRole(m_config, static_cast<Role>(role)))
+                addLinear(block, static_cast<Role>(role));
     }
 
     void addLinear(std::size_t block, Role role)
     {
         LinearInfo info;
         info.index = m_layout.linears.size();
-        info.name = linearName(block, role);
+        info.name = linearName(m_config, block, role);
         info.block = block;
         info.role = role;
         info.tap = block * siteCount + static_cast<std::size_t>(siteOf(role));
         info.shape = roleShape(m_config, role);
         info.rank = info.shape.fullRank();
-        const bool hasBias = readStructure(info, role <= Role::O ? m_config.attentionBias : m_config.mlpBias);
+        const bool hasBias = readStructure(info, rankwright::hasBias(m_config, role));
 
-        const std::size_t before = m_layout.parameters;
-        const LinearTensors tensors = takeLinear(info);
+        const LinearTensors& tensors = m_layout.linearTensors.emplace_back(takeLinear(info, hasBias));
         info.dtype = (info.structure == StructureKind::Dense ? tensors.weight : tensors.B)->dtype;
-        m_layout.linearParameters += m_layout.parameters - before;
-        if (hasBias) {
-            LinearTensors& stored = m_layout.linearTensors.emplace_back(tensors);
-            const std::string_view owner = info.structure == StructureKind::Dense ? ".bias" : ".B.bias";
-            stored.bias = take(m_names.linear(block, role).append(owner), {info.shape.rows});
-        } else {
-            m_layout.linearTensors.push_back(tensors);
-        }
+        m_layout.linearParameters += parameterCount(info.structure, info.shape, info.rank);
 
         TapInfo& tap = m_layout.taps.at(info.tap);
         tap.width = info.shape.columns;
@@ -123,11 +129,14 @@ private:
         m_layout.linears.push_back(std::move(info));
     }
 
+    /// Whether an export of Rankwright keeps this linear in tensors of its own, rows first.
+    bool isListed(const LinearInfo& info) const { return m_structures && m_structures->contains(info.name); }
+
     /// Reads structure and rank from the table of an export; returns whether the linear has a bias, which is
     /// `stockBias` where the table does not say.
     bool readStructure(LinearInfo& info, bool stockBias) const
     {
-        if (!m_structures || !m_structures->contains(info.name))
+        if (!isListed(info))
             return stockBias;
         const Json& entry = (*m_structures)[info.name];
         const auto refuse = [&](const std::string& why) {
@@ -155,22 +164,45 @@ private:
         return hasBias;
     }
 
-    LinearTensors takeLinear(const LinearInfo& info)
+    LinearTensors takeLinear(const LinearInfo& info, bool hasBias)
     {
+        if (info.structure == StructureKind::Dense)
+            return takeDense(info, hasBias);
         LinearTensors tensors;
         const std::string name = m_names.linear(info.block, info.role);
         const LinearShape shape = info.shape;
-        if (info.structure == StructureKind::Dense) {
-            tensors.weight = take(name + ".weight", {shape.rows, shape.columns});
+        tensors.B = take(name + ".B.weight", {shape.rows, info.rank});
+        if (info.structure == StructureKind::Factors) {
+            tensors.A = take(name + ".A.weight", {info.rank, shape.columns});
         } else {
-            tensors.B = take(name + ".B.weight", {shape.rows, info.rank});
-            if (info.structure == StructureKind::Factors) {
-                tensors.A = take(name + ".A.weight", {info.rank, shape.columns});
-            } else {
-                tensors.A = take(name + ".A2.weight", {info.rank, shape.columns - info.rank});
-                tensors.pivots = take(name + ".pivots", {info.rank}, true);
+            tensors.A = take(name + ".A2.weight", {info.rank, shape.columns - info.rank});
+            tensors.pivots = take(name + ".pivots", {info.rank}, true);
+        }
+        if (hasBias)
+            tensors.bias = take(name + ".B.bias", {shape.rows});
+        return tensors;
+    }
+
+    LinearTensors takeDense(const LinearInfo& info, bool hasBias)
+    {
+        LinearTensors tensors;
+        std::string name = m_names.linear(info.block, info.role);
+        std::size_t rows = info.shape.rows;
+        const std::string fused = m_names.fused(info.block);
+        if (!isListed(info)) {
+            tensors.transposed = !m_checkpoint.gguf() && architectureOf(m_config).transposed;
+            if (!fused.empty() && siteOf(info.role) == TapSite::AttentionInput) {
+                name = fused;
+                tensors.firstRow = static_cast<std::size_t>(info.role) * rows;
+                rows *= 3;
             }
         }
+        std::vector<std::size_t> shape{rows, info.shape.columns};
+        if (tensors.transposed)
+            std::ranges::reverse(shape);
+        tensors.weight = take(name + ".weight", shape);
+        if (hasBias)
+            tensors.bias = take(name + ".bias", {rows});
         if (m_checkpoint.gguf() && (info.role == Role::Q || info.role == Role::K))
             tensors.pairedHeadWidth = m_config.headWidth;
         return tensors;
@@ -179,11 +211,12 @@ private:
     void refuseOthers() const
     {
         for (const TensorInfo& tensor : m_checkpoint.tensors()) {
-            const bool unusedHead = m_config.tiedHead && tensor.name == m_names.head();
+            const bool unusedHead = m_config.tiedHead && tensor.name == m_names.head() + ".weight";
             if (m_used.contains(tensor.name) || m_names.ignored(tensor.name) || unusedHead)
                 continue;
             throw Error(ErrorKind::Unsupported,
-                        fmt::format("a model of the Llama family with {} blocks has no such tensor", m_config.blocks),
+                        fmt::format("a model of the architecture {} with {} blocks has no such tensor",
+                                    m_config.architecture, m_config.blocks),
                         {.file = m_checkpoint.files().at(tensor.file), .tensor = tensor.name});
         }
     }
@@ -197,27 +230,6 @@ private:
 };
 
 } // namespace
-
-LinearShape roleShape(const ModelConfig& config, Role role)
-{
-    const std::size_t queries = checkedProduct(config.heads, config.headWidth, "heads x head width");
-    const std::size_t keys = checkedProduct(config.keyValueHeads, config.headWidth, "key/value heads x head width");
-    switch (role) {
-    case Role::Q:
-        return {queries, config.hiddenSize};
-    case Role::K:
-    case Role::V:
-        return {keys, config.hiddenSize};
-    case Role::O:
-        return {config.hiddenSize, queries};
-    case Role::Gate:
-    case Role::Up:
-        return {config.intermediateSize, config.hiddenSize};
-    case Role::Down:
-        break;
-    }
-    return {config.hiddenSize, config.intermediateSize};
-}
 
 ModelLayout makeLayout(const Checkpoint& checkpoint, const ModelConfig& config)
 {

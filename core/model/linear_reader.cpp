@@ -19,6 +19,26 @@ Matrix<float> readMatrix(const Checkpoint& checkpoint, const TensorInfo& tensor)
     return values;
 }
 
+/// W (m x n) of a linear whose rows are columns of the stored tensor.
+Matrix<float> readTransposed(const Checkpoint& checkpoint, const LinearTensors& tensors, LinearShape shape)
+{
+    // In parts, so that a large tensor is not held twice.
+    constexpr std::size_t partRows = 64;
+    const TensorInfo& tensor = *tensors.weight;
+    Matrix<float> W(shape.rows, shape.columns);
+    Matrix<float> part;
+    for (std::size_t first = 0; first < shape.columns; first += partRows) {
+        part.reshape(std::min(partRows, shape.columns - first), tensor.shape[1]);
+        checkpoint.readRows(tensor, first, part.rows(), part.view());
+        for (std::size_t row = 0; row < shape.rows; ++row)
+            for (std::size_t column = 0; column < part.rows(); ++column)
+                W(row, first + column) = part(column, tensors.firstRow + row);
+    }
+    checkpoint.release(tensor);
+    requireFiniteValues(checkpoint, tensor, W.span());
+    return W;
+}
+
 /// Row of the file that holds row `row` of Hugging Face: llama.cpp stores the rotary pairs of a head as neighbours
 /// (2j, 2j + 1), Hugging Face as halves (j, j + width/2).
 std::size_t pairedRow(std::size_t row, std::size_t headWidth)
@@ -95,7 +115,8 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
     LinearWeights weights;
     switch (info.structure) {
     case StructureKind::Dense: {
-        DenseWeights dense{readMatrix(checkpoint, *tensors.weight)};
+        DenseWeights dense{tensors.transposed ? readTransposed(checkpoint, tensors, info.shape)
+                                              : readMatrix(checkpoint, *tensors.weight)};
         if (tensors.pairedHeadWidth != 0)
             dense.W = unpairRows(dense.W, tensors.pairedHeadWidth);
         weights.form = std::move(dense);
@@ -115,8 +136,10 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
     }
     }
     if (tensors.bias) {
-        weights.bias = checkpoint.readVector(*tensors.bias);
-        requireFiniteValues(checkpoint, *tensors.bias, weights.bias);
+        const std::vector<float> all = checkpoint.readVector(*tensors.bias);
+        requireFiniteValues(checkpoint, *tensors.bias, all);
+        const auto first = all.begin() + static_cast<std::ptrdiff_t>(tensors.firstRow);
+        weights.bias.assign(first, first + static_cast<std::ptrdiff_t>(info.shape.rows));
         if (tensors.pairedHeadWidth != 0) {
             const std::vector<float> stored = weights.bias;
             for (std::size_t row = 0; row < stored.size(); ++row)

@@ -3,6 +3,8 @@
 #include "core/base/error.h"
 #include "core/base/nearest_name.h"
 #include "core/checkpoint/gguf.h"
+#include "core/compute/elementwise.h"
+#include "core/model/architecture.h"
 #include "core/model/gguf_vocabulary.h"
 #include "core/model/layout.h"
 #include "core/model/linear_reader.h"
@@ -11,6 +13,7 @@
 #include <fmt/format.h>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace rankwright {
 
@@ -36,11 +39,29 @@ struct Model::Shared
         return {.file = checkpoint.files().at(tensor.file), .tensor = tensor.name};
     }
 
-    std::vector<float> readNorm(const TensorInfo& tensor) const
+    std::vector<float> readVector(const TensorInfo& tensor) const
     {
         std::vector<float> values = checkpoint.readVector(tensor);
         requireFiniteValues(checkpoint, tensor, values);
         return values;
+    }
+
+    NormWeights readNorm(const NormTensors& tensors) const
+    {
+        return {readVector(*tensors.weight), tensors.bias ? readVector(*tensors.bias) : std::vector<float>()};
+    }
+
+    const TensorInfo& table(RowTable which) const
+    {
+        switch (which) {
+        case RowTable::Embedding:
+            return *layout.embedding;
+        case RowTable::Positions:
+            return *layout.positions;
+        case RowTable::Head:
+            break;
+        }
+        return *layout.head;
     }
 };
 
@@ -70,6 +91,12 @@ const std::vector<LinearInfo>& Model::linears() const
     return m_shared->layout.linears;
 }
 
+std::span<const LinearInfo> Model::linears(std::size_t block) const
+{
+    const std::size_t count = linears().size() / config().blocks;
+    return std::span(linears()).subspan(block * count, count);
+}
+
 const std::vector<TapInfo>& Model::taps() const
 {
     return m_shared->layout.taps;
@@ -91,7 +118,14 @@ const LinearInfo& Model::linear(std::string_view name) const
 
 const LinearInfo& Model::linear(std::size_t block, Role role) const
 {
-    return linears().at(block * roleCount + static_cast<std::size_t>(role));
+    const std::span<const LinearInfo> candidates = linears(block);
+    const auto found = std::ranges::find(candidates, role, &LinearInfo::role);
+    if (found == candidates.end())
+        throw Error(
+            ErrorKind::NotFound,
+            fmt::format("blocks of the architecture {} have no linear \"{}\"", config().architecture, roleName(role)),
+            {.file = checkpoint().path()});
+    return *found;
 }
 
 std::shared_ptr<const Tokenizer> Model::tokenizer() const
@@ -137,10 +171,13 @@ Matrix<float> Model::readDense(const LinearInfo& info) const
 std::shared_ptr<const BlockWeights> Model::loadBlock(std::size_t block) const
 {
     auto weights = std::make_shared<BlockWeights>();
-    weights->attentionNorm = m_shared->readNorm(*m_shared->layout.attentionNorms.at(block));
-    weights->mlpNorm = m_shared->readNorm(*m_shared->layout.mlpNorms.at(block));
-    for (std::size_t role = 0; role < roleCount; ++role) {
-        const LinearInfo& info = linear(block, static_cast<Role>(role));
+    weights->attentionNorm = m_shared->readNorm(m_shared->layout.attentionNorms.at(block));
+    weights->mlpNorm = m_shared->readNorm(m_shared->layout.mlpNorms.at(block));
+    if (config().queryKeyNorm) {
+        weights->queryNorm = m_shared->readVector(*m_shared->layout.queryNorms.at(block));
+        weights->keyNorm = m_shared->readVector(*m_shared->layout.keyNorms.at(block));
+    }
+    for (const LinearInfo& info : linears(block)) {
         std::shared_ptr<const LinearWeights> linear = m_source ? m_source(info) : nullptr;
         if (!linear)
             linear = std::make_shared<const LinearWeights>(readLinear(info));
@@ -148,20 +185,23 @@ std::shared_ptr<const BlockWeights> Model::loadBlock(std::size_t block) const
             throw Error(ErrorKind::Mismatch,
                         fmt::format("a replacement of {} x {} for the {} x {} linear {}", linear->shape().rows,
                                     linear->shape().columns, info.shape.rows, info.shape.columns, info.name));
-        weights->linears.at(role) = std::move(linear);
+        weights->linears.at(static_cast<std::size_t>(info.role)) = std::move(linear);
     }
     return weights;
 }
 
 std::size_t BlockWeights::bytes() const
 {
-    std::size_t sum = (attentionNorm.size() + mlpNorm.size()) * sizeof(float);
+    std::size_t sum = 0;
+    for (const NormWeights* norm : {&attentionNorm, &mlpNorm})
+        sum += (norm->weight.size() + norm->bias.size()) * sizeof(float);
+    sum += (queryNorm.size() + keyNorm.size()) * sizeof(float);
     for (const std::shared_ptr<const LinearWeights>& linear : linears)
-        sum += linear->bytes();
+        sum += linear ? linear->bytes() : 0;
     return sum;
 }
 
-void Model::embed(std::span<const std::int32_t> ids, MatrixView<float> hidden) const
+void Model::embed(std::span<const std::int32_t> ids, MatrixView<float> hidden, std::size_t first) const
 {
     const TensorInfo& tensor = *m_shared->layout.embedding;
     for (std::size_t t = 0; t < ids.size(); ++t) {
@@ -172,18 +212,29 @@ void Model::embed(std::span<const std::int32_t> ids, MatrixView<float> hidden) c
         checkpoint().readRows(tensor, static_cast<std::size_t>(ids[t]), 1, hidden.rowRange(t, 1));
         requireFiniteValues(checkpoint(), tensor, hidden.rowSpan(t));
     }
+    if (config().positions != PositionKind::Learned)
+        return;
+    if (first + ids.size() > config().contextLength)
+        throw Error(
+            ErrorKind::InvalidArgument,
+            fmt::format("position {} lies behind the {} learned ones", first + ids.size() - 1, config().contextLength),
+            {.file = checkpoint().path()});
+    Matrix<float> positions(ids.size(), hidden.columns);
+    readRows(RowTable::Positions, architectureOf(config()).positionOffset + first, ids.size(), positions.view());
+    for (std::size_t t = 0; t < ids.size(); ++t)
+        addTo(std::as_const(positions).view().rowSpan(t), hidden.rowSpan(t));
 }
 
-std::vector<float> Model::finalNorm() const
+NormWeights Model::finalNorm() const
 {
-    return m_shared->readNorm(*m_shared->layout.finalNorm);
+    return m_shared->readNorm(m_shared->layout.finalNorm);
 }
 
-void Model::readHead(std::size_t first, std::size_t count, MatrixView<float> target) const
+void Model::readRows(RowTable table, std::size_t first, std::size_t count, MatrixView<float> target) const
 {
-    // In parts, so that the pages of a large head do not all count as resident at once.
+    // In parts, so that the pages of a large table do not all count as resident at once.
     constexpr std::size_t part = 4096;
-    const TensorInfo& tensor = *m_shared->layout.head;
+    const TensorInfo& tensor = m_shared->table(table);
     for (std::size_t done = 0; done < count; done += part) {
         const MatrixView<float> rows = target.rowRange(done, std::min(part, count - done));
         checkpoint().readRows(tensor, first + done, rows.rows, rows);

@@ -2,6 +2,7 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/model/config.h"
+#include "core/model/role.h"
 #include "core/structure/linear_weights.h"
 #include "core/tokenizer/tokenizer.h"
 
@@ -17,27 +18,11 @@
 
 namespace rankwright {
 
-/// What a linear does in its block.
-enum class Role { Q, K, V, O, Gate, Up, Down };
-constexpr std::size_t roleCount = 7;
-
-/// "q", "k", "v", "o", "gate", "up", "down".
-std::string_view roleName(Role role);
-
-/// Input sites of a block in the order of the forward pass; linears of one site share their input.
-enum class TapSite {
-    AttentionInput, ///< q, k, v: the normed hidden state
-    OutputInput,    ///< o: the concatenated heads
-    MlpInput,       ///< gate, up: the normed hidden state
-    DownInput       ///< down: silu(gate) * up
-};
-constexpr std::size_t siteCount = 4;
-
 /// One linear of the model, as the checkpoint holds it.
 struct LinearInfo
 {
     std::size_t index = 0; ///< position in Model::linears()
-    std::string name;      ///< "model.layers.0.self_attn.q_proj" (also for GGUF)
+    std::string name;      ///< "model.layers.0.self_attn.q_proj" (see linearName())
     std::size_t block = 0;
     Role role = Role::Q;
     std::size_t tap = 0; ///< position in Model::taps()
@@ -58,12 +43,21 @@ struct TapInfo
     std::string name;                 ///< "model.layers.0.attentionInput"
 };
 
+/// The weights of a norm.
+struct NormWeights
+{
+    std::vector<float> weight;
+    std::vector<float> bias; ///< empty for NormKind::RootMeanSquare
+};
+
 /// The weights of one block, ready to run.
 struct BlockWeights
 {
-    std::vector<float> attentionNorm;
-    std::vector<float> mlpNorm;
-    std::array<std::shared_ptr<const LinearWeights>, roleCount> linears; ///< by Role
+    NormWeights attentionNorm;
+    NormWeights mlpNorm;
+    std::vector<float> queryNorm;                                        ///< headWidth weights, or empty
+    std::vector<float> keyNorm;                                          ///< headWidth weights, or empty
+    std::array<std::shared_ptr<const LinearWeights>, roleCount> linears; ///< by Role; null where blocks have none
 
     const LinearWeights& linear(Role role) const { return *linears[static_cast<std::size_t>(role)]; }
     std::size_t bytes() const;
@@ -72,7 +66,10 @@ struct BlockWeights
 /// Replaces linears of a model: returns the weights to run instead, or null to keep the checkpoint's.
 using LinearSource = std::function<std::shared_ptr<const LinearWeights>(const LinearInfo&)>;
 
-/// A decoder of the Llama family over a checkpoint. Nothing is loaded until asked for; copies share the files.
+/// Tables that have a row of hiddenSize values per token or position.
+enum class RowTable { Embedding, Positions, Head };
+
+/// A decoder over a checkpoint. Nothing is loaded until asked for; copies share the files.
 class Model
 {
 public:
@@ -82,10 +79,13 @@ public:
 
     const Checkpoint& checkpoint() const;
     const ModelConfig& config() const;
+    /// By block, then by role; every block has the same roles.
     const std::vector<LinearInfo>& linears() const;
+    std::span<const LinearInfo> linears(std::size_t block) const;
     const std::vector<TapInfo>& taps() const;
     /// Throws Error(NotFound) naming the nearest linear.
     const LinearInfo& linear(std::string_view name) const;
+    /// Throws Error(NotFound) where blocks have no such linear.
     const LinearInfo& linear(std::size_t block, Role role) const;
     /// Opened at the first call. Throws if the model has none.
     std::shared_ptr<const Tokenizer> tokenizer() const;
@@ -106,11 +106,13 @@ public:
 
     /// Brings in the weights of a block; file pages are released afterwards.
     std::shared_ptr<const BlockWeights> loadBlock(std::size_t block) const;
-    /// hidden.row(t) = embedding of ids[t]; ids must lie in the vocabulary.
-    void embed(std::span<const std::int32_t> ids, MatrixView<float> hidden) const;
-    std::vector<float> finalNorm() const;
-    /// Rows [first, first + count) of the head (vocabulary x hidden) into target.
-    void readHead(std::size_t first, std::size_t count, MatrixView<float> target) const;
+    /// hidden.row(t) = embedding of ids[t], and the learned position first + t added where the model has such. Throws
+    /// Error(InvalidArgument) for an id outside the vocabulary or a position behind the table.
+    void embed(std::span<const std::int32_t> ids, MatrixView<float> hidden, std::size_t first = 0) const;
+    NormWeights finalNorm() const;
+    /// Rows [first, first + count) of a table of the model into target, as they are stored: a table of positions may
+    /// begin with rows of no position (Architecture::positionOffset). Pages are released.
+    void readRows(RowTable table, std::size_t first, std::size_t count, MatrixView<float> target) const;
 
     /// Throws Error(NonFinite) naming the first tensor that holds NaN or infinity. Streams through the files once and
     /// remembers the result.

@@ -35,14 +35,22 @@ float frequency(const ModelConfig& config, std::size_t index)
 
 } // namespace
 
+std::vector<float> rotaryFrequencies(const ModelConfig& config)
+{
+    std::vector<float> frequencies(config.positions == PositionKind::Rotary ? config.headWidth / 2 : 0);
+    for (std::size_t index = 0; index < frequencies.size(); ++index)
+        frequencies[index] = frequency(config, index);
+    return frequencies;
+}
+
 RotaryTable makeRotaryTable(const ModelConfig& config, std::size_t positions)
 {
-    const std::size_t half = config.headWidth / 2;
+    const std::vector<float> frequencies = rotaryFrequencies(config);
+    const std::size_t half = frequencies.size();
     RotaryTable table{Matrix<float>(positions, half), Matrix<float>(positions, half)};
     for (std::size_t index = 0; index < half; ++index) {
-        const float perPosition = frequency(config, index);
         for (std::size_t position = 0; position < positions; ++position) {
-            const float angle = static_cast<float>(position) * perPosition;
+            const float angle = static_cast<float>(position) * frequencies[index];
             table.cosines(position, index) = static_cast<float>(std::cos(static_cast<double>(angle)));
             table.sines(position, index) = static_cast<float>(std::sin(static_cast<double>(angle)));
         }

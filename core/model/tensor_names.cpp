@@ -6,86 +6,101 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, roleCount> roleNames{"q", "k", "v", "o", "gate", "up", "down"};
-constexpr std::array<std::string_view, roleCount> huggingFaceNames{
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-constexpr std::array<std::string_view, roleCount> ggufNames{"attn_q",   "attn_k", "attn_v",  "attn_output",
-                                                            "ffn_gate", "ffn_up", "ffn_down"};
-constexpr std::array<std::string_view, siteCount> siteNames{"attentionInput", "outputInput", "mlpInput", "downInput"};
+/// Of llama.cpp, the same for every architecture.
+constexpr Architecture ggufNames{
+    .modelType = "",
+    .stem = "",
+    .causalClass = "",
+    .prefix = "",
+    .blocks = "blk",
+    .embedding = "token_embd",
+    .positions = "position_embd",
+    .finalNorm = "output_norm",
+    .attentionNorm = "attn_norm",
+    .mlpNorm = "ffn_norm",
+    .queryNorm = "attn_q_norm",
+    .keyNorm = "attn_k_norm",
+    .linears = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"},
+    .fused = ""};
 
 } // namespace
 
-std::string_view roleName(Role role)
+TensorNames::TensorNames(const Checkpoint& checkpoint, const ModelConfig& config)
+    : m_names(checkpoint.gguf() ? ggufNames : architectureOf(config))
+    , m_gguf(checkpoint.gguf() != nullptr)
 {
-    return roleNames.at(static_cast<std::size_t>(role));
+    const std::string embedding = std::string(m_names.embedding) + ".weight";
+    if (!checkpoint.find(std::string(m_names.prefix) + embedding) && checkpoint.find(embedding))
+        m_names.prefix = "";
 }
 
-std::string linearName(std::size_t block, Role role)
-{
-    return fmt::format("model.layers.{}.{}", block, huggingFaceNames.at(static_cast<std::size_t>(role)));
-}
+TensorNames::TensorNames(const ModelConfig& config)
+    : m_names(architectureOf(config))
+{}
 
-std::string_view siteName(TapSite site)
+std::string TensorNames::inBlock(std::size_t block, std::string_view name) const
 {
-    return siteNames.at(static_cast<std::size_t>(site));
-}
-
-TapSite siteOf(Role role)
-{
-    switch (role) {
-    case Role::Q:
-    case Role::K:
-    case Role::V:
-        return TapSite::AttentionInput;
-    case Role::O:
-        return TapSite::OutputInput;
-    case Role::Gate:
-    case Role::Up:
-        return TapSite::MlpInput;
-    case Role::Down:
-        break;
-    }
-    return TapSite::DownInput;
+    return fmt::format("{}{}.{}.{}", m_names.prefix, m_names.blocks, block, name);
 }
 
 std::string TensorNames::linear(std::size_t block, Role role) const
 {
-    if (!m_gguf)
-        return linearName(block, role);
-    return fmt::format("blk.{}.{}", block, ggufNames.at(static_cast<std::size_t>(role)));
+    return inBlock(block, m_names.linears.at(static_cast<std::size_t>(role)));
+}
+
+std::string TensorNames::fused(std::size_t block) const
+{
+    return m_names.fused.empty() ? std::string() : inBlock(block, m_names.fused);
 }
 
 std::string TensorNames::attentionNorm(std::size_t block) const
 {
-    return fmt::format(fmt::runtime(m_gguf ? "blk.{}.attn_norm.weight" : "model.layers.{}.input_layernorm.weight"),
-                       block);
+    return inBlock(block, m_names.attentionNorm);
 }
 
 std::string TensorNames::mlpNorm(std::size_t block) const
 {
-    return fmt::format(
-        fmt::runtime(m_gguf ? "blk.{}.ffn_norm.weight" : "model.layers.{}.post_attention_layernorm.weight"), block);
+    return inBlock(block, m_names.mlpNorm);
+}
+
+std::string TensorNames::queryNorm(std::size_t block) const
+{
+    return inBlock(block, m_names.queryNorm);
+}
+
+std::string TensorNames::keyNorm(std::size_t block) const
+{
+    return inBlock(block, m_names.keyNorm);
 }
 
 std::string TensorNames::embedding() const
 {
-    return m_gguf ? "token_embd.weight" : "model.embed_tokens.weight";
+    return fmt::format("{}{}", m_names.prefix, m_names.embedding);
+}
+
+std::string TensorNames::positions() const
+{
+    return fmt::format("{}{}", m_names.prefix, m_names.positions);
 }
 
 std::string TensorNames::finalNorm() const
 {
-    return m_gguf ? "output_norm.weight" : "model.norm.weight";
+    return fmt::format("{}{}", m_names.prefix, m_names.finalNorm);
 }
 
 std::string TensorNames::head() const
 {
-    return m_gguf ? "output.weight" : "lm_head.weight";
+    return m_gguf ? "output" : "lm_head";
 }
 
 bool TensorNames::ignored(std::string_view name) const
 {
-    return m_gguf ? name == "rope_freqs.weight" : name.ends_with(".rotary_emb.inv_freq");
+    if (m_gguf)
+        return name == "rope_freqs.weight";
+    // Masks that GPT-2 files before 2023 carry.
+    if (m_names.modelType == "gpt2" && (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")))
+        return true;
+    return name.ends_with(".rotary_emb.inv_freq");
 }
 
 } // namespace rankwright

@@ -1,40 +1,41 @@
 #pragma once
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/model/model.h"
+#include "core/model/architecture.h"
 
-#include <optional>
 #include <string>
 
 namespace rankwright {
 
-/// "model.layers.3.self_attn.q_proj".
-std::string linearName(std::size_t block, Role role);
-/// "attentionInput", "outputInput", "mlpInput", "downInput".
-std::string_view siteName(TapSite site);
-/// Site whose input a role reads.
-TapSite siteOf(Role role);
-
-/// Names of tensors in one format of checkpoint.
+/// Names of the tensors of one checkpoint, before ".weight" and ".bias".
 class TensorNames
 {
 public:
-    explicit TensorNames(CheckpointFormat format)
-        : m_gguf(format == CheckpointFormat::Gguf)
-    {}
+    /// As they are in a checkpoint. Hugging Face files of the base model lack the first part ("model.").
+    TensorNames(const Checkpoint& checkpoint, const ModelConfig& config);
+    /// As transformers writes them.
+    explicit TensorNames(const ModelConfig& config);
 
-    /// Name before ".weight" and ".bias".
     std::string linear(std::size_t block, Role role) const;
+    /// The tensor that holds q, k and v; empty where each has its own.
+    std::string fused(std::size_t block) const;
     std::string attentionNorm(std::size_t block) const;
     std::string mlpNorm(std::size_t block) const;
+    std::string queryNorm(std::size_t block) const;
+    std::string keyNorm(std::size_t block) const;
     std::string embedding() const;
+    std::string positions() const;
     std::string finalNorm() const;
     std::string head() const;
-    /// True for tensors that hold nothing of the model: rotary tables that the configuration gives as well.
+    /// True for whole names of tensors that hold nothing of the model: rotary tables that the configuration gives as
+    /// well, masks.
     bool ignored(std::string_view name) const;
 
 private:
-    bool m_gguf;
+    std::string inBlock(std::size_t block, std::string_view name) const;
+
+    Architecture m_names;
+    bool m_gguf = false;
 };
 
 } // namespace rankwright

@@ -76,6 +76,79 @@ private slots:
         QCOMPARE(inPlace, y);
     }
 
+    void layerNormEqualsTheDefinition_data() { lengths(); }
+    void layerNormEqualsTheDefinition()
+    {
+        QFETCH(int, length);
+        const auto n = static_cast<std::size_t>(length);
+        auto x = randomValues(n, 30, 1);
+        for (float& value : x)
+            value += 100; // a mean far from zero, which must not cost digits of the variance
+        const auto weight = randomValues(n, 2, 2);
+        const auto bias = randomValues(n, 2, 3);
+        std::vector<float> y(n);
+        layerNorm(x, weight, bias, 1e-5F, y);
+        double mean = 0;
+        for (const float value : x)
+            mean += static_cast<double>(value) / static_cast<double>(n);
+        double variance = 0;
+        for (const float value : x)
+            variance += std::pow(static_cast<double>(value) - mean, 2) / static_cast<double>(n);
+        const double scale = 1 / std::sqrt(variance + 1e-5);
+        for (std::size_t i = 0; i < n; ++i) {
+            const double expected = (static_cast<double>(x[i]) - mean) * scale * static_cast<double>(weight[i]) +
+                                    static_cast<double>(bias[i]);
+            // The mean is rounded to float32: 130 * 2^-24 before it is scaled; so is every term of the sum.
+            const double bound =
+                1e-6 * (1 + std::abs(expected)) + 130 * 6e-8 * scale * std::abs(static_cast<double>(weight[i]));
+            QVERIFY(std::abs(static_cast<double>(y[i]) - expected) < bound);
+        }
+        std::vector<float> inPlace = x;
+        layerNorm(inPlace, weight, bias, 1e-5F, inPlace);
+        QCOMPARE(inPlace, y);
+    }
+
+    void activationsEqualTheirDefinitions_data() { lengths(); }
+    void activationsEqualTheirDefinitions()
+    {
+        QFETCH(int, length);
+        const auto x = randomValues(static_cast<std::size_t>(length), 12, 4);
+        auto positive = x;
+        relu(positive);
+        auto gelu = x;
+        geluTanh(gelu);
+        auto swish = x;
+        silu(swish);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+            const auto v = static_cast<double>(x[i]);
+            QCOMPARE(positive[i], std::max(x[i], 0.0F));
+            QVERIFY(relative(static_cast<double>(swish[i]), v / (1 + std::exp(-v))) < 1e-6);
+            // tanh loses digits of 1 + tanh(z) where z is far below zero: absolute there.
+            const double expected =
+                0.5 * v * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v)));
+            QVERIFY(std::abs(static_cast<double>(gelu[i]) - expected) < 1e-6 * (1e-3 + std::abs(expected)));
+        }
+    }
+
+    void activationsAtTheEdges()
+    {
+        std::vector<float> values{1e30F, -1e30F, infinity, 0.0F, notANumber};
+        auto positive = values;
+        relu(positive);
+        QCOMPARE(std::vector<float>(positive.begin(), positive.end() - 1), (std::vector{1e30F, 0.0F, infinity, 0.0F}));
+        auto gelu = values;
+        geluTanh(gelu);
+        QCOMPARE(gelu[0], 1e30F);
+        QCOMPARE(gelu[1], 0.0F);
+        QCOMPARE(gelu[3], 0.0F);
+        auto swish = values;
+        silu(swish);
+        QCOMPARE(swish[0], 1e30F);
+        QCOMPARE(swish[1], 0.0F);
+        for (const float value : {positive[4], gelu[4], swish[4]})
+            QVERIFY(std::isnan(value));
+    }
+
     void siluEqualsTheDefinition_data() { lengths(); }
     void siluEqualsTheDefinition()
     {

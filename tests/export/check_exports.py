@@ -1,8 +1,8 @@
 """Usage: check_exports.py JOB.json
 
 Loads exports with transformers and prints one JSON object with what was found; the test that wrote the job decides what is right.
-JOB: {"exports": [{"name", "folder", "custom", "ids", "logits" (file of float32, tokens x vocabulary), "generate" (tokens),
-"texts", "tokenIds", "thorough"}], "stock": folder, "stockFirst": bool, "scratch": folder}.
+JOB: {"exports": [{"name", "folder", "custom", "class" (stock), "ids", "logits" (file of float32, tokens x vocabulary), "generate" (tokens),
+"texts", "tokenIds", "thorough"}], "stocks": [folder], "stockFirst": bool, "scratch": folder}.
 """
 
 import gc
@@ -14,7 +14,7 @@ import sys
 import numpy
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
 
@@ -37,6 +37,10 @@ def factors(model):
     return sorted(name for name in model.state_dict() if name.split(".")[-2] in ("A", "B", "A2") or name.endswith(".pivots"))
 
 
+def is_tied(model):
+    return model.get_output_embeddings().weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
+
+
 def as_saved_by_5(folder, copy):
     """The folder with the rotary settings in rope_parameters only, as transformers 5 saves them."""
     shutil.copytree(folder, copy)
@@ -44,7 +48,7 @@ def as_saved_by_5(folder, copy):
     with open(path, encoding="utf-8") as file:
         config = json.load(file)
     for name in ("rope_theta", "rope_scaling", "torch_dtype"):
-        del config[name]
+        config.pop(name, None)
     with open(path, "w", encoding="utf-8") as file:
         json.dump(config, file)
 
@@ -96,13 +100,15 @@ def check_thoroughly(export, model, expected, found, scratch):
 
 
 def check(export, scratch):
+    if not hasattr(transformers, export["class"]):
+        return {"absent": True}
     ids = export["ids"]
     custom = export["custom"]
     model = load(export["folder"], custom)
     expected = numpy.fromfile(export["logits"], dtype=numpy.float32).reshape(len(ids), -1)
     found = logits(model, ids)
     result = {"class": type(model).__name__, "difference": difference(expected, found), "factors": factors(model)}
-    result["tied"] = model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()
+    result["tied"] = is_tied(model)
     result["parameters"] = sum(p.numel() for p in model.parameters())
 
     generated = model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), do_sample=False,
@@ -114,7 +120,7 @@ def check(export, scratch):
     again = load(saved, custom)
     result["savedFactors"] = factors(again)
     result["savedDifference"] = difference(found, logits(again, ids))
-    result["savedTied"] = again.lm_head.weight.data_ptr() == again.model.embed_tokens.weight.data_ptr()
+    result["savedTied"] = is_tied(again)
     result["savedFiles"] = sorted(os.listdir(saved))
     state = again.state_dict()
     result["savedEqual"] = all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
@@ -134,18 +140,18 @@ def main():
         job = json.load(file)
     result = {"transformers": transformers.__version__, "torch": torch.__version__, "exports": {}}
 
-    def load_stock(when):
-        stock = load(job["stock"], False)
-        result[when] = {"class": type(stock).__name__, "exact": type(stock) is LlamaForCausalLM}
-        return stock
+    def load_stocks(when):
+        stocks = [load(folder, False) for folder in job["stocks"]]
+        result[when] = [{"class": type(stock).__name__, "exact": type(stock).__module__.startswith("transformers.models.")} for stock in stocks]
+        return stocks
 
-    first = load_stock("stockBefore") if job["stockFirst"] else None
+    first = load_stocks("stockBefore") if job["stockFirst"] else None
     for export in job["exports"]:
         result["exports"][export["name"]] = check(export, job["scratch"])
-    stock = load_stock("stockAfter")
+    stocks = load_stocks("stockAfter")
     if first is not None:
         ids = list(range(1, 33))
-        result["stockUnchanged"] = bool((logits(first, ids) == logits(stock, ids)).all())
+        result["stockUnchanged"] = all(bool((logits(a, ids) == logits(b, ids)).all()) for a, b in zip(first, stocks))
     print(json.dumps(result))
 
 

@@ -17,8 +17,9 @@ public:
     void add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
              const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false);
 
-    /// What the script printed; fails the running test where it failed. `stock` is loaded before or after the exports.
-    Json run(const std::filesystem::path& stock, bool stockFirst) const;
+    /// What the script printed; fails the running test where it failed. `stocks`, models of the stock classes, are
+    /// loaded after the exports, and before them as well with stockFirst.
+    Json run(const std::vector<std::filesystem::path>& stocks, bool stockFirst) const;
 
     /// Fails the running test where an export was not loaded as it was written: class, logits (at most `bound` of the
     /// largest), greedy tokens, tied head, factors before and after save_pretrained, tokenizer, thorough checks.
@@ -28,6 +29,7 @@ private:
     struct Expected
     {
         std::string name;
+        std::string causalClass; ///< of transformers
         std::vector<std::int32_t> generated;
         std::vector<std::string> factors; ///< names of the tensors of factors, sorted
         std::size_t parameters = 0;

@@ -106,7 +106,7 @@ private slots:
         }
         QCOMPARE(reopened.config().tiedHead, model.config().tiedHead);
         QCOMPARE(reopened.tokenizer()->encode("Once upon a time"), model.tokenizer()->encode("Once upon a time"));
-        QCOMPARE(fs::exists(folder / "modeling_rankwright_llama.py"), !dense);
+        QCOMPARE(fs::exists(folder / "modeling_rankwright.py"), !dense);
         const auto content = exporting::contentOf(folder);
         std::size_t bytes = 0;
         std::vector<std::string> names;
@@ -132,7 +132,7 @@ private slots:
     {
         QFETCH(bool, dense);
         const Model model = Model::open(babyllama);
-        QVERIFY(!model.config().attentionBias && !model.config().mlpBias);
+        QVERIFY(!model.config().queryKeyValueBias && !model.config().outputBias && !model.config().mlpBias);
         const exporting::Replacements replacements(model, m_device, 1, 0.5, true);
         const Model compressed = model.withLinears(replacements.source());
         const QTemporaryDir place;
@@ -142,7 +142,7 @@ private slots:
         exportModel(compressed, *m_device, folder, {.format = format}, {});
         const Model reopened = Model::open(folder);
         // In the stock classes all linears of a kind have a bias or none; in the table each says for itself.
-        QCOMPARE(reopened.config().attentionBias, dense);
+        QCOMPARE(reopened.config().queryKeyValueBias && reopened.config().outputBias, dense);
         QCOMPARE(reopened.config().mlpBias, dense);
         std::size_t changed = 0;
         for (const LinearInfo& info : reopened.linears()) {
@@ -165,6 +165,49 @@ private slots:
         exportModel(reopened, *m_device, again, {.format = format}, {});
         QVERIFY(exporting::contentOf(folder).at("model.safetensors") ==
                 exporting::contentOf(again).at("model.safetensors"));
+    }
+
+    void biasesThatTheStockClassCannotHaveAreRefused()
+    {
+        const fs::path random = fs::path(RANKWRIGHT_TEST_DATA) / "models" / "random";
+        for (const char* name : {"mistral", "qwen2", "qwen3"}) {
+            const Model model = Model::open(random / name);
+            const exporting::Replacements replacements(model, m_device, 1, 0.5, true);
+            const Model compressed = model.withLinears(replacements.source());
+            const QTemporaryDir place;
+            const fs::path folder = fs::path(place.path().toStdString()) / "out";
+            const auto error = hostile::errorOf(
+                [&] { exportModel(compressed, *m_device, folder, {.format = ExportFormat::Dense}, {}); });
+            QVERIFY(error && error->kind() == ErrorKind::Unsupported);
+            QVERIFY(std::string(error->what()).find("factored") != std::string::npos);
+            QVERIFY(!fs::exists(folder));
+            exportModel(compressed, *m_device, folder, {.format = ExportFormat::Factored}, {});
+        }
+    }
+
+    /// What a method may do to one of q, k and v: its bias goes, the others keep theirs.
+    void aBiasOfAFusedLinearCanGo()
+    {
+        const Model model = Model::open(fs::path(RANKWRIGHT_TEST_DATA) / "models" / "random" / "gpt2");
+        const Model compressed = model.withLinears([&](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            if (info.role != Role::K && (info.role != Role::Down || info.block != 1))
+                return nullptr;
+            LinearWeights weights = model.readLinear(info);
+            weights.bias.clear();
+            return std::make_shared<const LinearWeights>(std::move(weights));
+        });
+        const std::vector<std::int32_t> ids = someIds(model, 40);
+        const Matrix<float> logits = exporting::logitsOf(compressed, *m_device, ids);
+        for (const ExportFormat format : {ExportFormat::Factored, ExportFormat::Dense}) {
+            const QTemporaryDir place;
+            const fs::path folder = fs::path(place.path().toStdString()) / "out";
+            exportModel(compressed, *m_device, folder, {.format = format}, {});
+            const Model reopened = Model::open(folder);
+            QVERIFY(exporting::relativeDifference(logits, exporting::logitsOf(reopened, *m_device, ids)) == 0.0);
+            const bool dense = format == ExportFormat::Dense;
+            QCOMPARE(reopened.readLinear(reopened.linear(0, Role::K)).bias, std::vector<float>(dense ? 32 : 0));
+            QCOMPARE(reopened.checkpoint().find("transformer.h.0.attn.c_attn.weight") != nullptr, dense);
+        }
     }
 
     void equalInputGivesEqualBytesWithAnyThreadsAndLimit()
@@ -252,7 +295,7 @@ private slots:
         const fs::path folder = fs::path(place.path().toStdString()) / "out";
         QCOMPARE(exportModel(compressed, *m_device, folder, {}, {}).largestLogitDifference, 0.0);
         QCOMPARE(Model::open(folder).linear(0, Role::Up).structure, StructureKind::Dense);
-        QVERIFY(!fs::exists(folder / "modeling_rankwright_llama.py"));
+        QVERIFY(!fs::exists(folder / "modeling_rankwright.py"));
     }
 
     void tokenizerFilesAreKeptAndCompleted()

@@ -5,6 +5,7 @@
 
 #include <QTest>
 
+#include <fstream>
 #include <functional>
 
 using namespace rankwright;
@@ -43,7 +44,7 @@ std::vector<Refusal> refusals()
 {
     constexpr const char* k = "model.layers.1.self_attn.k_proj.weight";
     return {
-        {"other family", set("model_type", "gpt2"), ErrorKind::Unsupported, "", {"gpt2"}},
+        {"other family", set("model_type", "gpt_neox"), ErrorKind::Unsupported, "", {"gpt_neox", "qwen3", "opt"}},
         {"no family", remove("model_type"), ErrorKind::Unsupported, "", {"model_type"}},
         {"activation", set("hidden_act", "gelu"), ErrorKind::Unsupported, "", {"hidden_act", "gelu"}},
         {"packed weights",
@@ -140,22 +141,42 @@ std::vector<Refusal> refusals()
         {"scaling that is no object", scaling("llama3"), ErrorKind::Corrupt, "", {"rope_scaling"}},
         {"token outside the vocabulary", set("bos_token_id", 50), ErrorKind::Corrupt, "", {"50"}},
         {"token text", set("eos_token_id", "</s>"), ErrorKind::Corrupt, "", {"eos_token_id"}},
-        {"mistral with a window",
+        {"mistral with a window of zero",
          [](TinyLlama&, Json& config) {
              config["model_type"] = "mistral";
+             config["sliding_window"] = 0;
+         },
+         ErrorKind::Corrupt,
+         "",
+         {"sliding_window"}},
+        {"qwen2 with a window",
+         [](TinyLlama&, Json& config) {
+             config["model_type"] = "qwen2";
+             config["use_sliding_window"] = true;
              config["sliding_window"] = 128;
          },
          ErrorKind::Unsupported,
          "",
-         {"sliding window", "128", "512"}},
-        {"mistral with the window of transformers",
+         {"use_sliding_window", "128", "512"}},
+        {"qwen2 without its biases",
+         set("model_type", "qwen2"),
+         ErrorKind::NotFound,
+         "model.layers.0.self_attn.q_proj.bias",
+         {}},
+        {"qwen3 with blocks that slide",
          [](TinyLlama&, Json& config) {
-             config["model_type"] = "mistral";
-             config["max_position_embeddings"] = 8192;
+             config["model_type"] = "qwen3";
+             config["sliding_window"] = 64;
+             config["layer_types"] = {"full_attention", "sliding_attention"};
          },
          ErrorKind::Unsupported,
          "",
-         {"4096", "8192"}},
+         {"qwen3", "64"}},
+        {"qwen3 without its norms",
+         set("model_type", "qwen3"),
+         ErrorKind::NotFound,
+         "model.layers.0.self_attn.q_norm.weight",
+         {}},
         {"tie that is no boolean", set("tie_word_embeddings", 1), ErrorKind::Corrupt, "", {"tie_word_embeddings"}},
     };
 }
@@ -272,7 +293,8 @@ private slots:
         QCOMPARE(read.normEpsilon, 1e-6F);
         QCOMPARE(read.ropeTheta, 10000.0);
         QCOMPARE(read.contextLength, std::size_t{2048});
-        QVERIFY(!read.tiedHead && !read.attentionBias && !read.mlpBias && !read.ropeScaling);
+        QVERIFY(!read.tiedHead && !read.queryKeyValueBias && !read.outputBias && !read.mlpBias && !read.ropeScaling);
+        QVERIFY(!read.slidingWindow && read.gatedMlp && !read.queryKeyNorm);
         QCOMPARE(read.bosToken, std::optional<std::int32_t>(1));
         QCOMPARE(read.endTokens, std::vector<std::int32_t>{2});
     }
@@ -342,9 +364,80 @@ private slots:
         config["model_type"] = "mistral";
         config["sliding_window"] = nullptr;
         config["attention_bias"] = true;
-        QVERIFY(!configOf(tiny, config).attentionBias);
-        config["sliding_window"] = 4096; // wider than the context
-        QCOMPARE(configOf(tiny, config).contextLength, std::size_t{512});
+        QVERIFY(!configOf(tiny, config).queryKeyValueBias && !configOf(tiny, config).outputBias);
+    }
+
+    void windowOfMistral()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        Json config = tiny.config();
+        config["model_type"] = "mistral";
+        const auto windowOf = [&](const Json& window) {
+            config["sliding_window"] = window;
+            return configOf(tiny, config).slidingWindow;
+        };
+        QCOMPARE(windowOf(128), std::optional<std::size_t>(128));
+        QVERIFY(!windowOf(nullptr) && !windowOf(512) && !windowOf(4096)); // as wide as the context
+        config.erase("sliding_window");
+        config["max_position_embeddings"] = 8192;
+        QCOMPARE(configOf(tiny, config).slidingWindow, std::optional<std::size_t>(4096));
+    }
+
+    void refusesOfLearnedPositions_data()
+    {
+        QTest::addColumn<std::string>("model");
+        QTest::addColumn<std::string>("key");
+        QTest::addColumn<std::string>("value");
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<std::string>("word");
+        const auto row = [](const char* model, const char* key, const char* value, ErrorKind kind, const char* word) {
+            QTest::addRow("%s %s %s", model, key, value) << std::string(model) << std::string(key) << std::string(value)
+                                                         << static_cast<int>(kind) << std::string(word);
+        };
+        row("opt", "do_layer_norm_before", "false", ErrorKind::Unsupported, "do_layer_norm_before");
+        row("opt", "_remove_final_layer_norm", "true", ErrorKind::Unsupported, "_remove_final_layer_norm");
+        row("opt", "layer_norm_elementwise_affine", "false", ErrorKind::Unsupported, "layer_norm_elementwise_affine");
+        row("opt", "word_embed_proj_dim", "16", ErrorKind::Unsupported, "word_embed_proj_dim");
+        row("opt", "activation_function", "\"gelu\"", ErrorKind::Unsupported, "gelu");
+        row("opt", "activation_function", "3", ErrorKind::Corrupt, "activation_function");
+        row("opt", "enable_bias", "false", ErrorKind::Unsupported, "no such tensor");
+        row("opt", "num_attention_heads", "5", ErrorKind::Corrupt, "multiple");
+        row("opt", "max_position_embeddings", "63", ErrorKind::Mismatch, "embed_positions");
+        row("opt", "ffn_dim", "65", ErrorKind::Mismatch, "fc1");
+        row("opt", "quantization_config", "{}", ErrorKind::Unsupported, "quantization_config");
+        row("opt", "num_hidden_layers", "4", ErrorKind::NotFound, "model.decoder.layers.3");
+        row("opt", "tie_word_embeddings", "false", ErrorKind::NotFound, "lm_head.weight");
+        row("gpt2", "scale_attn_weights", "false", ErrorKind::Unsupported, "scale_attn_weights");
+        row("gpt2", "scale_attn_by_inverse_layer_idx", "true", ErrorKind::Unsupported, "inverse_layer_idx");
+        row("gpt2", "add_cross_attention", "true", ErrorKind::Unsupported, "add_cross_attention");
+        row("gpt2", "activation_function", "\"gelu\"", ErrorKind::Unsupported, "gelu");
+        row("gpt2", "n_head", "3", ErrorKind::Corrupt, "multiple");
+        row("gpt2", "n_embd", "0", ErrorKind::Corrupt, "n_embd");
+        row("gpt2", "n_embd", "36", ErrorKind::Mismatch, "wte.weight");
+        row("gpt2", "n_inner", "127", ErrorKind::Mismatch, "c_fc");
+        row("gpt2", "n_positions", "63", ErrorKind::Mismatch, "wpe.weight");
+        row("gpt2", "n_layer", "2", ErrorKind::Unsupported, "transformer.h.2");
+        row("gpt2", "layer_norm_epsilon", "-1", ErrorKind::Corrupt, "epsilon");
+    }
+    void refusesOfLearnedPositions()
+    {
+        QFETCH(std::string, model);
+        QFETCH(std::string, key);
+        QFETCH(std::string, value);
+        QFETCH(int, kind);
+        QFETCH(std::string, word);
+        const auto source = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "models" / "random" / model;
+        const std::filesystem::path folder = m_folder.path() / model;
+        std::filesystem::remove_all(folder);
+        std::filesystem::copy(source, folder);
+        Json config = readJson(folder / "config.json");
+        config[key] = Json::parse(value);
+        std::ofstream(folder / "config.json") << config;
+        const auto error = hostile::errorOf([&] { Model::open(folder); });
+        QVERIFY(error.has_value());
+        QVERIFY2(static_cast<int>(error->kind()) == kind, error->what());
+        QVERIFY2(std::string(error->what()).find(word) != std::string::npos, error->what());
     }
 
 private:

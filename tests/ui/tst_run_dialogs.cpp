@@ -195,7 +195,7 @@ private slots:
         QVERIFY(job->exported);
         const QStringList files = QDir(folder).entryList(QDir::Files | QDir::Hidden, QDir::Name);
         QVERIFY(!files.isEmpty());
-        QCOMPARE(files.contains(u"modeling_rankwright_llama.py"_s), factored);
+        QCOMPARE(files.contains(u"modeling_rankwright.py"_s), factored);
         qint64 bytes = 0;
         for (const QString& file : files) {
             QVERIFY2(result->text().contains(file), qPrintable(file));

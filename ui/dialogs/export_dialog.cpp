@@ -103,7 +103,7 @@ ExportDialog::ExportDialog(Session& session, std::int64_t run, QWidget* parent)
     m_factored->setChecked(true);
     m_dense->setObjectName(u"dense"_s);
     row(m_factored, m_factoredSize,
-        tr("The factors and the file modeling_rankwright_llama.py: as small as the run. transformers loads it with "
+        tr("The factors and the file modeling_rankwright.py: as small as the run. transformers loads it with "
            "trust_remote_code=True, and Rankwright like any checkpoint."));
     row(m_dense, m_denseSize,
         tr("The product of the factors in the stock layout: AutoModelForCausalLM.from_pretrained and every other "

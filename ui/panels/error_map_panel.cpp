@@ -77,9 +77,10 @@ void ErrorMapPanel::setQuantity(Quantity quantity)
 
 int ErrorMapPanel::linearAt(int row, int column) const
 {
-    if (row < 0 || row >= static_cast<int>(m_cells.size()) || column < 0 || column >= static_cast<int>(roleCount))
+    if (row < 0 || row >= static_cast<int>(m_cells.size()))
         return -1;
-    return m_cells[static_cast<std::size_t>(row)][static_cast<std::size_t>(column)];
+    const std::vector<int>& roles = m_cells[static_cast<std::size_t>(row)];
+    return column >= 0 && column < static_cast<int>(roles.size()) ? roles[static_cast<std::size_t>(column)] : -1;
 }
 
 double ErrorMapPanel::value(int linear) const
@@ -110,9 +111,10 @@ void ErrorMapPanel::rebuild()
     m_cells.clear();
     m_other->setVisible(quantity() == Quantity::Difference);
     if (document && !m_session.plan().empty()) {
-        m_cells.assign(document->model.config().blocks, std::vector<int>(roleCount, -1));
+        // Every block has the same roles.
+        m_cells.resize(document->model.config().blocks);
         for (const LinearInfo& linear : document->model.linears())
-            m_cells[linear.block][static_cast<std::size_t>(linear.role)] = static_cast<int>(linear.index);
+            m_cells[linear.block].push_back(static_cast<int>(linear.index));
         figure.title = m_quantity->currentText();
         figure.rowTitle = tr("block");
         figure.columnTitle = tr("role");
@@ -121,11 +123,11 @@ void ErrorMapPanel::rebuild()
                                                            : tr("loss / loss of rank 0");
         for (std::size_t block = 0; block < m_cells.size(); ++block)
             figure.rows.append(QString::number(block));
-        for (std::size_t role = 0; role < roleCount; ++role)
-            figure.columns.append(toQString(roleName(static_cast<Role>(role))));
+        for (const LinearInfo& linear : document->model.linears(0))
+            figure.columns.append(toQString(roleName(linear.role)));
         for (const auto& row : m_cells)
             for (const int linear : row)
-                figure.values.append(linear >= 0 ? value(linear) : nothing);
+                figure.values.append(value(linear));
     }
     const bool loss = quantity() == Quantity::Predicted || quantity() == Quantity::Measured;
     m_map->setScale(quantity() == Quantity::Difference ? HeatScale::Diverging
@@ -142,10 +144,9 @@ void ErrorMapPanel::refresh()
         return;
     }
     m_stale = false;
-    for (int row = 0; row < static_cast<int>(m_cells.size()); ++row)
-        for (int column = 0; column < static_cast<int>(roleCount); ++column)
-            if (const int linear = linearAt(row, column); linear >= 0)
-                m_map->updateCell(row, column, value(linear));
+    for (std::size_t row = 0; row < m_cells.size(); ++row)
+        for (std::size_t column = 0; column < m_cells[row].size(); ++column)
+            m_map->updateCell(static_cast<int>(row), static_cast<int>(column), value(m_cells[row][column]));
 }
 
 void ErrorMapPanel::showEvent(QShowEvent* event)
@@ -159,10 +160,10 @@ void ErrorMapPanel::showEvent(QShowEvent* event)
 void ErrorMapPanel::markSelection()
 {
     QVector<HeatCell> marked;
-    for (int row = 0; row < static_cast<int>(m_cells.size()); ++row)
-        for (int column = 0; column < static_cast<int>(roleCount); ++column)
-            if (const int linear = linearAt(row, column); linear >= 0 && m_session.selection().contains(linear))
-                marked.append({row, column});
+    for (std::size_t row = 0; row < m_cells.size(); ++row)
+        for (std::size_t column = 0; column < m_cells[row].size(); ++column)
+            if (m_session.selection().contains(m_cells[row][column]))
+                marked.append({static_cast<int>(row), static_cast<int>(column)});
     m_map->setMarkedCells(marked);
 }
 

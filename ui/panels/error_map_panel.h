@@ -41,7 +41,7 @@ private:
     QComboBox* m_quantity;
     QComboBox* m_other;
     HeatMap* m_map;
-    std::vector<std::vector<int>> m_cells; ///< linear by block and role, -1 for none
+    std::vector<std::vector<int>> m_cells; ///< linear by block and role of the model
     std::vector<double> m_otherLosses;     ///< relative measured loss of the other run, by linear
     bool m_stale = false;                  ///< changed while hidden
     LatestRequest m_fetching;

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+# This file travels with exported weights, so it is free for any use under Apache-2.0, unlike the program that writes it.
+"""Language models with linears stored as low-rank factors, for transformers 4.45 and later.
+
+The stock classes build the model; the linears that config.json lists under "rankwright" are then swapped:
+{"linears": {name: {"structure": ..., "rank": ..., "bias": ...}}}, `bias` where that is not as in the stock classes. For each
+architecture of ARCHITECTURES that the installed transformers knows there are Rankwright...Config, Rankwright...Model and
+Rankwright...ForCausalLM, subclasses of the stock ones.
+"""
+
+import torch
+import transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+# model_type: (begin of the stock names, stock class with a head, what names of linears have before the path in the base model)
+ARCHITECTURES = {
+    "llama": ("Llama", "LlamaForCausalLM", "model."),
+    "mistral": ("Mistral", "MistralForCausalLM", "model."),
+    "qwen2": ("Qwen2", "Qwen2ForCausalLM", "model."),
+    "qwen3": ("Qwen3", "Qwen3ForCausalLM", "model."),
+    "opt": ("OPT", "OPTForCausalLM", "model."),
+    "gpt2": ("GPT2", "GPT2LMHeadModel", "transformer."),
+}
+ROTARY = ("llama", "mistral", "qwen2", "qwen3")
+
+
+class FactoredLinear(nn.Module):
+    """y = B (A x) + bias, with A of rank x in_features and B of out_features x rank."""
+
+    def __init__(self, in_features, out_features, rank, bias, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.rank = rank
+        self.A = nn.Linear(in_features, rank, bias=False, device=device, dtype=dtype)
+        self.B = nn.Linear(rank, out_features, bias=bias, device=device, dtype=dtype)
+
+    def forward(self, x):
+        return self.B(self.A(x))
+
+
+class BlockIdentityLinear(nn.Module):
+    """y = B (x[pivots] + A2 x[rest]) + bias: of the rank x in_features factor, the columns `pivots` are an identity.
+
+    `pivots` ascend; `rest` are the other columns, ascending. Only `pivots` are stored: transformers 5 builds models on the meta
+    device and fills buffers that are not stored with anything, so `rest` is worked out at the first call.
+    """
+
+    def __init__(self, in_features, out_features, rank, bias, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.rank = rank
+        self.A2 = nn.Linear(in_features - rank, rank, bias=False, device=device, dtype=dtype)
+        self.B = nn.Linear(rank, out_features, bias=bias, device=device, dtype=dtype)
+        self.register_buffer("pivots", torch.arange(rank, dtype=torch.int32, device=device))
+        self._rest = None
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        self._rest = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def rest(self):
+        if self._rest is None or self._rest.device != self.pivots.device:
+            # Kept for calls with gradients as well, which cannot use tensors made in inference mode.
+            with torch.inference_mode(False), torch.no_grad():
+                chosen = torch.zeros(self.in_features, dtype=torch.int32, device=self.pivots.device)
+                chosen = chosen.index_fill(0, self.pivots.long(), 1)
+                self._rest = torch.sort(chosen, stable=True).indices[: self.in_features - self.rank].clone()
+        return self._rest
+
+    def forward(self, x):
+        return self.B(x.index_select(-1, self.pivots) + self.A2(x.index_select(-1, self.rest())))
+
+
+class SplitLinear(nn.Module):
+    """A linear whose output is queries, keys and values, as three linears."""
+
+    def __init__(self, in_features, out_features, bias, device=None, dtype=None):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(in_features, out_features // 3, bias=bias, device=device, dtype=dtype) for _ in range(3))
+
+    def forward(self, x):
+        return torch.cat((self.q(x), self.k(x), self.v(x)), dim=-1)
+
+
+STRUCTURES = {"factors": FactoredLinear, "block-identity": BlockIdentityLinear}
+
+
+def arguments_of(linear):
+    """Sizes, bias, device and dtype of a stock linear; Conv1D, that of GPT-2, keeps its weight transposed."""
+    columns, rows = linear.weight.shape if isinstance(linear, Conv1D) else linear.weight.shape[::-1]
+    bias = linear.bias is not None
+    return (columns, rows), {"bias": bias, "device": linear.weight.device, "dtype": linear.weight.dtype}
+
+
+def make_linear(entry, linear):
+    """The linear that an entry of the table asks for in place of a stock one."""
+    sizes, options = arguments_of(linear)
+    options["bias"] = entry.get("bias", options["bias"])
+    if entry["structure"] == "dense":
+        return nn.Linear(*sizes, **options)
+    return STRUCTURES[entry["structure"]](*sizes, entry["rank"], **options)
+
+
+def child_of(model, path):
+    """The module that holds the last part of `path`, and that part; a fused linear on the way is split."""
+    path, _, leaf = path.rpartition(".")
+    owner = model.get_submodule(path)
+    if isinstance(owner, Conv1D):
+        parent, name = child_of(model, path)
+        sizes, options = arguments_of(owner)
+        owner = SplitLinear(*sizes, **options)
+        setattr(parent, name, owner)
+    return owner, leaf
+
+
+def swap_linears(model, prefix):
+    """Replaces the linears of the table; `prefix` is what their names have before the path inside `model`."""
+    table = (getattr(model.config, "rankwright", None) or {}).get("linears", {})
+    for name, entry in table.items():
+        if not name.startswith(prefix):
+            raise ValueError(f"{name}: no linear of this model")
+        if entry["structure"] not in ("dense", *STRUCTURES):
+            raise ValueError(f"{name}: structure {entry['structure']!r} is not known to this file; known are {list(STRUCTURES)}")
+        owner, leaf = child_of(model, name[len(prefix) :])
+        setattr(owner, leaf, make_linear(entry, getattr(owner, leaf)))
+
+
+class FactoredModel:
+    """What the classes of an architecture add to the stock ones."""
+
+    rankwright_prefix = ""
+
+    def __init__(self, config, *args, **kwargs):
+        super().__init__(config, *args, **kwargs)
+        swap_linears(self, self.rankwright_prefix)
+
+
+class RotaryConfig:
+    """transformers 5 saves rope_parameters alone, transformers 4 reads rope_theta and rope_scaling."""
+
+    def __init__(self, rope_parameters=None, **kwargs):
+        rope = dict(rope_parameters or {})
+        if "rope_theta" in rope:
+            kwargs.setdefault("rope_theta", rope.pop("rope_theta"))
+        if rope.get("rope_type", "default") != "default" and kwargs.get("rope_scaling") is None:
+            kwargs["rope_scaling"] = rope
+        super().__init__(**kwargs)
+        self.rope_parameters = rope_parameters
+
+
+def define_classes(architecture):
+    stem, causal, prefix = ARCHITECTURES[architecture]
+    stock = [getattr(transformers, name, None) for name in (f"{stem}Config", f"{stem}Model", causal)]
+    if None in stock:
+        return
+    # A configuration of its own type, so that registering the classes below leaves every other model of this architecture alone.
+    # The stock plans of parallel runs split linears that no longer exist.
+    mixed = (RotaryConfig,) if architecture in ROTARY and int(transformers.__version__.split(".")[0]) < 5 else ()
+    config = type(f"Rankwright{stem}Config", (*mixed, stock[0]),
+                  {"model_type": f"rankwright_{architecture}", "base_model_tp_plan": None})
+    base = type(f"Rankwright{stem}Model", (FactoredModel, stock[1]), {"config_class": config, "rankwright_prefix": prefix})
+    model = type(f"Rankwright{causal}", (FactoredModel, stock[2]), {"config_class": config})
+    # save_pretrained then puts this file beside the weights.
+    config.register_for_auto_class()
+    base.register_for_auto_class("AutoModel")
+    model.register_for_auto_class("AutoModelForCausalLM")
+    globals().update({made.__name__: made for made in (config, base, model)})
+
+
+for architecture in ARCHITECTURES:
+    define_classes(architecture)
