@@ -25,6 +25,9 @@ private slots:
         QTest::newRow("babyllama") << std::string(RANKWRIGHT_TEST_DATA "/models/babyllama-tok105")
                                    << texts + "tinystories/v2-valid-head-12stories.txt"
                                    << std::string("babyllama-tok105-tinystories-v2-256.json");
+        QTest::newRow("OPT") << std::string(RANKWRIGHT_TEST_DATA "/models/opt-shakespeare")
+                             << texts + "tinyshakespeare/input.txt"
+                             << std::string("opt-shakespeare-tinyshakespeare-256.json");
     }
 
     void perplexityEqualsTransformers()

@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "tests/checkpoint/hostile_files.h"
 #include "tests/export/export_support.h"
 
 #include <QProcess>
