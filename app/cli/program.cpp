@@ -128,6 +128,7 @@ void addVerbs(CLI::App& app, Session& session)
     addTokenize(app, session);
     addEvaluate(app, session);
     addCalibrate(app, session);
+    addSimilarity(app, session);
     addSpectra(app, session);
     addCompress(app, session);
     addGenerate(app, session);

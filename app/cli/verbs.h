@@ -14,6 +14,7 @@ void addInspect(CLI::App& app, Session& session);
 void addTokenize(CLI::App& app, Session& session);
 void addEvaluate(CLI::App& app, Session& session);
 void addCalibrate(CLI::App& app, Session& session);
+void addSimilarity(CLI::App& app, Session& session);
 void addSpectra(CLI::App& app, Session& session);
 void addCompress(CLI::App& app, Session& session);
 void addGenerate(CLI::App& app, Session& session);

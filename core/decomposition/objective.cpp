@@ -55,59 +55,6 @@ std::size_t statisticsRank(const LinearProblem& problem, const TapStatistics& st
     return bound;
 }
 
-/// X with C X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal first, so that
-/// channels of very different size are treated alike. Falls back to the pseudo-inverse where C is singular.
-void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
-                       const std::string& name, std::vector<NumericEvent>& events)
-{
-    const std::size_t n = C.rows();
-    std::vector<double> scale(n);
-    for (std::size_t j = 0; j < n; ++j)
-        scale[j] = C(j, j) > 0.0 ? 1.0 / std::sqrt(C(j, j)) : 0.0;
-    Matrix<double> correlation(n, n);
-    for (std::size_t i = 0; i < n; ++i)
-        for (std::size_t j = 0; j < n; ++j)
-            correlation(i, j) = scale[i] * C(i, j) * scale[j];
-    const auto scaleRows = [&] {
-        for (std::size_t i = 0; i < n; ++i)
-            for (double& value : R.view().rowSpan(i))
-                value *= scale[i];
-    };
-    scaleRows();
-    if (rankBound == n) {
-        try {
-            Matrix<double> solution = R;
-            device.solvePositiveDefinite(correlation, solution.view());
-            R = std::move(solution);
-            scaleRows();
-            return;
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::Numeric)
-                throw;
-        }
-    }
-    // Second moments are sums of float32 products: below this share of the largest eigenvalue they are rounding.
-    constexpr double relativeCut = 1e-7;
-    const SymmetricEigen eigen = device.symmetricEigen(std::move(correlation));
-    std::size_t kept = 0;
-    while (kept < rankBound && eigen.values[kept] > relativeCut * eigen.values.front())
-        ++kept;
-    events.push_back({"pseudoInverse", name,
-                      fmt::format("input statistics inverted on their {} largest of {} directions", kept, n),
-                      static_cast<double>(kept)});
-    const ConstMatrixView<double> Q = eigen.vectors.view().rowRange(0, kept);
-    Matrix<double> coordinates(kept, R.columns());
-    if (kept > 0)
-        device.gemm(Transpose::No, Transpose::No, 1.0, Q, R.view(), 0.0, coordinates.view());
-    for (std::size_t i = 0; i < kept; ++i)
-        for (double& value : coordinates.view().rowSpan(i))
-            value /= eigen.values[i];
-    std::fill(R.span().begin(), R.span().end(), 0.0);
-    if (kept > 0)
-        device.gemm(Transpose::Yes, Transpose::No, 1.0, Q, coordinates.view(), 0.0, R.view());
-    scaleRows();
-}
-
 /// V = W + W (Cx - C_hat) C_hat^+: on directions the inputs never take it stays W, and X_hat = X gives W itself.
 void anchor(const Device& device, const LinearProblem& problem, const TapStatistics& statistics, Objective& objective)
 {
@@ -161,6 +108,57 @@ BiasUpdate makeBiasUpdate(const LinearProblem& problem)
 }
 
 } // namespace
+
+void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
+                       const std::string& name, std::vector<NumericEvent>& events)
+{
+    const std::size_t n = C.rows();
+    std::vector<double> scale(n);
+    for (std::size_t j = 0; j < n; ++j)
+        scale[j] = C(j, j) > 0.0 ? 1.0 / std::sqrt(C(j, j)) : 0.0;
+    Matrix<double> correlation(n, n);
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < n; ++j)
+            correlation(i, j) = scale[i] * C(i, j) * scale[j];
+    const auto scaleRows = [&] {
+        for (std::size_t i = 0; i < n; ++i)
+            for (double& value : R.view().rowSpan(i))
+                value *= scale[i];
+    };
+    scaleRows();
+    if (rankBound == n) {
+        try {
+            Matrix<double> solution = R;
+            device.solvePositiveDefinite(correlation, solution.view());
+            R = std::move(solution);
+            scaleRows();
+            return;
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::Numeric)
+                throw;
+        }
+    }
+    // Second moments are sums of float32 products: below this share of the largest eigenvalue they are rounding.
+    constexpr double relativeCut = 1e-7;
+    const SymmetricEigen eigen = device.symmetricEigen(std::move(correlation));
+    std::size_t kept = 0;
+    while (kept < rankBound && eigen.values[kept] > relativeCut * eigen.values.front())
+        ++kept;
+    events.push_back({"pseudoInverse", name,
+                      fmt::format("input statistics inverted on their {} largest of {} directions", kept, n),
+                      static_cast<double>(kept)});
+    const ConstMatrixView<double> Q = eigen.vectors.view().rowRange(0, kept);
+    Matrix<double> coordinates(kept, R.columns());
+    if (kept > 0)
+        device.gemm(Transpose::No, Transpose::No, 1.0, Q, R.view(), 0.0, coordinates.view());
+    for (std::size_t i = 0; i < kept; ++i)
+        for (double& value : coordinates.view().rowSpan(i))
+            value /= eigen.values[i];
+    std::fill(R.span().begin(), R.span().end(), 0.0);
+    if (kept > 0)
+        device.gemm(Transpose::Yes, Transpose::No, 1.0, Q, coordinates.view(), 0.0, R.view());
+    scaleRows();
+}
 
 void BiasUpdate::apply(Factorisation& factorisation) const
 {

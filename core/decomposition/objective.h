@@ -45,6 +45,12 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
 /// biasUpdateParameter as methods list it.
 ParameterInfo biasUpdateInfo();
 
+/// X with C X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal first, so that
+/// channels of very different size are treated alike. Falls back to the pseudo-inverse where C is singular, or where
+/// `rankBound` says so, and notes it (event "pseudoInverse").
+void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
+                       const std::string& name, std::vector<NumericEvent>& events);
+
 /// A H with C = H + H^T for a symmetric C (n x n), A of k x n: what quadratic forms of C need at half the cost of A C.
 /// H is the upper triangle of C by square blocks, those on the diagonal halved.
 Matrix<double> upperProduct(const Device& device, const Matrix<double>& A, const Matrix<double>& C);

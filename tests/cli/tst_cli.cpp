@@ -159,6 +159,39 @@ private slots:
         QVERIFY(random.at("fingerprint") != json.at("fingerprint"));
     }
 
+    void similarityOfTexts()
+    {
+        CliHome home;
+        const QStringList windows = {u"--window"_s, u"64"_s, u"--windows"_s, u"8"_s, u"--json"_s};
+        const CliResult result =
+            home.run(QStringList{u"similarity"_s, demoModel(), u"--text"_s, calibrationText(), u"--against"_s,
+                                 calibrationText(), u"--against"_s, heldOutText(), u"--directions"_s, u"4"_s} +
+                     windows);
+        QVERIFY_DONE(result);
+        const Json json = result.json();
+        QCOMPARE(missingKeys(json, {"model", "text", "windows", "windowLength", "directions", "against"}), QString());
+        QCOMPARE_JSON(json.at("directions"), 4);
+        QCOMPARE(json.at("against").size(), std::size_t{2});
+        const Json& same = json.at("against")[0];
+        const Json& other = json.at("against")[1];
+        QCOMPARE(missingKeys(other, {"text", "cosine", "overlap", "sites", "taps"}), QString());
+        QCOMPARE(other.at("sites").size(), std::size_t{4});
+        QCOMPARE(other.at("taps").size(), std::size_t{20});
+        for (const char* measure : {"cosine", "overlap"}) {
+            QVERIFY(near(same.at(measure).at("mean"), 1.0, 1e-9));
+            QVERIFY(same.at(measure).at("deviation").get<double>() < 1e-9);
+            double sum = 0.0;
+            for (const Json& tap : other.at("taps")) {
+                const auto value = tap.at(measure).get<double>();
+                QVERIFY(value > 0.0 && value <= 1.0 + 1e-12);
+                sum += value;
+            }
+            QVERIFY(near(other.at(measure).at("mean"), sum / 20.0, 1e-12));
+            QVERIFY(sum / 20.0 < 0.9999);
+        }
+        QCOMPARE(home.run(QStringList{u"similarity"_s, demoModel(), u"--text"_s, calibrationText()} + windows).code, 2);
+    }
+
     void spectraPredictEveryRank()
     {
         CliHome home;

@@ -1,0 +1,70 @@
+#include "core/calibration/similarity.h"
+
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+
+namespace rankwright {
+
+TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const TapStatistics& b, std::size_t directions)
+{
+    const std::size_t n = a.secondMoment.rows();
+    if (n == 0 || b.secondMoment.rows() != n || a.sumAbs.size() != n || b.sumAbs.size() != n)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("statistics of {} and {} channels cannot be compared", n, b.secondMoment.rows()));
+    TapSimilarity result;
+    const auto dot = [](const std::vector<double>& x, const std::vector<double>& y) {
+        return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+    };
+    const double norms = std::sqrt(dot(a.sumAbs, a.sumAbs)) * std::sqrt(dot(b.sumAbs, b.sumAbs));
+    result.cosine = norms > 0.0 ? dot(a.sumAbs, b.sumAbs) / norms : 0.0;
+
+    const std::size_t k = std::clamp<std::size_t>(directions, 1, n);
+    const SymmetricEigen first = device.symmetricEigen(a.secondMoment, k);
+    const SymmetricEigen second = device.symmetricEigen(b.secondMoment, k);
+    Matrix<double> products(k, k);
+    device.gemm(Transpose::No, Transpose::Yes, 1.0, first.vectors.view(), second.vectors.view(), 0.0, products.view());
+    const double squares =
+        std::inner_product(products.span().begin(), products.span().end(), products.span().begin(), 0.0);
+    result.overlap = squares / static_cast<double>(k);
+    return result;
+}
+
+std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device& device, const CalibrationSet& a,
+                                               const CalibrationSet& b, std::size_t directions, std::size_t threads,
+                                               const TaskContext& context)
+{
+    const std::size_t taps = model.taps().size();
+    if (a.summaries().size() != taps || b.summaries().size() != taps)
+        throw Error(ErrorKind::Mismatch, fmt::format("statistics of {} and {} input sites for a model of {}",
+                                                     a.summaries().size(), b.summaries().size(), taps));
+    std::vector<TapSimilarity> result(taps);
+    std::atomic<std::size_t> done = 0;
+    const BlasThreads one(1);
+    parallelFor(taps, std::max<std::size_t>(threads, 1), [&](std::size_t tap, std::size_t) {
+        context.checkStop();
+        result[tap] = compareTaps(device, a.load(tap), b.load(tap), directions);
+        context.report("compare", model.taps()[tap].name, ++done, taps);
+    });
+    return result;
+}
+
+Spread spreadOf(const std::vector<double>& values)
+{
+    Spread spread;
+    if (values.empty())
+        return spread;
+    const auto count = static_cast<double>(values.size());
+    spread.mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+    for (const double value : values)
+        spread.deviation += (value - spread.mean) * (value - spread.mean) / count;
+    spread.deviation = std::sqrt(spread.deviation);
+    return spread;
+}
+
+} // namespace rankwright

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "core/calibration/statistics.h"
+#include "core/compute/device.h"
+
+#include <string>
+#include <vector>
+
+namespace rankwright {
+
+/// How alike the inputs of one site are on two texts (NSVD 2.6; the paper's own measure is not verified).
+struct TapSimilarity
+{
+    double cosine = 0.0;  ///< of the vectors of mean |x|; 0 where one of them is zero
+    double overlap = 0.0; ///< ||U_a^T U_b||_F^2 / k, U the first k principal directions of each second moment: 1 where
+                          ///< they span the same space, about k / n for unrelated ones
+};
+
+/// k = min(directions, n), at least 1. Throws Error(Mismatch) for statistics of different widths.
+TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const TapStatistics& b, std::size_t directions);
+
+/// All taps of a model on two texts, by tap index. Throws as CalibrationSet::load(), Error(Mismatch) for sets of
+/// different models, Error(Cancelled).
+std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device& device, const CalibrationSet& a,
+                                               const CalibrationSet& b, std::size_t directions, std::size_t threads,
+                                               const TaskContext& context);
+
+/// Mean and standard deviation (of the population).
+struct Spread
+{
+    double mean = 0.0;
+    double deviation = 0.0;
+};
+Spread spreadOf(const std::vector<double>& values);
+
+} // namespace rankwright
