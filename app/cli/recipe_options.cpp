@@ -104,8 +104,9 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
            "How ranks are shared out (default: uniform, the same share for every linear); see the manual page");
     option("--structure", choice.structure, "factors|block-identity",
            "Factors B A (default), or with an identity inside A, which buys a higher rank");
-    option("--sequential", choice.sequential, "dense|compressed|anchored",
-           "Statistics of the dense model (default), of the compressed blocks before, or both");
+    option("--sequential", choice.sequential, "dense|compressed|anchored|update|alternate",
+           "Statistics of the dense model (default), of the compressed blocks before, both, or dense ones with factors "
+           "fitted again to the compressed blocks before");
     option("--storage", choice.storage, "F32|F16|BF16", "Rounding of the factors (default: F32)");
     repeated("--rank", choice.ranks, "LINEAR=RANK", "Rank of one linear, set by hand");
     repeated("--only", choice.only, "PATTERN", "Only these linears: names with * and ?, or roles such as q or down");

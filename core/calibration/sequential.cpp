@@ -15,17 +15,22 @@ std::string_view sequentialModeName(SequentialMode mode)
         return "compressed";
     case SequentialMode::Anchored:
         return "anchored";
+    case SequentialMode::Update:
+        return "update";
+    case SequentialMode::Alternate:
+        return "alternate";
     }
     throw Error(ErrorKind::Internal, "unknown sequential mode");
 }
 
 SequentialMode sequentialModeFromName(std::string_view name)
 {
-    for (const SequentialMode mode : {SequentialMode::Dense, SequentialMode::Compressed, SequentialMode::Anchored})
+    for (const SequentialMode mode : sequentialModes)
         if (sequentialModeName(mode) == name)
             return mode;
-    throw Error(ErrorKind::InvalidArgument,
-                fmt::format("unknown sequential mode '{}'; known: dense, compressed, anchored", name));
+    throw Error(
+        ErrorKind::InvalidArgument,
+        fmt::format("unknown sequential mode '{}'; known: dense, compressed, anchored, update, alternate", name));
 }
 
 struct SequentialStatistics::State

@@ -4,6 +4,7 @@
 #include "core/calibration/windows.h"
 #include "core/model/forward.h"
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -86,8 +87,19 @@ CalibrationSet calibrate(const Model& model, const Device& device, const TokenWi
 enum class SequentialMode {
     Dense,      ///< statistics of the dense model for all linears
     Compressed, ///< inputs produced by the compressed prefix, target W x_hat
-    Anchored    ///< inputs of the compressed prefix, target the dense output W x (AA-SVD)
+    Anchored,   ///< inputs of the compressed prefix, target the dense output W x (AA-SVD)
+    Update,     ///< factors of the dense statistics, then B by least squares on inputs of the compressed prefix, target
+                ///< W x_hat (the update of SVD-LLM v1)
+    Alternate   ///< the same, and A and B in turn (adaComp of AdaSVD)
 };
+/// All modes, in the order they are offered.
+inline constexpr std::array sequentialModes{SequentialMode::Dense, SequentialMode::Compressed, SequentialMode::Anchored,
+                                            SequentialMode::Update, SequentialMode::Alternate};
+/// Whether factors are made on dense statistics and then fitted again to inputs of the compressed prefix.
+constexpr bool refitsFactors(SequentialMode mode)
+{
+    return mode == SequentialMode::Update || mode == SequentialMode::Alternate;
+}
 std::string_view sequentialModeName(SequentialMode mode);
 SequentialMode sequentialModeFromName(std::string_view name);
 
@@ -95,7 +107,7 @@ SequentialMode sequentialModeFromName(std::string_view name);
 class SequentialStatistics
 {
 public:
-    /// `mode` is Compressed or Anchored (which carries a second, dense stream of hidden states).
+    /// `mode` is not Dense; Anchored carries a second, dense stream of hidden states.
     SequentialStatistics(const Model& model, const Device& device, const TokenWindows& windows, SequentialMode mode,
                          const PassOptions& options);
     ~SequentialStatistics();

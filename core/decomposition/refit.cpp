@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 namespace rankwright {
@@ -43,6 +44,70 @@ void orthonormalise(const Device& device, Factorisation& factors)
 }
 
 } // namespace
+
+namespace {
+
+class RefitAnalysis final : public Analysis
+{
+public:
+    RefitAnalysis(const Device& device, const Method& method, LinearProblem problem, MethodParameters parameters,
+                  std::unique_ptr<Analysis> start, std::size_t alternations)
+        : m_device(device)
+        , m_method(method)
+        , m_problem(std::move(problem))
+        , m_parameters(std::move(parameters))
+        , m_start(std::move(start))
+        , m_alternations(alternations)
+    {
+        m_shape = m_start->shape();
+        m_singularValues = m_start->singularValues();
+        m_events = m_start->events();
+        const Objective objective = makeObjective(m_device, m_method, m_problem, m_parameters);
+        m_totalEnergy = std::max(weightedProduct(m_device, m_problem.W, objective.secondMoment, m_problem.W), 0.0);
+    }
+
+    double loss(std::size_t rank) const override { return rank == 0 ? m_totalEnergy : fit(rank).loss; }
+    std::vector<double> lossAtEveryRank() const override
+    {
+        std::vector<double> losses;
+        for (std::size_t rank = 0; rank <= m_shape.fullRank(); ++rank)
+            losses.push_back(loss(rank));
+        return losses;
+    }
+    Factorisation factorize(std::size_t rank) const override { return fit(rank).factorisation; }
+
+private:
+    Refit fit(std::size_t rank) const
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_rank != rank) {
+            m_last =
+                refitFactors(m_device, m_method, m_problem, m_parameters, m_start->factorize(rank), m_alternations);
+            m_rank = rank;
+        }
+        return m_last;
+    }
+
+    const Device& m_device;
+    const Method& m_method;
+    LinearProblem m_problem;
+    MethodParameters m_parameters;
+    std::unique_ptr<Analysis> m_start;
+    std::size_t m_alternations;
+    mutable std::mutex m_mutex;
+    mutable std::size_t m_rank = 0; ///< of m_last; 0: none
+    mutable Refit m_last;
+};
+
+} // namespace
+
+std::unique_ptr<Analysis> refitAnalysis(const Device& device, const Method& method, LinearProblem problem,
+                                        MethodParameters parameters, std::unique_ptr<Analysis> start,
+                                        std::size_t alternations)
+{
+    return std::make_unique<RefitAnalysis>(device, method, std::move(problem), std::move(parameters), std::move(start),
+                                           alternations);
+}
 
 Refit refitFactors(const Device& device, const Method& method, const LinearProblem& problem,
                    const MethodParameters& parameters, const Factorisation& start, std::size_t alternations)

@@ -20,4 +20,10 @@ struct Refit
 Refit refitFactors(const Device& device, const Method& method, const LinearProblem& problem,
                    const MethodParameters& parameters, const Factorisation& start, std::size_t alternations);
 
+/// `start` with its factors fitted again by refitFactors() to the problem's statistics, which must outlive the
+/// analysis: losses and total energy are on those. Every rank asked for is a fit of its own.
+std::unique_ptr<Analysis> refitAnalysis(const Device& device, const Method& method, LinearProblem problem,
+                                        MethodParameters parameters, std::unique_ptr<Analysis> start,
+                                        std::size_t alternations);
+
 } // namespace rankwright

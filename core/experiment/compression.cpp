@@ -3,6 +3,7 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
+#include "core/decomposition/refit.h"
 #include "core/experiment/spectra.h"
 
 #include <algorithm>
@@ -200,6 +201,10 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
         const std::lock_guard lock(m_mutex);
         m_seconds.analyse += watch.seconds();
     }
+    const bool refits = refitsFactors(m_job.recipe.sequential);
+    const TapStatistics dense = refits ? m_calibration->load(task.tap) : TapStatistics{};
+    constexpr std::size_t mostAlternations = 20;
+    const std::size_t alternations = m_job.recipe.sequential == SequentialMode::Alternate ? mostAlternations : 1;
     std::vector<std::size_t> open;
     std::vector<LinearShape> shapes;
     for (const std::size_t position : task.positions) {
@@ -210,8 +215,13 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
     }
     runOnPool(m_job, shapes, [&](std::size_t index) {
         const Stopwatch analysisWatch;
-        const LinearProblem problem = load(*m_job.linears[open[index]], &collected);
-        const auto analysis = analyse(problem);
+        LinearProblem problem = load(*m_job.linears[open[index]], refits ? &dense : &collected);
+        auto analysis = analyse(problem);
+        if (refits) {
+            problem.statistics = &collected;
+            analysis = refitAnalysis(m_job.device, m_job.method, problem, m_job.recipe.parameters, std::move(analysis),
+                                     alternations);
+        }
         finish(open[index], plan.ranks[open[index]], problem, *analysis, analysisWatch.seconds(), journal);
     });
 }

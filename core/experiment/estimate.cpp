@@ -120,7 +120,10 @@ private:
         m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(linear.shape)));
     }
 
-    bool calibrates() const { return m_recipe.calibration && (!m_sequential || m_planned); }
+    bool calibrates() const
+    {
+        return m_recipe.calibration && (!m_sequential || m_planned || refitsFactors(m_recipe.sequential));
+    }
 
     double tokensOf(const WindowOptions& windows) const
     {

@@ -203,7 +203,7 @@ private:
 
         std::optional<CalibrationSet> calibration;
         stage("calibrate", [&] {
-            if (!m_recipe.calibration || (sequential && plan))
+            if (!m_recipe.calibration || (sequential && plan && !refitsFactors(m_recipe.sequential)))
                 return;
             calibration.emplace(
                 calibrate(*m_model, *m_device, *m_calibrationWindows, m_places.cache, m_options, m_context));

@@ -416,7 +416,7 @@ private slots:
     {
         QTest::addColumn<QString>("mode");
         QTest::addColumn<QString>("allocation");
-        for (const char* mode : {"compressed", "anchored"})
+        for (const char* mode : {"compressed", "anchored", "update", "alternate"})
             for (const char* allocation : {"uniform", "marginal-loss"})
                 QTest::addRow("%s %s", mode, allocation) << QString::fromUtf8(mode) << QString::fromUtf8(allocation);
     }

@@ -108,7 +108,7 @@ void RecipePanel::build()
     m_previewWindow->setAccessibleName(tr("Window that is shown"));
     m_run->setObjectName(u"run"_s);
     m_calibrate->setObjectName(u"calibrate"_s);
-    for (const SequentialMode mode : {SequentialMode::Dense, SequentialMode::Compressed, SequentialMode::Anchored})
+    for (const SequentialMode mode : sequentialModes)
         m_sequential->addItem(toQString(sequentialModeName(mode)), static_cast<int>(mode));
     m_sequential->setAccessibleName(tr("Statistics"));
     m_sequential->setToolTip(tr("dense: inputs of the original model; compressed: of the compressed blocks before; "
