@@ -451,8 +451,10 @@ private slots:
         qInfo("perplexity: original %.4f, dense statistics %.4f, %s %.4f", result.evaluations[0].original.perplexity,
               dense.evaluations[0].compressed.perplexity, qPrintable(mode),
               result.evaluations[0].compressed.perplexity);
-        // Ranks planned on dense losses need not suit the compressed prefix: there it only has to work.
-        const double bound = recipe.allocation == "uniform" ? 1.0 : 1.5;
+        // Ranks planned on dense losses need not suit the compressed prefix, and alternating fits stop short of its
+        // optimum: there it only has to work.
+        const double bound =
+            recipe.allocation == "uniform" && recipe.sequential != SequentialMode::Alternate ? 1.0 : 1.5;
         QVERIFY(result.evaluations[0].compressed.perplexity < bound * dense.evaluations[0].compressed.perplexity);
         QVERIFY(result.evaluations[0].compressed.perplexity > result.evaluations[0].original.perplexity);
     }
