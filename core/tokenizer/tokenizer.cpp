@@ -79,6 +79,23 @@ std::shared_ptr<const Tokenizer> openTokenizerJson(const std::filesystem::path& 
     return std::make_shared<BpeTokenizer>(parseTokenizerJson(readBounded(file), file), beside.roles(), file);
 }
 
+/// A beginning-of-text token in front, as GPT2Tokenizer of transformers puts it with add_bos_token (OPT); nothing where
+/// the vocabulary lacks it.
+void addBosTemplate(TokenizerJson& json, const std::string& bos)
+{
+    const auto found = std::ranges::find(json.vocabulary, bos, [](const auto& entry) { return entry.first; });
+    if (found == json.vocabulary.end())
+        return;
+    const Json front = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
+    const auto text = [](const char* id, int type) { return Json{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
+    json.rest["post_processor"] = {
+        {"type", "TemplateProcessing"},
+        {"single", Json::array({front, text("A", 0)})},
+        {"pair", Json::array({front, text("A", 0), front, text("B", 1)})},
+        {"special_tokens",
+         {{bos, {{"id", bos}, {"ids", Json::array({found->second})}, {"tokens", Json::array({bos})}}}}}};
+}
+
 std::shared_ptr<const Tokenizer> openVocabularyAndMerges(const std::filesystem::path& folder,
                                                          const Surroundings& beside)
 {
@@ -104,6 +121,8 @@ std::shared_ptr<const Tokenizer> openVocabularyAndMerges(const std::filesystem::
                                  {"special", true}});
         }
     }
+    if (roles.bos && beside.flag("add_bos_token", false))
+        addBosTemplate(json, *roles.bos);
     return std::make_shared<BpeTokenizer>(std::move(json), roles, vocabulary);
 }
 

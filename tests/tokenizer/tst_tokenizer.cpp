@@ -202,6 +202,10 @@ private slots:
         const auto tokenizer = Tokenizer::open(path / "vocab.json");
         QCOMPARE(tokenizer->encode("<|endoftext|>"), std::vector<std::int32_t>{50256});
         QCOMPARE(tokenizer->eosToken(), std::optional<std::int32_t>(50256));
+        QVERIFY(tokenizer->prefix().empty());
+        // As the folders of OPT have it.
+        writeFileAtomically(path / "tokenizer_config.json", R"({"add_bos_token": true})");
+        QCOMPARE(Tokenizer::open(path)->prefix(), std::vector<std::int32_t>{50256});
     }
 
     void unknownGgufPreTokenizersAreNamed()
