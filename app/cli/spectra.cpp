@@ -61,7 +61,7 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
     }
     std::map<std::size_t, std::vector<std::size_t>> byTap;
     for (std::size_t i = 0; i < linears.size(); ++i)
-        byTap[linears[i]->tap].push_back(i);
+        byTap[statisticsTap(model, *options.method, *linears[i])].push_back(i);
     const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
     std::vector<LinearSpectrum> spectra(linears.size());
     std::atomic<std::size_t> done = 0;

@@ -13,6 +13,10 @@
 
 namespace rankwright {
 
+struct AttentionGeometry;
+class GroupAnalysis;
+struct GroupProblem;
+
 /// One parameter of a method, described so that a window or a command line can offer it without knowing the method.
 struct ParameterInfo
 {
@@ -107,6 +111,15 @@ public:
     /// directions kept).
     virtual std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                               const MethodParameters& parameters) const = 0;
+
+    /// Roles of a block that analyzeGroup() treats together, see group.h; linears in none go through analyze(), and so
+    /// does nothing else.
+    virtual std::vector<std::vector<Role>> groups() const { return {}; }
+    /// Throws Error(Unsupported) naming why the method does not fit a model whose heads work like this.
+    virtual void checkAttention(const AttentionGeometry&) const {}
+    /// Throws as analyze(), and what checkAttention() throws.
+    virtual std::unique_ptr<GroupAnalysis> analyzeGroup(const Device& device, const GroupProblem& problem,
+                                                        const MethodParameters& parameters) const;
 };
 
 /// All methods, in the order they are offered.

@@ -13,5 +13,8 @@ const Method& nestedSvd();
 const Method& atomicFeatureMimicking();
 const Method& preconditionedSvd();
 const Method& nestedInterpolative();
+const Method& latentLlm();
+const Method& jointQk();
+const Method& jointVo();
 
 } // namespace rankwright

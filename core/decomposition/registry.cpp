@@ -38,9 +38,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 7> all{
-        &plainSvd(),           &asvd(), &preconditionedSvd(), &whitenedSvd(), &atomicFeatureMimicking(), &nestedSvd(),
-        &nestedInterpolative()};
+    static const std::array<const Method*, 10> all{&plainSvd(), &asvd(), &preconditionedSvd(), &whitenedSvd(), &atomicFeatureMimicking(), &nestedSvd(), &nestedInterpolative(), &latentLlm(), &jointQk(), &jointVo()};
     return all;
 }
 

@@ -4,23 +4,46 @@
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
 #include "core/decomposition/refit.h"
-#include "core/experiment/spectra.h"
+#include "core/experiment/linear_groups.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 
 namespace rankwright {
 
-/// An analysis made while planning.
+/// An analysis of a unit: one of both.
 struct Compression::Kept
 {
-    std::unique_ptr<Analysis> analysis; ///< null where it was not kept
+    std::unique_ptr<Analysis> one;
+    std::unique_ptr<GroupAnalysis> group;
     double seconds = 0.0;
+
+    bool empty() const { return !one && !group; }
+    /// Of the linear `info` of `unit`.
+    const Analysis& of(const WorkUnit& unit, const LinearInfo& info) const
+    {
+        if (one)
+            return *one;
+        const auto member = std::find(unit.group.begin(), unit.group.end(), &info) - unit.group.begin();
+        return group->member(static_cast<std::size_t>(member));
+    }
+};
+
+/// What became of one linear of a unit.
+struct Compression::Replaced
+{
+    std::size_t position = 0;
+    const Analysis* analysis = nullptr;
+    std::optional<LinearWeights> weights; ///< none where it stays as it is
+    double predictedLoss = 0.0;
+    double measuredLoss = 0.0;
 };
 
 Compression::Compression(const RunJob& job)
     : m_job(job)
-    , m_kept(job.linears.size())
+    , m_units(workUnits(job))
+    , m_kept(m_units.size())
 {}
 
 Compression::~Compression() = default;
@@ -31,58 +54,135 @@ LinearProblem Compression::load(const LinearInfo& info, const TapStatistics* sta
     return {.name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
 }
 
-std::unique_ptr<Analysis> Compression::analyse(const LinearProblem& problem)
+Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics* statistics)
 {
     const Stopwatch watch;
-    auto analysis = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
+    Kept kept;
+    if (unit.group.empty())
+        kept.one = m_job.method.analyze(m_job.device, load(*m_job.linears[unit.positions.front()], statistics),
+                                        m_job.recipe.parameters);
+    else
+        kept.group = m_job.method.analyzeGroup(
+            m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics), m_job.recipe.parameters);
+    kept.seconds = watch.seconds();
     const std::lock_guard lock(m_mutex);
-    m_seconds.analyse += watch.seconds();
-    return analysis;
+    m_seconds.analyse += kept.seconds;
+    return kept;
 }
 
-void Compression::finish(std::size_t position, const AllocatedRank& rank, const LinearProblem& problem,
-                         const Analysis& analysis, double seconds, RunJournal& journal)
+std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit, const AllocationPlan& plan,
+                                                           const TapStatistics* statistics,
+                                                           const Analysis& analysis) const
 {
-    const Stopwatch watch;
-    const LinearInfo& info = *m_job.linears[position];
+    const std::size_t position = unit.positions.front();
+    const AllocatedRank& rank = plan.ranks[position];
+    const LinearProblem problem = load(*m_job.linears[position], statistics);
+    Replaced replaced{.position = position, .analysis = &analysis, .weights = {}};
+    if (rank.structure == StructureKind::Dense) {
+        replaced.measuredLoss = measureLoss(m_job.device, problem.W, problem.W, statistics);
+        replaced.predictedLoss = replaced.measuredLoss;
+    } else {
+        replaced.predictedLoss = analysis.loss(rank.rank);
+        replaced.weights =
+            storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
+        if (replaced.weights->bias.empty())
+            replaced.weights->bias = problem.bias;
+        replaced.measuredLoss =
+            measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *replaced.weights), statistics,
+                        biasChange(problem.bias, replaced.weights->bias));
+    }
+    std::vector<Replaced> result;
+    result.push_back(std::move(replaced));
+    return result;
+}
+
+std::vector<Compression::Replaced> Compression::replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
+                                                             const TapStatistics* statistics,
+                                                             const GroupAnalysis& analysis) const
+{
+    const GroupProblem problem = loadGroup(m_job.model, m_job.device, unit.group, statistics);
+    std::vector<Replaced> result;
+    std::vector<std::size_t> members; // of the results
+    std::vector<std::optional<std::size_t>> ranks(unit.group.size());
+    for (const std::size_t position : unit.positions) {
+        const auto found = std::find(unit.group.begin(), unit.group.end(), m_job.linears[position]);
+        members.push_back(static_cast<std::size_t>(found - unit.group.begin()));
+        result.push_back({.position = position, .analysis = &analysis.member(members.back()), .weights = {}});
+        if (plan.ranks[position].structure != StructureKind::Dense)
+            ranks[members.back()] = plan.ranks[position].rank;
+    }
+    const std::vector<std::optional<Factorisation>> factors = analysis.factorize(ranks);
+    std::vector<std::optional<Replacement>> exact(unit.group.size());
+    std::vector<std::optional<Replacement>> stored(unit.group.size());
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        const std::size_t member = members[i];
+        if (!factors[member])
+            continue;
+        const Factorisation& factorisation = *factors[member];
+        const std::vector<float>& bias = problem.members[member].problem.bias;
+        LinearWeights weights = storeFactorisation(m_job.device, factorisation,
+                                                   plan.ranks[result[i].position].structure, m_job.recipe.storage);
+        if (weights.bias.empty())
+            weights.bias = bias;
+        Matrix<double> product(factorisation.B.rows(), factorisation.A.columns());
+        m_job.device.gemm(Transpose::No, Transpose::No, 1.0, factorisation.B.view(), factorisation.A.view(), 0.0,
+                          product.view());
+        exact[member] = Replacement{std::move(product), weights.bias};
+        stored[member] = Replacement{expandLinear(m_job.device, weights), weights.bias};
+        result[i].weights = std::move(weights);
+    }
+    const std::vector<double> predicted = analysis.losses(exact);
+    const std::vector<double> measured = analysis.losses(stored);
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        result[i].predictedLoss = predicted[members[i]];
+        result[i].measuredLoss = measured[members[i]];
+    }
+    return result;
+}
+
+void Compression::record(const Replaced& replaced, const AllocatedRank& rank, double seconds, RunJournal& journal)
+{
+    const LinearInfo& info = *m_job.linears[replaced.position];
     LinearRecord record;
     LinearOutcome& outcome = record.outcome;
     outcome.name = info.name;
     outcome.rank = rank.rank;
     outcome.structure = rank.structure;
     outcome.denseParameters = info.shape.parameters();
-    outcome.totalEnergy = analysis.totalEnergy();
-    record.singularValues = analysis.singularValues();
-    if (rank.structure == StructureKind::Dense) {
-        outcome.keptParameters = parameterCount(info.structure, info.shape, info.rank);
-        outcome.measuredLoss = measureLoss(m_job.device, problem.W, problem.W, problem.statistics);
-        outcome.predictedLoss = outcome.measuredLoss;
-    } else {
-        outcome.keptParameters = parameterCount(rank.structure, info.shape, rank.rank);
-        outcome.predictedLoss = analysis.loss(rank.rank);
-        record.weights =
-            storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
-        if (record.weights->bias.empty())
-            record.weights->bias = problem.bias;
-        outcome.measuredLoss = measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *record.weights),
-                                           problem.statistics, biasChange(problem.bias, record.weights->bias));
-    }
+    outcome.keptParameters = rank.structure == StructureKind::Dense
+                                 ? parameterCount(info.structure, info.shape, info.rank)
+                                 : parameterCount(rank.structure, info.shape, rank.rank);
+    outcome.totalEnergy = replaced.analysis->totalEnergy();
+    outcome.predictedLoss = replaced.predictedLoss;
+    outcome.measuredLoss = replaced.measuredLoss;
+    record.singularValues = replaced.analysis->singularValues();
+    record.weights = replaced.weights;
     if (!rank.note.empty()) {
         outcome.notes.push_back(rank.note);
         m_job.context.note({rank.structure == StructureKind::Dense ? "storedDense" : "rankSetByHand", info.name,
                             rank.note, static_cast<double>(rank.rank)});
     }
-    for (NumericEvent event : analysis.events()) {
+    for (NumericEvent event : replaced.analysis->events()) {
         outcome.notes.push_back(event.message);
         event.linear = info.name;
         m_job.context.note(event);
     }
+    journal.add(replaced.position, std::move(record), seconds);
+}
+
+void Compression::finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
+                         const Kept& kept, RunJournal& journal)
+{
+    const Stopwatch watch;
+    const std::vector<Replaced> all =
+        kept.one ? replaceOne(unit, plan, statistics, *kept.one) : replaceGroup(unit, plan, statistics, *kept.group);
     const double spent = watch.seconds();
-    {
-        const std::lock_guard lock(m_mutex);
-        m_seconds.factorise += spent;
-    }
-    journal.add(position, std::move(record), seconds + spent);
+    for (const Replaced& replaced : all)
+        if (!journal.finished(replaced.position))
+            record(replaced, plan.ranks[replaced.position],
+                   (kept.seconds + spent) / static_cast<double>(unit.positions.size()), journal);
+    const std::lock_guard lock(m_mutex);
+    m_seconds.factorise += spent;
 }
 
 std::vector<AllocationItem> Compression::items() const
@@ -114,8 +214,8 @@ std::vector<AllocationItem> Compression::items() const
 LinearShape Compression::largestShape(const TapTask& task) const
 {
     LinearShape largest;
-    for (const std::size_t position : task.positions) {
-        const LinearShape shape = m_job.linears[position]->shape;
+    for (const std::size_t unit : task.units) {
+        const LinearShape shape = shapeOf(m_job, m_units[unit]);
         if (analysisPeakBytes(shape) > analysisPeakBytes(largest))
             largest = shape;
     }
@@ -125,37 +225,39 @@ LinearShape Compression::largestShape(const TapTask& task) const
 void Compression::analyseAll(std::vector<AllocationItem>& items)
 {
     const bool keep = m_job.recipe.sequential == SequentialMode::Dense;
-    const std::vector<TapTask> tasks = tapTasks(m_job, [](std::size_t) { return true; });
+    const std::vector<TapTask> tasks = tapTasks(m_units, [](std::size_t) { return true; });
     std::vector<LinearShape> shapes;
     shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
         shapes.push_back(largestShape(task));
     std::size_t done = 0;
     std::size_t dropped = 0;
-    runOnPool(m_job, shapes, [&](std::size_t index) {
-        const TapTask& task = tasks[index];
+    runOnPool(m_job, shapes, [&](std::size_t taskIndex) {
+        const TapTask& task = tasks[taskIndex];
         const TapStatistics statistics = m_calibration ? m_calibration->load(task.tap) : TapStatistics{};
-        for (const std::size_t position : task.positions) {
+        for (const std::size_t index : task.units) {
             m_job.context.checkStop();
-            const LinearInfo& info = *m_job.linears[position];
-            const Stopwatch watch;
-            auto analysis = analyse(load(info, m_calibration ? &statistics : nullptr));
-            items[position].setRelativeLoss(analysis->planningCurve());
-            items[position].singularValues = analysis->singularValues();
-            std::size_t number = 0;
-            {
-                const std::lock_guard lock(m_mutex);
-                m_kept[position].seconds = watch.seconds();
-                const std::size_t bytes = analysisBytes(info.shape);
-                if (keep && m_keptBytes + bytes <= m_job.memoryLimit / 2) {
-                    m_keptBytes += bytes;
-                    m_kept[position].analysis = std::move(analysis);
-                } else {
-                    ++dropped;
+            const WorkUnit& unit = m_units[index];
+            Kept kept = analyse(unit, m_calibration ? &statistics : nullptr);
+            for (const std::size_t position : unit.positions) {
+                const Analysis& analysis = kept.of(unit, *m_job.linears[position]);
+                items[position].setRelativeLoss(analysis.planningCurve());
+                items[position].singularValues = analysis.singularValues();
+                std::size_t number = 0;
+                {
+                    const std::lock_guard lock(m_mutex);
+                    number = ++done;
                 }
-                number = ++done;
+                m_job.context.report("analyse", m_job.linears[position]->name, number, m_job.linears.size());
             }
-            m_job.context.report("analyse", info.name, number, m_job.linears.size());
+            const std::lock_guard lock(m_mutex);
+            const std::size_t bytes = analysisBytes(shapeOf(m_job, unit));
+            if (keep && m_keptBytes + bytes <= m_job.memoryLimit / 2) {
+                m_keptBytes += bytes;
+                m_kept[index] = std::move(kept);
+            } else {
+                dropped += unit.positions.size();
+            }
         }
     });
     if (keep && dropped > 0)
@@ -169,25 +271,21 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
 void Compression::compressDense(const AllocationPlan& plan, RunJournal& journal)
 {
     const std::vector<TapTask> tasks =
-        tapTasks(m_job, [&](std::size_t position) { return !journal.finished(position); });
+        tapTasks(m_units, [&](std::size_t position) { return !journal.finished(position); });
     std::vector<LinearShape> shapes;
     shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
         shapes.push_back(largestShape(task));
-    runOnPool(m_job, shapes, [&](std::size_t index) {
-        const TapTask& task = tasks[index];
+    runOnPool(m_job, shapes, [&](std::size_t taskIndex) {
+        const TapTask& task = tasks[taskIndex];
         const TapStatistics statistics = m_calibration ? m_calibration->load(task.tap) : TapStatistics{};
-        for (const std::size_t position : task.positions) {
+        const TapStatistics* known = m_calibration ? &statistics : nullptr;
+        for (const std::size_t index : task.units) {
             m_job.context.checkStop();
-            const Stopwatch watch;
-            const LinearInfo& info = *m_job.linears[position];
-            const LinearProblem problem = load(info, m_calibration ? &statistics : nullptr);
-            Kept kept = std::move(m_kept[position]);
-            if (!kept.analysis) {
-                kept.analysis = analyse(problem);
-                kept.seconds += watch.seconds();
-            }
-            finish(position, plan.ranks[position], problem, *kept.analysis, kept.seconds, journal);
+            Kept kept = std::move(m_kept[index]);
+            if (kept.empty())
+                kept = analyse(m_units[index], known);
+            finish(m_units[index], plan, known, kept, journal);
         }
     });
 }
@@ -207,32 +305,37 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
     const std::size_t alternations = m_job.recipe.sequential == SequentialMode::Alternate ? mostAlternations : 1;
     std::vector<std::size_t> open;
     std::vector<LinearShape> shapes;
-    for (const std::size_t position : task.positions) {
-        if (!journal.finished(position)) {
-            open.push_back(position);
-            shapes.push_back(m_job.linears[position]->shape);
+    for (const std::size_t index : task.units) {
+        const WorkUnit& unit = m_units[index];
+        if (std::any_of(unit.positions.begin(), unit.positions.end(),
+                        [&](std::size_t position) { return !journal.finished(position); })) {
+            open.push_back(index);
+            shapes.push_back(shapeOf(m_job, unit));
         }
     }
     runOnPool(m_job, shapes, [&](std::size_t index) {
         const Stopwatch analysisWatch;
-        LinearProblem problem = load(*m_job.linears[open[index]], refits ? &dense : &collected);
-        auto analysis = analyse(problem);
-        if (refits) {
-            problem.statistics = &collected;
-            analysis = refitAnalysis(m_job.device, m_job.method, problem, m_job.recipe.parameters, std::move(analysis),
-                                     alternations);
+        const WorkUnit& unit = m_units[open[index]];
+        Kept kept = analyse(unit, refits ? &dense : &collected);
+        if (refits) { // of methods that treat every linear alone, see validateRecipe()
+            LinearProblem problem = load(*m_job.linears[unit.positions.front()], &collected);
+            kept.one = refitAnalysis(m_job.device, m_job.method, std::move(problem), m_job.recipe.parameters,
+                                     std::move(kept.one), alternations);
+            kept.seconds = analysisWatch.seconds();
         }
-        finish(open[index], plan.ranks[open[index]], problem, *analysis, analysisWatch.seconds(), journal);
+        finish(unit, plan, &collected, kept, journal);
     });
 }
 
 void Compression::compressSequential(const AllocationPlan& plan, const TokenWindows& windows,
                                      const PassOptions& options, RunJournal& journal)
 {
-    const std::vector<TapTask> tasks = tapTasks(m_job, [](std::size_t) { return true; });
+    const std::vector<TapTask> tasks = tapTasks(m_units, [](std::size_t) { return true; });
     const auto open = [&](const TapTask& task) {
-        return std::any_of(task.positions.begin(), task.positions.end(),
-                           [&](std::size_t position) { return !journal.finished(position); });
+        return std::any_of(task.units.begin(), task.units.end(), [&](std::size_t unit) {
+            return std::any_of(m_units[unit].positions.begin(), m_units[unit].positions.end(),
+                               [&](std::size_t position) { return !journal.finished(position); });
+        });
     };
     const auto lastOpen = std::find_if(tasks.rbegin(), tasks.rend(), open);
     if (lastOpen == tasks.rend())
@@ -246,13 +349,14 @@ void Compression::compressSequential(const AllocationPlan& plan, const TokenWind
         for (; task != tasks.end() && m_job.model.taps()[task->tap].block == block; ++task) {
             if (open(*task))
                 compressTap(*task, plan, m_job.model.taps()[task->tap], statistics, weights, journal);
-            for (const std::size_t position : task->positions) {
-                const LinearInfo& info = *m_job.linears[position];
-                LinearRecord record = readLinearFile(linearFile(m_job.folder, info.index), m_job.fingerprint, info);
-                if (record.weights)
-                    weights.linears[static_cast<std::size_t>(info.role)] =
-                        std::make_shared<const LinearWeights>(std::move(*record.weights));
-            }
+            for (const std::size_t unit : task->units)
+                for (const std::size_t position : m_units[unit].positions) {
+                    const LinearInfo& info = *m_job.linears[position];
+                    LinearRecord record = readLinearFile(linearFile(m_job.folder, info.index), m_job.fingerprint, info);
+                    if (record.weights)
+                        weights.linears[static_cast<std::size_t>(info.role)] =
+                            std::make_shared<const LinearWeights>(std::move(*record.weights));
+                }
         }
         if (block < lastBlock)
             statistics.advance(block, weights, m_job.context);

@@ -44,20 +44,29 @@ public:
 
 private:
     struct Kept;
+    struct Replaced;
 
     LinearProblem load(const LinearInfo& info, const TapStatistics* statistics) const;
-    std::unique_ptr<Analysis> analyse(const LinearProblem& problem);
-    void finish(std::size_t position, const AllocatedRank& rank, const LinearProblem& problem, const Analysis& analysis,
-                double seconds, RunJournal& journal);
+    /// Analysis of a unit, with the seconds it took.
+    Kept analyse(const WorkUnit& unit, const TapStatistics* statistics);
+    /// Factorises, measures and records what of a unit is not finished.
+    void finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics, const Kept& kept,
+                RunJournal& journal);
+    std::vector<Replaced> replaceOne(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
+                                     const Analysis& analysis) const;
+    std::vector<Replaced> replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
+                                       const TapStatistics* statistics, const GroupAnalysis& analysis) const;
+    void record(const Replaced& replaced, const AllocatedRank& rank, double seconds, RunJournal& journal);
     LinearShape largestShape(const TapTask& task) const;
     void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,
                      SequentialStatistics& statistics, const BlockWeights& current, RunJournal& journal);
 
     const RunJob& m_job;
     const CalibrationSet* m_calibration = nullptr;
+    std::vector<WorkUnit> m_units;
     mutable std::mutex m_mutex;
     CompressionSeconds m_seconds;
-    std::vector<Kept> m_kept; ///< by position
+    std::vector<Kept> m_kept; ///< by unit
     std::size_t m_keptBytes = 0;
 };
 

@@ -3,6 +3,7 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/experiment/linear_groups.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -10,21 +11,52 @@
 
 namespace rankwright {
 
-std::vector<TapTask> tapTasks(const RunJob& job, const std::function<bool(std::size_t)>& wanted)
+std::vector<WorkUnit> workUnits(const RunJob& job)
+{
+    std::vector<WorkUnit> units;
+    for (std::size_t position = 0; position < job.linears.size(); ++position) {
+        const LinearInfo& info = *job.linears[position];
+        std::vector<const LinearInfo*> group = groupOf(job.model, job.method, info);
+        const auto known = std::find_if(units.begin(), units.end(), [&](const WorkUnit& unit) {
+            return std::find(unit.group.begin(), unit.group.end(), &info) != unit.group.end();
+        });
+        if (known != units.end()) {
+            known->positions.push_back(position);
+            continue;
+        }
+        const std::size_t tap = group.empty() ? info.tap : group.front()->tap;
+        units.push_back({{position}, std::move(group), tap});
+    }
+    return units;
+}
+
+std::vector<TapTask> tapTasks(const std::vector<WorkUnit>& units, const std::function<bool(std::size_t)>& wanted)
 {
     std::map<std::size_t, TapTask> tasks;
-    for (std::size_t position = 0; position < job.linears.size(); ++position) {
-        if (!wanted(position))
+    for (std::size_t unit = 0; unit < units.size(); ++unit) {
+        if (std::none_of(units[unit].positions.begin(), units[unit].positions.end(), wanted))
             continue;
-        TapTask& task = tasks[job.linears[position]->tap];
-        task.tap = job.linears[position]->tap;
-        task.positions.push_back(position);
+        TapTask& task = tasks[units[unit].tap];
+        task.tap = units[unit].tap;
+        task.units.push_back(unit);
     }
     std::vector<TapTask> result;
     result.reserve(tasks.size());
     for (auto& [tap, task] : tasks)
         result.push_back(std::move(task));
     return result;
+}
+
+LinearShape shapeOf(const RunJob& job, const WorkUnit& unit)
+{
+    if (unit.group.empty())
+        return job.linears[unit.positions.front()]->shape;
+    LinearShape shape = unit.group.front()->shape;
+    std::size_t parameters = 0;
+    for (const LinearInfo* info : unit.group)
+        parameters += info->shape.parameters();
+    shape.rows = parameters / shape.columns;
+    return shape;
 }
 
 std::size_t analysisBytes(LinearShape shape)

@@ -27,18 +27,31 @@ struct RunJob
     std::size_t memoryLimit = 0; ///< bytes
 };
 
-/// The chosen linears of one tap, which share its statistics.
+/// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.
+struct WorkUnit
+{
+    std::vector<std::size_t> positions;   ///< of the chosen linears, in RunJob::linears
+    std::vector<const LinearInfo*> group; ///< all linears of the group; empty for a linear on its own
+    std::size_t tap = 0;                  ///< whose statistics it takes
+};
+/// In the order of the model.
+std::vector<WorkUnit> workUnits(const RunJob& job);
+
+/// The units that share the statistics of one tap.
 struct TapTask
 {
     std::size_t tap = 0;
-    std::vector<std::size_t> positions; ///< in RunJob::linears
+    std::vector<std::size_t> units;
 };
-
-/// Chosen linears for which `wanted(position)` holds, grouped by tap in ascending order.
-std::vector<TapTask> tapTasks(const RunJob& job, const std::function<bool(std::size_t position)>& wanted);
+/// Units with a linear for which `wanted(position)` holds, grouped by tap in ascending order.
+std::vector<TapTask> tapTasks(const std::vector<WorkUnit>& units,
+                              const std::function<bool(std::size_t position)>& wanted);
 
 /// Above this smaller dimension a linear gets all BLAS threads to itself.
 inline constexpr std::size_t largeLinear = 2048;
+
+/// A shape that stands for all a unit reads.
+LinearShape shapeOf(const RunJob& job, const WorkUnit& unit);
 
 /// Bytes that statistics and one analysis of a linear need while it is made.
 std::size_t analysisPeakBytes(LinearShape shape);

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/stopwatch.h"
 #include "core/base/version.h"
+#include "core/decomposition/group.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/run_folder.h"
@@ -128,6 +129,7 @@ private:
         m_model = Model::open(m_recipe.model);
         m_context.report("open", "checking weights", 0, 0);
         m_model->requireFinite();
+        m_method.checkAttention(attentionGeometry(m_model->config()));
         m_result.modelFingerprint = modelFingerprint(*m_model);
         for (const LinearInfo& linear : m_model->linears()) {
             if (recipeSelects(m_recipe, linear))

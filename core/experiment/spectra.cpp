@@ -1,35 +1,40 @@
 #include "core/experiment/spectra.h"
 
+#include <algorithm>
+
 namespace rankwright {
 
-LoadedLinear loadLinear(const Model& model, const Device& device, const LinearInfo& info)
+namespace {
+
+LinearSpectrum spectrumOf(const Analysis& analysis, const LinearInfo& info, bool exactCurve)
 {
-    LinearWeights weights = model.readLinear(info);
-    LoadedLinear loaded{.W = {}, .bias = std::move(weights.bias)};
-    if (const auto* dense = std::get_if<DenseWeights>(&weights.form))
-        loaded.W = convertMatrix<double>(dense->W);
-    else
-        loaded.W = expandLinear(device, weights);
-    return loaded;
+    LinearSpectrum spectrum{.linear = info.index,
+                            .singularValues = analysis.singularValues(),
+                            .loss = exactCurve ? analysis.lossAtEveryRank() : analysis.planningCurve(),
+                            .exact = exactCurve || analysis.planningIsExact(),
+                            .totalEnergy = analysis.totalEnergy(),
+                            .events = analysis.events()};
+    for (NumericEvent& event : spectrum.events)
+        event.linear = info.name;
+    return spectrum;
 }
+
+} // namespace
 
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
                              const TapStatistics* statistics, bool exactCurve)
 {
+    const std::vector<const LinearInfo*> group = groupOf(model, method, info);
+    if (!group.empty()) {
+        const auto analysis = method.analyzeGroup(device, loadGroup(model, device, group, statistics), parameters);
+        const auto member = std::find(group.begin(), group.end(), &info) - group.begin();
+        return spectrumOf(analysis->member(static_cast<std::size_t>(member)), info, exactCurve);
+    }
     LoadedLinear linear = loadLinear(model, device, info);
     const LinearProblem problem{
         .name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
-    const std::unique_ptr<Analysis> analysis = method.analyze(device, problem, parameters);
-    LinearSpectrum spectrum{.linear = info.index,
-                            .singularValues = analysis->singularValues(),
-                            .loss = exactCurve ? analysis->lossAtEveryRank() : analysis->planningCurve(),
-                            .exact = exactCurve || analysis->planningIsExact(),
-                            .totalEnergy = analysis->totalEnergy(),
-                            .events = analysis->events()};
-    for (NumericEvent& event : spectrum.events)
-        event.linear = info.name;
-    return spectrum;
+    return spectrumOf(*method.analyze(device, problem, parameters), info, exactCurve);
 }
 
 std::vector<double> cumulativeEnergy(std::span<const double> singularValues)

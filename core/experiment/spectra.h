@@ -1,22 +1,11 @@
 #pragma once
 
-#include "core/calibration/statistics.h"
-#include "core/decomposition/method.h"
-#include "core/model/model.h"
+#include "core/experiment/linear_groups.h"
 
 #include <span>
 #include <vector>
 
 namespace rankwright {
-
-/// A linear of a model as the methods take it.
-struct LoadedLinear
-{
-    Matrix<double> W; ///< m x n; the float64 product where the checkpoint stores factors
-    std::vector<float> bias;
-};
-/// Throws as Model::readLinear().
-LoadedLinear loadLinear(const Model& model, const Device& device, const LinearInfo& info);
 
 /// What an analysis says of one linear before any rank is chosen.
 struct LinearSpectrum
@@ -29,8 +18,10 @@ struct LinearSpectrum
     std::vector<NumericEvent> events;   ///< `linear` is the linear's name
 };
 
-/// Reads and analyses one linear. `statistics` are those of its tap, null for the weights alone. `exactCurve` asks for
-/// the loss of every rank also where the method has a cheaper curve to plan with (nsvd). Throws as Method::analyze().
+/// Reads and analyses one linear, where the method treats it in a group as the member of that group which is truncated
+/// while the others stay whole. `statistics` are those of statisticsTap(), null for the weights alone. `exactCurve`
+/// asks for the loss of every rank also where the method has a cheaper curve to plan with (nsvd). Throws as
+/// Method::analyze().
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
                              const TapStatistics* statistics, bool exactCurve);

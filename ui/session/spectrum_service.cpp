@@ -130,7 +130,7 @@ void SpectrumService::start(const Task& task)
             const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(task.linear)];
             std::optional<TapStatistics> statistics;
             if (calibration && needsStatistics(method, task.key.parameters))
-                statistics.emplace(calibration->load(info.tap));
+                statistics.emplace(calibration->load(statisticsTap(document->model, method, info)));
             const auto device = makeCpuDevice(1);
             return std::make_shared<const LinearSpectrum>(
                 analyseLinear(document->model, *device, method, task.key.parameters, info,
