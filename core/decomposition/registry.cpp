@@ -38,7 +38,21 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 10> all{&plainSvd(), &asvd(), &preconditionedSvd(), &whitenedSvd(), &atomicFeatureMimicking(), &nestedSvd(), &nestedInterpolative(), &latentLlm(), &jointQk(), &jointVo()};
+<<<<<<< HEAD
+    static const std::array<const Method*, 10> all{&plainSvd(),
+                                                   &asvd(),
+                                                   &preconditionedSvd(),
+                                                   &whitenedSvd(),
+                                                   &atomicFeatureMimicking(),
+                                                   &nestedSvd(),
+                                                   &nestedInterpolative(),
+                                                   &latentLlm(),
+                                                   &jointQk(),
+                                                   &jointVo()};
+=======
+    static const std::array<const Method*, 8> all{&plainSvd(),  &asvd(),      &whitenedSvd(), &atomicFeatureMimicking(),
+                                                  &nestedSvd(), &latentLlm(), &jointQk(),     &jointVo()};
+>>>>>>> e2636df (Describe the joint methods)
     return all;
 }
 

@@ -87,9 +87,8 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
             storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
         if (replaced.weights->bias.empty())
             replaced.weights->bias = problem.bias;
-        replaced.measuredLoss =
-            measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *replaced.weights), statistics,
-                        biasChange(problem.bias, replaced.weights->bias));
+        replaced.measuredLoss = measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *replaced.weights),
+                                            statistics, biasChange(problem.bias, replaced.weights->bias));
     }
     std::vector<Replaced> result;
     result.push_back(std::move(replaced));

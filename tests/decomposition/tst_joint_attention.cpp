@@ -165,7 +165,8 @@ bool close(double a, double b, double relative, double scale)
 }
 
 #define COMPARE_LOSS(a, b, relative, scale)                                                                            \
-    QVERIFY2(close(a, b, relative, scale), qPrintable(QStringLiteral("%1 and %2").arg(a, 0, 'g', 15).arg(b, 0, 'g', 15)))
+    QVERIFY2(close(a, b, relative, scale),                                                                             \
+             qPrintable(QStringLiteral("%1 and %2").arg(a, 0, 'g', 15).arg(b, 0, 'g', 15)))
 
 /// Squared error of the output paths of heads under every input, by loops.
 double pathError(const Matrix<double>& V, const Matrix<double>& O, const Matrix<double>& Vh, const Matrix<double>& Oh,
