@@ -38,7 +38,6 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-<<<<<<< HEAD
     static const std::array<const Method*, 10> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
@@ -49,10 +48,6 @@ std::span<const Method* const> methods()
                                                    &latentLlm(),
                                                    &jointQk(),
                                                    &jointVo()};
-=======
-    static const std::array<const Method*, 8> all{&plainSvd(),  &asvd(),      &whitenedSvd(), &atomicFeatureMimicking(),
-                                                  &nestedSvd(), &latentLlm(), &jointQk(),     &jointVo()};
->>>>>>> e2636df (Describe the joint methods)
     return all;
 }
 
