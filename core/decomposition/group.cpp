@@ -2,7 +2,7 @@
 
 #include "core/base/error.h"
 
-#include <cmath>
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace rankwright {
@@ -14,11 +14,11 @@ AttentionGeometry attentionGeometry(const ModelConfig& config)
                                .headWidth = config.headWidth,
                                .frequencies = {},
                                .context = config.contextLength,
-                               .queryKeyNorm = false};
-    const RotaryTable table = makeRotaryTable(config, 2);
-    for (std::size_t j = 0; j < table.cosines.columns(); ++j)
-        geometry.frequencies.push_back(
-            std::atan2(static_cast<double>(table.sines(1, j)), static_cast<double>(table.cosines(1, j))));
+                               .queryKeyNorm = config.queryKeyNorm};
+    if (config.slidingWindow)
+        geometry.context = std::min(geometry.context, *config.slidingWindow);
+    for (const float frequency : rotaryFrequencies(config))
+        geometry.frequencies.push_back(static_cast<double>(frequency));
     return geometry;
 }
 
