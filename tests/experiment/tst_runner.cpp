@@ -122,7 +122,7 @@ private slots:
         QTest::addColumn<QString>("method");
         QTest::addColumn<QString>("structure");
         QTest::addColumn<QString>("allocation");
-        for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd"})
+        for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd", "latentllm"})
             for (const char* structure : {"factors", "block-identity"})
                 for (const char* allocation : {"uniform", "marginal-loss"})
                     QTest::addRow("%s %s %s", method, structure, allocation)
