@@ -65,6 +65,7 @@ Json toJson(const Model& model)
                            {"structure", structureName(linear.structure)},
                            {"rank", linear.rank}});
     }
+    const CacheWidth cache = cacheWidth(model);
     return {{"model", model.checkpoint().path().string()},
             {"format", model.checkpoint().format() == CheckpointFormat::Gguf ? "gguf" : "safetensors"},
             {"files", model.checkpoint().files().size()},
@@ -85,6 +86,11 @@ Json toJson(const Model& model)
             {"linearParameters", model.linearParameterCount()},
             {"bytes", weightBytes(model)},
             {"compressed", compressed},
+            {"keyValueCache",
+             {{"valuesPerToken", cache.expanded},
+              {"bytesPerToken", cache.expanded * sizeof(float)},
+              {"latentValuesPerToken", cache.latent},
+              {"latentBytesPerToken", cache.latent * sizeof(float)}}},
             {"linears", std::move(linears)}};
 }
 

@@ -46,6 +46,7 @@ public:
         return result;
     }
     bool needsStatistics() const override { return true; }
+    bool supportsAnchored() const override { return true; }
     std::vector<Roles> groups() const override { return m_groups; }
 
     void checkAttention(const AttentionGeometry& attention) const override
@@ -65,10 +66,27 @@ public:
         return whitenedSvd().analyze(device, problem, {{name, parameterValue(*this, parameters, name)}});
     }
 
-    std::unique_ptr<GroupAnalysis> analyzeGroup(const Device& device, const GroupProblem& problem,
+    std::unique_ptr<GroupAnalysis> analyzeGroup(const Device& device, const GroupProblem& original,
                                                 const MethodParameters& parameters) const override
     {
         checkParameters(*this, parameters);
+        // Joint objectives are those of the block's present inputs; linears on their own are anchored to the dense
+        // ones.
+        GroupProblem problem = original;
+        TapStatistics present;
+        const TapStatistics* given = problem.members.front().problem.statistics;
+        if (given != nullptr && !given->crossMoment.empty()) {
+            present = {.tokens = given->tokens,
+                       .secondMoment = given->secondMoment,
+                       .sum = given->sum,
+                       .sumAbs = given->sumAbs,
+                       .crossMoment = {},
+                       .denseSecondMoment = {},
+                       .denseSum = {}};
+            for (GroupMember& member : problem.members)
+                if (member.problem.statistics != nullptr)
+                    member.problem.statistics = &present;
+        }
         const auto value = [&](std::string_view key) {
             return static_cast<std::size_t>(parameterValue(*this, parameters, key));
         };

@@ -34,4 +34,17 @@ std::string weightTypes(const Model& model)
     return result;
 }
 
+CacheWidth cacheWidth(const Model& model)
+{
+    CacheWidth width;
+    for (const LinearInfo& linear : model.linears()) {
+        if (linear.role != Role::K && linear.role != Role::V)
+            continue;
+        width.expanded += linear.shape.rows;
+        width.latent +=
+            linear.structure == StructureKind::Dense ? linear.shape.rows : std::min(linear.rank, linear.shape.rows);
+    }
+    return width;
+}
+
 } // namespace rankwright

@@ -13,4 +13,14 @@ std::size_t weightBytes(const Model& model);
 /// "F32", or "Q4_1, F32" with the type of most bytes first.
 std::string weightTypes(const Model& model);
 
+/// Numbers per token that a key/value cache of all blocks holds.
+struct CacheWidth
+{
+    std::size_t expanded = 0; ///< keys and values as attention uses them, 2 keyValueHeads headWidth per block
+    /// The latents of keys (before rotation) and values where those linears are stored in factors. No stock runtime
+    /// caches these: it is what one that expands them while reading would need.
+    std::size_t latent = 0;
+};
+CacheWidth cacheWidth(const Model& model);
+
 } // namespace rankwright

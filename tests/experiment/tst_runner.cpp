@@ -459,6 +459,46 @@ private slots:
         QVERIFY(result.evaluations[0].compressed.perplexity > result.evaluations[0].original.perplexity);
     }
 
+    void groupsRunInSequenceAndInPart()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("latentllm");
+        recipe.evaluations = {heldOutStories(32)};
+        recipe.calibration->count = 64;
+        const RunResult dense = place.run(recipe);
+        for (const SequentialMode mode : {SequentialMode::Compressed, SequentialMode::Anchored}) {
+            recipe.sequential = mode;
+            recipe.out = place.path / std::string(sequentialModeName(mode)); // an export is read again
+            const RunResult result = place.run(recipe);
+            QCOMPARE(result.linears.size(), demoLinears);
+            for (const LinearOutcome& outcome : result.linears)
+                QVERIFY2(predictionHolds(outcome), outcome.name.c_str());
+            QVERIFY(result.evaluations[0].compressed.perplexity < dense.evaluations[0].compressed.perplexity);
+        }
+        recipe.out.clear();
+        recipe.sequential = SequentialMode::Update;
+        const auto error = errorOf([&] { place.run(recipe); });
+        QVERIFY(error.has_value());
+        QCOMPARE(error->kind(), ErrorKind::InvalidArgument);
+
+        // A group of which one linear stays as it is.
+        recipe.sequential = SequentialMode::Dense;
+        recipe.only = {"k", "o"};
+        const RunResult part = place.run(recipe);
+        QCOMPARE(part.linears.size(), std::size_t{10});
+        for (const LinearOutcome& outcome : part.linears) {
+            const auto whole = std::find_if(dense.linears.begin(), dense.linears.end(),
+                                            [&](const LinearOutcome& o) { return o.name == outcome.name; });
+            QCOMPARE(outcome.rank, whole->rank);
+            QVERIFY(predictionHolds(outcome));
+        }
+
+        // A run that lost one file of a group makes that file again, byte for byte.
+        const auto before = contentOf(part.folder);
+        std::filesystem::remove(part.folder / before.begin()->first);
+        QCOMPARE(difference(before, contentOf(place.run(recipe).folder)), QString());
+    }
+
     void ranksSetByHandAreKept()
     {
         Place place;
