@@ -1,13 +1,10 @@
 #include "core/base/error.h"
-#include "core/base/file.h"
 #include "core/base/hash.h"
-#include "core/base/log.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/moment_pass.h"
 #include "core/calibration/tap_file.h"
 
 #include <fmt/format.h>
-#include <optional>
 #include <set>
 
 namespace rankwright {
@@ -34,29 +31,6 @@ void noteLimits(const Model& model, const std::vector<TapSummary>& summaries, co
                           fmt::format("{} of {} channels are zero in every token", summary.deadChannels, summary.width),
                           static_cast<double>(summary.deadChannels)});
     }
-}
-
-/// The set if it is there and whole. A damaged one is removed: it can be computed again.
-std::optional<CalibrationSet> openExisting(const std::filesystem::path& folder, std::size_t taps)
-{
-    if (!std::filesystem::exists(folder))
-        return std::nullopt;
-    try {
-        CalibrationSet set = CalibrationSet::open(folder);
-        if (set.summaries().size() == taps)
-            return set;
-        logWarning(
-            fmt::format("{}: {} taps instead of {}; computing again", folder.string(), set.summaries().size(), taps));
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::Io)
-            throw;
-        logWarning(std::string(error.what()) + "; computing again");
-    }
-    std::error_code failure;
-    std::filesystem::remove_all(folder, failure);
-    if (failure)
-        throw Error(ErrorKind::Io, "cannot remove damaged statistics: " + failure.message(), {.file = folder});
-    return std::nullopt;
 }
 
 /// All taps into `folder`, block by block; their figures.
@@ -133,29 +107,15 @@ CalibrationSet calibrate(const Model& model, const Device& device, const TokenWi
     requireWindows(model, windows);
     const std::string fingerprint = calibrationFingerprint(model, windows);
     const std::filesystem::path folder = cache / fingerprint;
-    std::optional<CalibrationSet> set = openExisting(folder, model.taps().size());
-    if (set) {
-        set->m_reused = true;
-    } else {
-        AtomicFolder target(folder);
-        const std::vector<TapSummary> summaries =
-            writeStatistics(model, device, windows, target.temporary(), options, context);
-        writeManifest(target.temporary(), fingerprint, model, windows, summaries);
-        context.checkStop();
-        try {
-            target.commit();
-        } catch (const Error&) {
-            // Another process that computed the same set may have been first; equal input gives equal bytes.
-            set = openExisting(folder, model.taps().size());
-            if (!set)
-                throw;
-            set->m_reused = true;
-        }
-        if (!set)
-            set = CalibrationSet::open(folder);
-    }
-    noteLimits(model, set->m_summaries, context);
-    return *std::move(set);
+    std::vector<std::string> names;
+    for (const TapInfo& tap : model.taps())
+        names.push_back(tap.name);
+    CalibrationSet set = findOrMakeSet(folder, names.size(), context, [&](const std::filesystem::path& temporary) {
+        writeManifest(temporary, fingerprint, model, windows, names,
+                      writeStatistics(model, device, windows, temporary, options, context));
+    });
+    noteLimits(model, set.summaries(), context);
+    return set;
 }
 
 } // namespace rankwright

@@ -3,6 +3,7 @@
 #include "core/calibration/statistics.h"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,14 @@ std::filesystem::path tapFileName(std::size_t tap);
 TapSummary summarise(const TapStatistics& statistics);
 
 /// The file that makes a folder a finished set.
+/// `names`: of the taps, or of the linears where the statistics are of gradients.
 void writeManifest(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
-                   const TokenWindows& windows, const std::vector<TapSummary>& summaries);
+                   const TokenWindows& windows, const std::vector<std::string>& names,
+                   const std::vector<TapSummary>& summaries);
+
+/// The set in `folder`, or what `write(temporary folder)` makes there, manifest included. A damaged set, or one of
+/// another number of entries, is made again; of several processes that make the same set the first wins.
+CalibrationSet findOrMakeSet(const std::filesystem::path& folder, std::size_t entries, const TaskContext& context,
+                             const std::function<void(const std::filesystem::path&)>& write);
 
 } // namespace rankwright

@@ -1,11 +1,13 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/tap_file.h"
 
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 namespace rankwright {
 
@@ -32,6 +34,7 @@ TapSummary summaryFromJson(const Json& json)
     summary.frobenius = json.at("frobenius").get<double>();
     summary.meanNorm = json.at("meanNorm").get<double>();
     summary.deadChannels = json.at("deadChannels").get<std::size_t>();
+    summary.spread = json.value("spread", summary.spread);
     return summary;
 }
 
@@ -47,6 +50,29 @@ void requireTapFile(const std::filesystem::path& path, std::size_t width)
     const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width) * sizeof(double);
     if (size < data || size > data + headerBytes)
         throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
+}
+
+/// The set if it is there and whole. A damaged one is removed: it can be computed again.
+std::optional<CalibrationSet> openExisting(const std::filesystem::path& folder, std::size_t entries)
+{
+    if (!std::filesystem::exists(folder))
+        return std::nullopt;
+    try {
+        CalibrationSet set = CalibrationSet::open(folder);
+        if (set.summaries().size() == entries)
+            return set;
+        logWarning(fmt::format("{}: {} entries instead of {}; computing again", folder.string(), set.summaries().size(),
+                               entries));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::Io)
+            throw;
+        logWarning(std::string(error.what()) + "; computing again");
+    }
+    std::error_code failure;
+    std::filesystem::remove_all(folder, failure);
+    if (failure)
+        throw Error(ErrorKind::Io, "cannot remove damaged statistics: " + failure.message(), {.file = folder});
+    return std::nullopt;
 }
 
 } // namespace
@@ -77,18 +103,20 @@ TapSummary summarise(const TapStatistics& statistics)
 }
 
 void writeManifest(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
-                   const TokenWindows& windows, const std::vector<TapSummary>& summaries)
+                   const TokenWindows& windows, const std::vector<std::string>& names,
+                   const std::vector<TapSummary>& summaries)
 {
     Json taps = Json::array();
     for (std::size_t i = 0; i < summaries.size(); ++i) {
         const TapSummary& summary = summaries[i];
-        taps.push_back({{"name", model.taps()[i].name},
+        taps.push_back({{"name", names[i]},
                         {"width", summary.width},
                         {"tokens", summary.tokens},
                         {"trace", summary.trace},
                         {"frobenius", summary.frobenius},
                         {"meanNorm", summary.meanNorm},
-                        {"deadChannels", summary.deadChannels}});
+                        {"deadChannels", summary.deadChannels},
+                        {"spread", summary.spread}});
     }
     const Json manifest = {{"format", formatName},
                            {"formatVersion", formatVersion},
@@ -137,6 +165,30 @@ TapStatistics CalibrationSet::load(std::size_t tap) const
         throw Error(ErrorKind::InvalidArgument,
                     fmt::format("tap {} of statistics with {} taps", tap, m_summaries.size()), {.file = m_folder});
     return readTapFile(m_folder / tapFileName(tap), m_summaries[tap].width, m_summaries[tap].tokens);
+}
+
+CalibrationSet findOrMakeSet(const std::filesystem::path& folder, std::size_t entries, const TaskContext& context,
+                             const std::function<void(const std::filesystem::path&)>& write)
+{
+    std::optional<CalibrationSet> set = openExisting(folder, entries);
+    if (set) {
+        set->m_reused = true;
+        return *std::move(set);
+    }
+    AtomicFolder target(folder);
+    write(target.temporary());
+    context.checkStop();
+    try {
+        target.commit();
+    } catch (const Error&) {
+        // Another process that computed the same set may have been first; equal input gives equal bytes.
+        set = openExisting(folder, entries);
+        if (!set)
+            throw;
+        set->m_reused = true;
+        return *std::move(set);
+    }
+    return CalibrationSet::open(folder);
 }
 
 } // namespace rankwright

@@ -3,6 +3,7 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/calibration/moment_sums.h"
 #include "core/compute/elementwise.h"
 
 #include <algorithm>
@@ -13,29 +14,10 @@ namespace rankwright {
 
 namespace {
 
-/// Rows of X whose float32 products are made at once. Many, because every product is then added to a float64 matrix;
-/// few enough that float32 sums stay accurate and that small runs have work for all threads.
-constexpr std::size_t groupTokens = 1024;
-
-std::size_t windowsPerGroup(std::size_t length)
-{
-    return std::max<std::size_t>(1, groupTokens / length);
-}
-
 void copyRows(ConstMatrixView<float> from, MatrixView<float> to)
 {
     for (std::size_t t = 0; t < from.rows; ++t)
         std::memcpy(to.row(t), from.row(t), from.columns * sizeof(float));
-}
-
-void addMatrix(const Matrix<double>& part, Matrix<double>& total, bool upperOnly)
-{
-    for (std::size_t i = 0; i < total.rows(); ++i) {
-        const double* from = part.row(i);
-        double* to = total.row(i);
-        for (std::size_t j = upperOnly ? i : 0; j < total.columns(); ++j)
-            to[j] += from[j];
-    }
 }
 
 /// product += X^T Y, float32 over blocks of rows, float64 over the blocks.
@@ -49,12 +31,6 @@ void addCrossMoment(const Device& device, ConstMatrixView<float> X, ConstMatrixV
         for (std::size_t i = 0; i < block.size(); ++i)
             product.data()[i] += static_cast<double>(block.data()[i]);
     }
-}
-
-void setZero(Matrix<double>& matrix, std::size_t n)
-{
-    matrix.reshape(n, n);
-    std::fill_n(matrix.data(), matrix.size(), 0.0);
 }
 
 /// Memory a pass over the given sites needs.
@@ -80,14 +56,6 @@ PassMemory passMemory(const Model& model, std::size_t length, std::span<const st
     const std::size_t heads = (config.heads + 2 * config.keyValueHeads) * config.headWidth;
     memory.worker += length * (4 * config.hiddenSize + 2 * heads + 2 * config.intermediateSize) * sizeof(float);
     return memory;
-}
-
-std::size_t largestBlockBytes(const Model& model)
-{
-    std::vector<std::size_t> bytes(model.config().blocks);
-    for (const LinearInfo& linear : model.linears())
-        bytes[linear.block] += linear.shape.parameters() * sizeof(float);
-    return *std::ranges::max_element(bytes);
 }
 
 } // namespace
@@ -314,7 +282,7 @@ void MomentPass::addSums(const BlockPass& pass, std::size_t site, std::size_t gr
         rankwright::addSums(X.rowSpan(t), worker.sum, worker.sumAbs);
     requireFinite(tap, X, worker.sumAbs, group * m_groupWindows);
 
-    setZero(worker.product, n);
+    zeroSquare(worker.product, n);
     m_device.addSecondMoment(X, worker.product.view());
     TapStatistics& totals = sums.totals;
     sums.moment.run(group, [&] {
@@ -322,15 +290,15 @@ void MomentPass::addSums(const BlockPass& pass, std::size_t site, std::size_t gr
             totals.sum[i] += worker.sum[i];
             totals.sumAbs[i] += worker.sumAbs[i];
         }
-        addMatrix(worker.product, totals.secondMoment, true);
+        addProduct(worker.product, totals.secondMoment, true);
     });
     if (pass.denseStates == nullptr)
         return;
     const ConstMatrixView<float> dense = worker.denseInputs[index].view();
-    setZero(worker.product, n);
+    zeroSquare(worker.product, n);
     addCrossMoment(m_device, dense, X, worker.block, worker.product);
-    sums.cross.run(group, [&] { addMatrix(worker.product, totals.crossMoment, false); });
-    setZero(worker.product, n);
+    sums.cross.run(group, [&] { addProduct(worker.product, totals.crossMoment, false); });
+    zeroSquare(worker.product, n);
     m_device.addSecondMoment(dense, worker.product.view());
     worker.sum.assign(n, 0.0);
     for (std::size_t t = 0; t < rows; ++t)
@@ -338,7 +306,7 @@ void MomentPass::addSums(const BlockPass& pass, std::size_t site, std::size_t gr
     sums.dense.run(group, [&] {
         for (std::size_t i = 0; i < n; ++i)
             totals.denseSum[i] += worker.sum[i];
-        addMatrix(worker.product, totals.denseSecondMoment, true);
+        addProduct(worker.product, totals.denseSecondMoment, true);
     });
 }
 

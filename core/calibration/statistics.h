@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,9 +37,11 @@ struct TapSummary
     double frobenius = 0.0;
     double meanNorm = 0.0;        ///< Euclidean norm of the mean input
     std::size_t deadChannels = 0; ///< channels that are zero in every token
+    double spread = -1.0; ///< curvature only: relative standard error of the trace over groups of windows, -1: unknown
 };
 
-/// Finished statistics of a model on a text: one file per tap under a folder named by the fingerprint.
+/// Finished statistics of a model on a text, of the inputs of taps or (calibrateCurvature) of the gradients of linears,
+/// which then stand in the place of taps: one file per tap under a folder named by the fingerprint.
 class CalibrationSet
 {
 public:
@@ -57,8 +60,8 @@ public:
     bool reused() const { return m_reused; }
 
 private:
-    friend CalibrationSet calibrate(const Model&, const Device&, const TokenWindows&, const std::filesystem::path&,
-                                    const PassOptions&, const TaskContext&);
+    friend CalibrationSet findOrMakeSet(const std::filesystem::path&, std::size_t, const TaskContext&,
+                                        const std::function<void(const std::filesystem::path&)>&);
     std::string m_fingerprint;
     std::filesystem::path m_folder;
     std::size_t m_windows = 0;

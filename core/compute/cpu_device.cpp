@@ -104,6 +104,8 @@ public:
         return symmetricEigenLapack(std::move(A), wanted);
     }
     void solvePositiveDefinite(Matrix<double> S, MatrixView<double> R) const override;
+    Matrix<double> cholesky(Matrix<double> S) const override;
+    void solveLower(Transpose transposeL, const Matrix<double>& L, MatrixView<double> R) const override;
     void solve(Matrix<double> J, MatrixView<double> R) const override;
     QrFactors qr(Matrix<double> A) const override;
     std::vector<std::size_t> pivotedColumns(Matrix<double> A) const override;
@@ -165,6 +167,50 @@ void CpuDevice::gram(Transpose transposeA, ConstMatrixView<double> A, MatrixView
 // A row-major matrix is its transpose in the column-major order of LAPACK; the solvers below use that instead of
 // copying: the factors LAPACK leaves are read back as row-major triangles.
 
+namespace {
+
+/// Cholesky factor in place of the triangle of S that is `uplo` of the column-major matrix.
+void factorPositiveDefinite(Matrix<double>& S, char uplo)
+{
+    const std::size_t n = S.rows();
+    const int size = blasSize(n);
+    const int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, uplo, size, S.data(), /*lda*/ size);
+    if (info > 0)
+        throw Error(ErrorKind::Numeric,
+                    fmt::format("matrix of size {} is not positive definite: leading minor {} is not positive; use "
+                                "damping or more calibration tokens",
+                                n, info));
+    requireSuccess(info, "dpotrf", n);
+}
+
+} // namespace
+
+Matrix<double> CpuDevice::cholesky(Matrix<double> S) const
+{
+    const std::size_t n = S.rows();
+    require(S.columns() == n, "cholesky", fmt::format("S {}x{}", n, S.columns()));
+    if (n == 0)
+        return S;
+    requireFinite(S.view(), 1, "cholesky");
+    // The lower triangle of the row-major matrix is the upper one of the column-major: S = U^T U, L = U^T.
+    factorPositiveDefinite(S, 'U');
+    for (std::size_t i = 0; i < n; ++i)
+        std::fill(S.row(i) + i + 1, S.row(i) + n, 0.0);
+    return S;
+}
+
+void CpuDevice::solveLower(Transpose transposeL, const Matrix<double>& L, MatrixView<double> R) const
+{
+    const std::size_t n = L.rows();
+    require(L.columns() == n && R.rows == n && hasValidStride(R), "solveLower",
+            fmt::format("L {}x{}, R {}", n, L.columns(), shapeOf(R)));
+    if (n == 0 || R.columns == 0)
+        return;
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, transposeL == Transpose::Yes ? CblasTrans : CblasNoTrans,
+                CblasNonUnit, blasSize(n), blasSize(R.columns), 1.0, L.data(), blasSize(n), R.data,
+                leadingDimension(R));
+}
+
 void CpuDevice::solvePositiveDefinite(Matrix<double> S, MatrixView<double> R) const
 {
     const std::size_t n = S.rows();
@@ -176,16 +222,11 @@ void CpuDevice::solvePositiveDefinite(Matrix<double> S, MatrixView<double> R) co
     const int size = blasSize(n);
     const double norm = LAPACKE_dlansy_work(LAPACK_COL_MAJOR, /*norm*/ '1', /*uplo*/ 'L', size, S.data(), /*lda*/ size,
                                             /*work*/ std::vector<double>(n).data());
-    int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, /*uplo*/ 'L', size, S.data(), /*lda*/ size);
-    if (info > 0)
-        throw Error(ErrorKind::Numeric,
-                    fmt::format("matrix of size {} is not positive definite: leading minor {} is not positive; use "
-                                "damping or more calibration tokens",
-                                n, info));
-    requireSuccess(info, "dpotrf", n);
+    factorPositiveDefinite(S, 'L');
     double reciprocalCondition = 0;
-    info = LAPACKE_dpocon_work(LAPACK_COL_MAJOR, /*uplo*/ 'L', size, S.data(), /*lda*/ size, norm, &reciprocalCondition,
-                               /*work*/ std::vector<double>(3 * n).data(), /*iwork*/ std::vector<int>(n).data());
+    const int info =
+        LAPACKE_dpocon_work(LAPACK_COL_MAJOR, /*uplo*/ 'L', size, S.data(), /*lda*/ size, norm, &reciprocalCondition,
+                            /*work*/ std::vector<double>(3 * n).data(), /*iwork*/ std::vector<int>(n).data());
     requireSuccess(info, "dpocon", n);
     requireConditioned(reciprocalCondition, "positive definite", n);
     // S = U^T U with U in the upper triangle of the row-major matrix.

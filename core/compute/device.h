@@ -67,6 +67,13 @@ public:
     /// positive definite to working precision.
     virtual void solvePositiveDefinite(Matrix<double> S, MatrixView<double> R) const = 0;
 
+    /// L, lower triangular, with S = L L^T for a symmetric S, read from its lower triangle. Throws Error(Numeric) if S
+    /// is not positive definite, Error(NonFinite) where a value is not finite.
+    virtual Matrix<double> cholesky(Matrix<double> S) const = 0;
+
+    /// Solves L X = R (No) or L^T X = R (Yes) for a lower triangular L in place of R (n x k).
+    virtual void solveLower(Transpose transposeL, const Matrix<double>& L, MatrixView<double> R) const = 0;
+
     /// Solves the general system J X = R in place of R (n x k) by pivoted LU.
     virtual void solve(Matrix<double> J, MatrixView<double> R) const = 0;
 

@@ -10,7 +10,7 @@
 // the running program and in the program's own folder. It is loaded once and never unloaded. No function may throw.
 
 /// Changes with every change of this file or of the layout of Device. A module of another version is left out.
-#define RANKWRIGHT_DEVICE_ABI 1U
+#define RANKWRIGHT_DEVICE_ABI 2U
 
 extern "C" {
 

@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "core/decomposition/curvature.h"
 #include "core/decomposition/method.h"
 #include "core/decomposition/objective.h"
 
@@ -70,6 +71,17 @@ std::vector<double> biasChange(const std::vector<float>& original, const std::ve
     for (std::size_t i = 0; i < original.size(); ++i)
         change[i] -= static_cast<double>(original[i]);
     return change;
+}
+
+double Method::measure(const Device& device, const LinearProblem& problem, const MethodParameters&,
+                       const Matrix<double>& approximation, std::span<const double> biasChange) const
+{
+    return measureLoss(device, problem.W, approximation, problem.statistics, biasChange);
+}
+
+std::vector<double> Analysis::curvatureCurve(const Device& device, const LinearProblem& problem) const
+{
+    return sampledCurvature(device, problem, *this);
 }
 
 double effectiveRank(std::span<const double> singularValues)

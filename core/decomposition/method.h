@@ -42,6 +42,7 @@ struct LinearProblem
     Matrix<double> W;                          ///< m x n
     const TapStatistics* statistics = nullptr; ///< of the linear's input; null only for methods that need none
     std::vector<float> bias = {};              ///< b, m values, or empty for none
+    const TapStatistics* gradients = nullptr;  ///< of the linear's output (calibrateCurvature); for losses in nats
 };
 
 /// The expensive part, done once per linear: knows the loss of every rank and gives the factors of any.
@@ -76,6 +77,9 @@ public:
     virtual std::vector<double> planningCurve() const { return lossAtEveryRank(); }
     /// Whether planningCurve() is lossAtEveryRank().
     virtual bool planningIsExact() const { return true; }
+    /// Loss in nats per token at every rank, 0 .. min(m, n), see curvature.h; to plan with. `problem` is the one that
+    /// was analysed, with gradients. Throws Error(InvalidArgument) without.
+    virtual std::vector<double> curvatureCurve(const Device& device, const LinearProblem& problem) const;
     /// W_hat of the given rank (1 .. min(m, n)). Throws Error(InvalidArgument) for another rank.
     virtual Factorisation factorize(std::size_t rank) const = 0;
     /// Repairs and limits met on the way.
@@ -100,6 +104,8 @@ public:
     virtual std::vector<std::string_view> aliases() const { return {}; } ///< "svd-llm", "root-covariance"
     virtual std::vector<ParameterInfo> parameters() const { return {}; }
     virtual bool needsStatistics() const = 0;
+    /// Whether LinearProblem::gradients are needed. Losses are then nats per token.
+    virtual bool needsGradients() const { return false; }
     /// Whether an anchored objective (cross moments) is supported.
     virtual bool supportsAnchored() const { return false; }
     /// What Analysis::planningCurve() costs beyond analyze(), in eigenproblems of size min(m, n); for estimates of
@@ -111,6 +117,9 @@ public:
     /// directions kept).
     virtual std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                               const MethodParameters& parameters) const = 0;
+    /// Loss of any W_hat in the measure of the method's analyses: measureLoss(), unless the method has another.
+    virtual double measure(const Device& device, const LinearProblem& problem, const MethodParameters& parameters,
+                           const Matrix<double>& approximation, std::span<const double> biasChange) const;
 
     /// Roles of a block that analyzeGroup() treats together, see group.h; linears in none go through analyze(), and so
     /// does nothing else.

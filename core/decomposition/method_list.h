@@ -10,6 +10,7 @@ const Method& plainSvd();
 const Method& asvd();
 const Method& whitenedSvd();
 const Method& nestedSvd();
+const Method& curvatureSvd();
 const Method& atomicFeatureMimicking();
 const Method& preconditionedSvd();
 const Method& nestedInterpolative();

@@ -1,6 +1,7 @@
 #include "core/decomposition/projection_kernel.h"
 
 #include "core/base/error.h"
+#include "core/decomposition/curvature.h"
 
 #include <algorithm>
 #include <cmath>
@@ -267,6 +268,16 @@ double ProjectionAnalysis::loss(std::size_t rank) const
 {
     requireRank(m_shape, rank, true);
     return m_losses[rank];
+}
+
+std::vector<double> ProjectionAnalysis::curvatureCurve(const Device& device, const LinearProblem& problem) const
+{
+    requireCurvature(problem);
+    if (m_bias.inputMean.empty())
+        return projectionCurvature(device, problem, m_vectors, m_coordinates);
+    const TapStatistics centred = centredStatistics(*problem.statistics);
+    LinearProblem other{.name = problem.name, .W = problem.W, .statistics = &centred, .gradients = problem.gradients};
+    return projectionCurvature(device, other, m_vectors, m_coordinates);
 }
 
 Factorisation ProjectionAnalysis::factorize(std::size_t rank) const

@@ -45,6 +45,7 @@ public:
     ProjectionAnalysis(const Device& device, Objective objective, ProjectionBasis basis);
     double loss(std::size_t rank) const override;
     std::vector<double> lossAtEveryRank() const override { return m_losses; }
+    std::vector<double> curvatureCurve(const Device& device, const LinearProblem& problem) const override;
     Factorisation factorize(std::size_t rank) const override;
 
 private:

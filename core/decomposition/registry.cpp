@@ -38,13 +38,14 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 10> all{&plainSvd(),
+    static const std::array<const Method*, 11> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
                                                    &whitenedSvd(),
                                                    &atomicFeatureMimicking(),
                                                    &nestedSvd(),
                                                    &nestedInterpolative(),
+                                                   &curvatureSvd(),
                                                    &latentLlm(),
                                                    &jointQk(),
                                                    &jointVo()};

@@ -53,12 +53,30 @@ private:
     std::unique_ptr<Buffers> m_buffers;
 };
 
+/// What the backward pass needs of a forward pass, T rows each.
+struct BlockTrace
+{
+    Matrix<float> attentionInput;
+    Matrix<float> plainQueries; ///< before query norm; empty without one
+    Matrix<float> plainKeys;    ///< before key norm; empty without one
+    Matrix<float> queries;      ///< not rotated
+    Matrix<float> keys;         ///< rotated
+    Matrix<float> values;
+    Matrix<float> mixed;
+    Matrix<float> middle; ///< hidden states between attention and MLP
+    Matrix<float> mlpInput;
+    Matrix<float> gate; ///< before activation; empty without gates
+    Matrix<float> up;   ///< before activation where there are no gates
+    Matrix<float> inner;
+};
+
 /// What forwardBlock() does beside the forward pass.
 struct BlockOptions
 {
     TapObserver observer = {};
     std::optional<TapSite> stopAt = {}; ///< return after the observer of this site; hidden is then unspecified
     KeyValueCache* cache = nullptr;     ///< positions continue after cache->length, which is advanced
+    BlockTrace* trace = nullptr;        ///< filled; without a cache
 };
 
 /// hidden (T x hiddenSize) <- block(hidden): causal attention with grouped queries and the MLP, residuals around both
@@ -113,12 +131,21 @@ public:
     /// `visit(first, logits)` for the chunks of all positions, in order.
     void logits(ConstMatrixView<float> hidden, ForwardScratch& scratch,
                 const std::function<void(std::size_t first, MatrixView<float> logits)>& visit) const;
+    /// Rows [first, first + dLogits.rows) of `gradient`, of the loss with respect to `hidden`, from the gradient with
+    /// respect to the logits of these rows.
+    void backward(ConstMatrixView<float> hidden, std::size_t first, ConstMatrixView<float> dLogits,
+                  MatrixView<float> gradient, ForwardScratch& scratch) const;
     /// Bytes held.
     std::size_t bytes() const;
     /// Bytes that chunk() leaves in a scratch of one thread for `rows` positions.
     std::size_t chunkBytes(std::size_t rows) const;
 
 private:
+    /// `visit(begin, weights, worker)` for parts of the vocabulary, on `threads` threads; weights.row(i) is of entry
+    /// begin + i.
+    void forParts(ForwardScratch& scratch, std::size_t threads,
+                  const std::function<void(std::size_t begin, ConstMatrixView<float> weights)>& visit) const;
+
     const Device& m_device;
     Model m_model;
     NormWeights m_norm;

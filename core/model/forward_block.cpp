@@ -57,15 +57,25 @@ private:
         apply(Role::Q, normed, queries);
         apply(Role::K, normed, keys);
         apply(Role::V, normed, m_cache.values.view().rowRange(first, rows));
+        if (m_config.queryKeyNorm) {
+            keep(&BlockTrace::plainQueries, queries);
+            keep(&BlockTrace::plainKeys, keys);
+        }
         normaliseHeads(queries, m_weights.queryNorm);
         normaliseHeads(keys, m_weights.keyNorm);
         rotateKeys(keys, first);
+        keep(&BlockTrace::attentionInput, normed);
+        keep(&BlockTrace::queries, queries);
+        keep(&BlockTrace::keys, keys);
+        keep(&BlockTrace::values, m_cache.values.view().rowRange(first, rows));
         m_cache.length += rows;
         const MatrixView<float> mixed = m_buffers.mixed.view(rows, queries.columns);
         attend(m_device, m_config, m_rotary, queries, first, m_cache, mixed, m_threads, m_buffers.workers);
+        keep(&BlockTrace::mixed, mixed);
         if (!observe(TapSite::OutputInput, mixed))
             return false;
         addOutput(Role::O, mixed, hidden);
+        keep(&BlockTrace::middle, hidden);
         return true;
     }
 
@@ -76,7 +86,9 @@ private:
         normaliseRows(hidden, m_weights.mlpNorm, normed);
         if (!observe(TapSite::MlpInput, normed))
             return false;
+        keep(&BlockTrace::mlpInput, normed);
         const MatrixView<float> inner = m_config.gatedMlp ? gated(normed) : plain(normed);
+        keep(&BlockTrace::inner, inner);
         if (!observe(TapSite::DownInput, inner))
             return false;
         addOutput(Role::Down, inner, hidden);
@@ -90,6 +102,8 @@ private:
         const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
         apply(Role::Gate, normed, gate);
         apply(Role::Up, normed, up);
+        keep(&BlockTrace::gate, gate);
+        keep(&BlockTrace::up, up);
         forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
             siluTimes({gate.row(first), count * gate.columns}, {up.row(first), count * up.columns});
         });
@@ -101,6 +115,7 @@ private:
     {
         const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
         apply(Role::Up, normed, up);
+        keep(&BlockTrace::up, up);
         forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
             activate({up.row(first), count * up.columns});
         });
@@ -178,6 +193,16 @@ private:
         }
     }
 
+    void keep(Matrix<float> BlockTrace::*part, ConstMatrixView<float> rows) const
+    {
+        if (m_options.trace == nullptr)
+            return;
+        Matrix<float>& kept = m_options.trace->*part;
+        kept.reshape(rows.rows, rows.columns);
+        for (std::size_t row = 0; row < rows.rows; ++row)
+            std::copy_n(rows.row(row), rows.columns, kept.row(row));
+    }
+
     bool observe(TapSite site, ConstMatrixView<float> X)
     {
         if (m_options.observer)
@@ -219,8 +244,8 @@ void forwardBlock(const Device& device, const ModelConfig& config, const BlockWe
                     fmt::format("position {} lies behind the cache of {} and the rotary table of {}", end,
                                 cache.keys.rows(), rotary.cosines.rows()));
     BlockPass pass(device, config, weights, rotary, scratch, options, cache);
-    // An observer is promised all rows of a window at once.
-    const bool whole = options.observer || options.stopAt;
+    // An observer and a trace are promised all rows of a window at once.
+    const bool whole = options.observer || options.stopAt || options.trace != nullptr;
     const std::size_t span = whole ? hidden.rows : std::min(hidden.rows, rowsPerCall * scratch.threads());
     for (std::size_t first = 0; first < hidden.rows; first += span) {
         if (!pass.run(hidden.rowRange(first, std::min(span, hidden.rows - first))))

@@ -26,6 +26,17 @@ void gatherColumns(ConstMatrixView<float> X, const std::vector<std::uint32_t>& c
     }
 }
 
+void scatterColumns(ConstMatrixView<float> from, const std::vector<std::uint32_t>& columns, bool add,
+                    MatrixView<float> target)
+{
+    for (std::size_t t = 0; t < from.rows; ++t) {
+        const float* values = from.row(t);
+        float* to = target.row(t);
+        for (std::size_t j = 0; j < columns.size(); ++j)
+            to[columns[j]] = values[j] + (add ? to[columns[j]] : 0.0F);
+    }
+}
+
 } // namespace
 
 void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
@@ -63,6 +74,37 @@ void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrix
         device.gemm(Transpose::No, Transpose::Yes, 1.0F, rest, block.A2.view(), 1.0F, latent);
     }
     device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, block.B.view(), keep, Y);
+}
+
+void applyLinearTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
+                           MatrixView<float> dX, bool add, LinearScratch& scratch)
+{
+    const LinearShape shape = weights.shape();
+    if (dY.columns != shape.rows || dX.columns != shape.columns || dX.rows != dY.rows)
+        throw Error(ErrorKind::Internal,
+                    fmt::format("gradients of {}x{} cannot pass a linear of {}x{} to {}x{}", dY.rows, dY.columns,
+                                shape.rows, shape.columns, dX.rows, dX.columns));
+    if (dY.rows == 0 || shape.columns == 0)
+        return;
+    const float keep = add ? 1.0F : 0.0F;
+    if (const auto* dense = std::get_if<DenseWeights>(&weights.form)) {
+        device.gemm(Transpose::No, Transpose::No, 1.0F, dY, dense->W.view(), keep, dX);
+        return;
+    }
+    const MatrixView<float> latent = scratchView(scratch.latent, dY.rows, weights.rank());
+    if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
+        device.gemm(Transpose::No, Transpose::No, 1.0F, dY, factors->B.view(), 0.0F, latent);
+        device.gemm(Transpose::No, Transpose::No, 1.0F, latent, factors->A.view(), keep, dX);
+        return;
+    }
+    const auto& block = std::get<BlockIdentityWeights>(weights.form);
+    device.gemm(Transpose::No, Transpose::No, 1.0F, dY, block.B.view(), 0.0F, latent);
+    scatterColumns(latent, block.pivots, add, dX);
+    if (block.rest.empty())
+        return;
+    const MatrixView<float> rest = scratchView(scratch.gathered, dY.rows, block.rest.size());
+    device.gemm(Transpose::No, Transpose::No, 1.0F, latent, block.A2.view(), 0.0F, rest);
+    scatterColumns(rest, block.rest, add, dX);
 }
 
 } // namespace rankwright

@@ -60,6 +60,11 @@ struct LinearScratch
 void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
                  LinearScratch& scratch);
 
+/// dX = dY W_hat, or dX += dY W_hat where `add`, for dY of T x m and dX of T x n: the gradient with respect to the
+/// input.
+void applyLinearTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
+                           MatrixView<float> dX, bool add, LinearScratch& scratch);
+
 /// The dense m x n product of the stored values, in float64: what every measured loss is of.
 Matrix<double> expandLinear(const Device& device, const LinearWeights& weights);
 

@@ -50,6 +50,10 @@ const rankwright::Device* rankwright_device_create(int index, std::size_t)
         {}
         rankwright::SymmetricEigen symmetricEigen(rankwright::Matrix<double>, std::size_t) const override { return {}; }
         void solvePositiveDefinite(rankwright::Matrix<double>, rankwright::MatrixView<double>) const override {}
+        rankwright::Matrix<double> cholesky(rankwright::Matrix<double> S) const override { return S; }
+        void solveLower(rankwright::Transpose, const rankwright::Matrix<double>&,
+                        rankwright::MatrixView<double>) const override
+        {}
         void solve(rankwright::Matrix<double>, rankwright::MatrixView<double>) const override {}
         rankwright::QrFactors qr(rankwright::Matrix<double>) const override { return {}; }
         std::vector<std::size_t> pivotedColumns(rankwright::Matrix<double>) const override { return {}; }

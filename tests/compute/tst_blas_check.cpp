@@ -58,6 +58,11 @@ public:
     {
         m_device->solvePositiveDefinite(S, R);
     }
+    Matrix<double> cholesky(Matrix<double> S) const override { return m_device->cholesky(S); }
+    void solveLower(Transpose transposeL, const Matrix<double>& L, MatrixView<double> R) const override
+    {
+        m_device->solveLower(transposeL, L, R);
+    }
     void solve(Matrix<double> J, MatrixView<double> R) const override { m_device->solve(J, R); }
     QrFactors qr(Matrix<double> A) const override { return m_device->qr(std::move(A)); }
     std::vector<std::size_t> pivotedColumns(Matrix<double> A) const override { return m_device->pivotedColumns(A); }

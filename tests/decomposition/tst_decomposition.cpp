@@ -30,6 +30,11 @@ bool hasEvent(const Analysis& analysis, const std::string& kind, double value)
                        [&](const NumericEvent& event) { return event.kind == kind && event.value == value; });
 }
 
+LinearProblem problemOf(const Matrix<double>& W, const TapStatistics& statistics, const TapStatistics& gradients)
+{
+    return {.name = "x", .W = W, .statistics = &statistics, .gradients = &gradients};
+}
+
 ErrorKind kindOfFailure(const std::function<void()>& call, std::string* tensor = nullptr)
 {
     try {
@@ -265,8 +270,9 @@ private slots:
         const Matrix<double> W = randomWeights(m, n, 15);
         // Fewer tokens than channels: most directions are not seen by the statistics.
         const TapStatistics statistics = statisticsOf(correlatedInputs(n, std::max<std::size_t>(1, n / 3), 16));
+        const TapStatistics gradients = statisticsOf(correlatedInputs(m, 90, 50));
         for (const Method* method : methods()) {
-            const auto analysis = method->analyze(*m_device, {"x", W, &statistics}, {});
+            const auto analysis = method->analyze(*m_device, problemOf(W, statistics, gradients), {});
             const std::size_t full = std::min(m, n);
             const Matrix<double> again = approximation(*analysis, full);
             for (std::size_t i = 0; i < W.size(); ++i)
@@ -312,8 +318,9 @@ private slots:
                 X(dead, t) = 0.0;
         const TapStatistics statistics = statisticsOf(X);
         const Svd direct = svd(product(W, X));
+        const TapStatistics gradients = statisticsOf(correlatedInputs(20, 90, 50));
         for (const Method* method : methods()) {
-            const auto analysis = method->analyze(*m_device, {"x", W, &statistics}, {});
+            const auto analysis = method->analyze(*m_device, problemOf(W, statistics, gradients), {});
             QVERIFY(hasEvent(*analysis, "singularStatistics", 27.0));
             for (const double loss : analysis->lossAtEveryRank())
                 QVERIFY(std::isfinite(loss));
@@ -351,14 +358,18 @@ private slots:
         const TapStatistics statistics = statisticsOf(correlatedInputs(30, 90, 23));
         const Matrix<double> nothing(20, 30);
         Matrix<double> lowRank = product(randomMatrix(20, 3, 24), randomMatrix(3, 30, 25));
+        const TapStatistics gradients = statisticsOf(correlatedInputs(20, 90, 50));
         for (const Method* method : methods()) {
-            const auto empty = method->analyze(*m_device, {"x", nothing, &statistics}, {});
+            const auto empty = method->analyze(*m_device, problemOf(nothing, statistics, gradients), {});
             QCOMPARE(empty->totalEnergy(), 0.0);
             QCOMPARE(squaredNorm(approximation(*empty, 5)), 0.0);
-            const auto analysis = method->analyze(*m_device, {"x", lowRank, &statistics}, {});
+            const auto analysis = method->analyze(*m_device, problemOf(lowRank, statistics, gradients), {});
             QVERIFY(analysis->loss(3) < 1e-20 * analysis->totalEnergy() || method->name() == "nsvd" ||
                     method->name() == "nid");
             QVERIFY(squaredNorm(difference(approximation(*analysis, 20), lowRank)) < 1e-20 * squaredNorm(lowRank));
+            // Orthonormal in the metric of the outputs, which is the identity for the others.
+            if (method->needsGradients())
+                continue;
             const Factorisation factors = analysis->factorize(10);
             const Matrix<double> S = product(transposed(factors.B), factors.B);
             for (std::size_t i = 0; i < 10; ++i)
@@ -441,10 +452,13 @@ private slots:
         TapStatistics statistics = statisticsOf(correlatedInputs(8, 30, 37));
         std::string tensor;
         W(2, 3) = std::nan("");
+        const TapStatistics gradients = statisticsOf(correlatedInputs(6, 90, 50));
         for (const Method* method : methods()) {
             QCOMPARE(kindOfFailure(
                          [&] {
-                             method->analyze(*m_device, {"down_proj", W, &statistics}, {});
+                             LinearProblem problem = problemOf(W, statistics, gradients);
+                             problem.name = "down_proj";
+                             method->analyze(*m_device, problem, {});
                          },
                          &tensor),
                      ErrorKind::NonFinite);
@@ -458,11 +472,9 @@ private slots:
         QCOMPARE(kindOfFailure([&] { analyze("asvd", W, &statistics); }), ErrorKind::NonFinite);
         statistics = statisticsOf(correlatedInputs(7, 30, 37));
         for (const Method* method : methods())
-            QCOMPARE(kindOfFailure([&] {
-                         method->analyze(*m_device, {"x", W, &statistics}, {});
-                     }),
+            QCOMPARE(kindOfFailure([&] { method->analyze(*m_device, problemOf(W, statistics, gradients), {}); }),
                      ErrorKind::Mismatch);
-        for (const std::string_view method : {"asvd", "whitened-svd", "nsvd"})
+        for (const std::string_view method : {"asvd", "whitened-svd", "nsvd", "curvature-svd"})
             QCOMPARE(kindOfFailure([&] { analyze(method, W, nullptr); }), ErrorKind::InvalidArgument);
         QCOMPARE(kindOfFailure([&] { analyze("svd", Matrix<double>(), nullptr); }), ErrorKind::InvalidArgument);
     }
@@ -471,7 +483,7 @@ private slots:
     {
         QCOMPARE(findMethod("svd-llm").name(), std::string_view("whitened-svd"));
         QCOMPARE(findMethod("root-covariance").name(), std::string_view("whitened-svd"));
-        QCOMPARE(methods().size(), std::size_t{10});
+        QCOMPARE(methods().size(), std::size_t{11});
         try {
             findMethod("whitend-svd");
             QFAIL("found a misspelt method");

@@ -1,0 +1,127 @@
+#include "core/decomposition/curvature.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+
+namespace rankwright {
+
+namespace {
+
+Matrix<double> product(const Device& device, const Matrix<double>& A, const Matrix<double>& B)
+{
+    Matrix<double> C(A.rows(), B.columns());
+    device.gemm(Transpose::No, Transpose::No, 1.0, A.view(), B.view(), 0.0, C.view());
+    return C;
+}
+
+/// A S A^T.
+Matrix<double> congruence(const Device& device, const Matrix<double>& A, const Matrix<double>& S)
+{
+    Matrix<double> result(A.rows(), A.rows());
+    device.gemm(Transpose::No, Transpose::Yes, 1.0, product(device, A, S).view(), A.view(), 0.0, result.view());
+    return result;
+}
+
+/// 1/2 per token of inputs and gradients.
+double scaleOf(const LinearProblem& problem)
+{
+    return 0.5 / static_cast<double>(problem.statistics->tokens) / static_cast<double>(problem.gradients->tokens);
+}
+
+} // namespace
+
+void requireCurvature(const LinearProblem& problem)
+{
+    if (problem.statistics == nullptr || problem.gradients == nullptr)
+        throw Error(ErrorKind::InvalidArgument,
+                    "losses in nats need statistics of inputs and of gradients: calibrate with curvature",
+                    {.tensor = problem.name});
+    const std::size_t m = problem.W.rows();
+    const std::size_t n = problem.W.columns();
+    const Matrix<double>& C = problem.statistics->secondMoment;
+    const Matrix<double>& G = problem.gradients->secondMoment;
+    if (C.rows() != n || C.columns() != n || G.rows() != m || G.columns() != m)
+        throw Error(
+            ErrorKind::Mismatch,
+            fmt::format("statistics of {} inputs and {} gradients for a linear of {}x{}", C.rows(), G.rows(), m, n),
+            {.tensor = problem.name});
+}
+
+double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
+                     double damping)
+{
+    requireCurvature(problem);
+    Matrix<double> D = problem.W;
+    for (std::size_t i = 0; i < D.size(); ++i)
+        D.data()[i] -= approximation.data()[i];
+    const Matrix<double>& G = problem.gradients->secondMoment;
+    Matrix<double> left = product(device, G, D);
+    double trace = 0.0;
+    for (std::size_t i = 0; i < G.rows(); ++i)
+        trace += G(i, i);
+    const double added = damping * trace / static_cast<double>(G.rows());
+    for (std::size_t i = 0; i < left.size(); ++i)
+        left.data()[i] += added * D.data()[i];
+    const Matrix<double> right = product(device, D, problem.statistics->secondMoment);
+    const double sum = std::inner_product(left.data(), left.data() + left.size(), right.data(), 0.0);
+    return std::max(sum, 0.0) * scaleOf(problem);
+}
+
+std::vector<double> projectionCurvature(const Device& device, const LinearProblem& problem,
+                                        const Matrix<double>& vectors, const Matrix<double>& coordinates)
+{
+    requireCurvature(problem);
+    // D_r = sum over i >= r of v_i c_i^T, so tr(G D_r C D_r^T) is the sum of H_ij K_ij over i, j >= r.
+    const Matrix<double> H = congruence(device, vectors, problem.gradients->secondMoment);
+    const Matrix<double> K = congruence(device, coordinates, problem.statistics->secondMoment);
+    const std::size_t count = vectors.rows();
+    std::vector<double> losses(count + 1, 0.0);
+    for (std::size_t i = count; i-- > 0;) {
+        double row = 0.0;
+        for (std::size_t j = i + 1; j < count; ++j)
+            row += H(i, j) * K(i, j);
+        losses[i] = losses[i + 1] + H(i, i) * K(i, i) + 2.0 * row;
+    }
+    const double scale = scaleOf(problem);
+    for (double& loss : losses)
+        loss = std::max(loss, 0.0) * scale;
+    return losses;
+}
+
+std::vector<double> sampledCurvature(const Device& device, const LinearProblem& problem, const Analysis& analysis)
+{
+    constexpr std::size_t points = 14;
+    const std::size_t full = problem.W.rows() < problem.W.columns() ? problem.W.rows() : problem.W.columns();
+    std::vector<double> losses(full + 1);
+    const auto measured = [&](std::size_t rank) {
+        const Factorisation factors = analysis.factorize(rank);
+        return curvatureLoss(device, problem, product(device, factors.B, factors.A));
+    };
+    losses[0] = curvatureLoss(device, problem, Matrix<double>(problem.W.rows(), problem.W.columns()));
+    std::vector<std::size_t> sampled;
+    for (std::size_t rank = 1; rank <= std::min<std::size_t>(4, full); ++rank)
+        sampled.push_back(rank);
+    for (std::size_t i = 1; i <= points; ++i)
+        sampled.push_back(std::max(sampled.back(), full * i / points));
+    std::size_t last = 0;
+    for (const std::size_t rank : sampled) {
+        if (rank == last)
+            continue;
+        losses[rank] = std::min(measured(rank), losses[last]);
+        const double floor = 1e-12 * losses[0];
+        const double from = std::max(losses[last], floor);
+        const double to = std::max(losses[rank], floor);
+        for (std::size_t between = last + 1; between < rank; ++between) {
+            const double way = static_cast<double>(between - last) / static_cast<double>(rank - last);
+            losses[between] = std::min(from * std::pow(to / from, way), losses[between - 1]);
+        }
+        last = rank;
+    }
+    return losses;
+}
+
+} // namespace rankwright

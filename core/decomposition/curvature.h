@@ -1,0 +1,27 @@
+#pragma once
+
+#include "core/decomposition/method.h"
+
+namespace rankwright {
+
+// Losses in nats. With A the mean of x x^T over tokens and G the mean of g g^T, g the gradient of the summed negative
+// log-likelihood with respect to a linear's output at a token (calibrateCurvature), a change D = W - W_hat costs
+// 1/2 tr(G D A D^T) nats per token to second order (Kronecker-factored curvature, Martens and Grosse 2015).
+
+/// 1/2 tr(G D A D^T) in nats per token, G with `damping` times its mean diagonal added. Throws Error(InvalidArgument)
+/// where the problem has no statistics of inputs or gradients, Error(Mismatch) for those of another width.
+double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
+                     double damping = 0.0);
+
+/// The same for every rank 0 .. min(m, n) of W_hat = V_r^T V_r W with orthonormal rows V (N x m, most important first)
+/// and coordinates V W (N x n); exact for N = min(m, n).
+std::vector<double> projectionCurvature(const Device& device, const LinearProblem& problem,
+                                        const Matrix<double>& vectors, const Matrix<double>& coordinates);
+
+/// The same for any analysis, from the factors of at most 18 ranks, between which it is geometric; falling.
+std::vector<double> sampledCurvature(const Device& device, const LinearProblem& problem, const Analysis& analysis);
+
+/// Throws Error(InvalidArgument or Mismatch) unless the problem has statistics of its inputs and gradients that fit.
+void requireCurvature(const LinearProblem& problem);
+
+} // namespace rankwright

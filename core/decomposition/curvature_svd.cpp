@@ -1,0 +1,132 @@
+#include "core/decomposition/curvature.h"
+#include "core/decomposition/method_list.h"
+#include "core/decomposition/projection_kernel.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace rankwright {
+
+namespace {
+
+/// W_hat = L^-T U_r U_r^T M with M = L^T W and G + damping = L L^T: the best W_hat of its rank for
+/// 1/2 tr((G + damping) D A D^T), as U holds the eigenvectors of M A M^T.
+class CurvatureAnalysis final : public Analysis
+{
+public:
+    CurvatureAnalysis(const Device& device, const LinearProblem& problem, Objective objective, Matrix<double> factor,
+                      ProjectionBasis basis)
+        : m_device(device)
+        , m_factor(std::move(factor))
+    {
+        m_losses = tailSums(directionEnergies(device, objective, basis), objective.constant);
+        const double perToken = 0.5 / static_cast<double>(problem.statistics->tokens);
+        for (double& loss : m_losses)
+            loss *= perToken;
+        m_shape = {problem.W.rows(), problem.W.columns()};
+        m_totalEnergy = m_losses.front();
+        m_singularValues = std::move(basis.singularValues);
+        m_events = std::move(objective.events);
+        m_vectors = std::move(basis.vectors);
+        m_coordinates = std::move(basis.coordinates);
+    }
+
+    double loss(std::size_t rank) const override
+    {
+        requireRank(m_shape, rank, true);
+        return m_losses[rank];
+    }
+
+    std::vector<double> lossAtEveryRank() const override { return m_losses; }
+    std::vector<double> curvatureCurve(const Device&, const LinearProblem&) const override { return m_losses; }
+
+    Factorisation factorize(std::size_t rank) const override
+    {
+        requireRank(m_shape, rank, false);
+        Factorisation result{Matrix<double>(m_shape.rows, rank), Matrix<double>(rank, m_shape.columns)};
+        for (std::size_t i = 0; i < m_shape.rows; ++i)
+            for (std::size_t k = 0; k < rank; ++k)
+                result.B(i, k) = m_vectors(k, i);
+        m_device.solveLower(Transpose::Yes, m_factor, result.B.view());
+        std::copy_n(m_coordinates.data(), result.A.size(), result.A.data());
+        return result;
+    }
+
+private:
+    const Device& m_device;
+    Matrix<double> m_factor;      ///< L, m x m
+    Matrix<double> m_vectors;     ///< U^T, N x m
+    Matrix<double> m_coordinates; ///< U^T M, N x n
+    std::vector<double> m_losses;
+};
+
+class CurvatureSvd final : public Method
+{
+public:
+    std::string_view name() const override { return "curvature-svd"; }
+    std::string_view title() const override { return "Curvature SVD"; }
+    std::string_view description() const override
+    {
+        return "The least loss in nats, to second order: whitened by input statistics and by gradients of the loss.";
+    }
+    std::string_view source() const override
+    {
+        return "Kronecker-factored curvature (Martens and Grosse 2015, arXiv 1503.05671); compare GFWSVD, arXiv "
+               "2505.17974";
+    }
+    std::vector<std::string_view> aliases() const override { return {"two-sided-svd"}; }
+    std::vector<ParameterInfo> parameters() const override
+    {
+        return {{"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3,
+                 false}};
+    }
+    bool needsStatistics() const override { return true; }
+    bool needsGradients() const override { return true; }
+
+    std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
+                                      const MethodParameters& parameters) const override
+    {
+        Objective objective = makeObjective(device, *this, problem, parameters);
+        requireCurvature(problem);
+        const std::size_t m = problem.W.rows();
+        const double perToken = 1.0 / static_cast<double>(problem.gradients->tokens);
+        Matrix<double> G = problem.gradients->secondMoment;
+        double mean = 0.0;
+        for (std::size_t i = 0; i < m; ++i)
+            mean += G(i, i) * perToken / static_cast<double>(m);
+        // Where no gradient ever arrives, any metric is as good: then errors of all outputs count alike.
+        const double added = mean > 0.0 ? parameterValue(*this, parameters, "damping") * mean : 1.0;
+        for (double& value : G.span())
+            value *= perToken;
+        for (std::size_t i = 0; i < m; ++i)
+            G(i, i) += added;
+        objective.events.push_back({"damped", problem.name,
+                                    fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its "
+                                                "mean diagonal",
+                                                added, mean > 0.0 ? added / mean : 0.0),
+                                    added});
+        Matrix<double> L = device.cholesky(std::move(G));
+        Matrix<double> M(m, problem.W.columns());
+        device.gemm(Transpose::Yes, Transpose::No, 1.0, L.view(), objective.target.view(), 0.0, M.view());
+        const InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
+        ProjectionBasis basis = projectionBasis(device, M, metric);
+        return std::make_unique<CurvatureAnalysis>(device, problem, std::move(objective), std::move(L),
+                                                   std::move(basis));
+    }
+
+    double measure(const Device& device, const LinearProblem& problem, const MethodParameters& parameters,
+                   const Matrix<double>& approximation, std::span<const double>) const override
+    {
+        return curvatureLoss(device, problem, approximation, parameterValue(*this, parameters, "damping"));
+    }
+};
+
+} // namespace
+
+const Method& curvatureSvd()
+{
+    static const CurvatureSvd method;
+    return method;
+}
+
+} // namespace rankwright

@@ -1,0 +1,155 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/calibration/curvature.h"
+#include "reference_gradients.h"
+#include "tests/checkpoint/hostile_files.h"
+#include "tests/support/plain_gradients.h"
+#include "tiny_model.h"
+
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <cmath>
+#include <fmt/format.h>
+
+using namespace rankwright;
+
+namespace {
+
+CalibrationSet curvatureOf(const Model& model, const TokenWindows& windows, const CurvatureOptions& curvature,
+                           const std::filesystem::path& cache, const PassOptions& options = {.threads = 1})
+{
+    return calibrateCurvature(model, *makeCpuDevice(1), windows, curvature, cache, options, {});
+}
+
+/// All tap files of a set, one after the other.
+std::string bytesOf(const CalibrationSet& set)
+{
+    std::string bytes;
+    for (std::size_t i = 0; i < set.summaries().size(); ++i)
+        bytes += readFile(set.folder() / fmt::format("tap-{:05}.safetensors", i));
+    return bytes;
+}
+
+} // namespace
+
+class TestCurvature : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void init()
+    {
+        m_folder = std::make_unique<QTemporaryDir>();
+        tiny::writeModel(path("model"), 3);
+    }
+
+    void equalsTorch()
+    {
+        const std::string differences = compareGradients(
+            RANKWRIGHT_DEMO "/stories260K", RANKWRIGHT_TEST_DATA "/texts/tinystories/v2-valid-head-12stories.txt",
+            "gradients-stories260K-tinystories-v2-256.json", path("cache"));
+        QVERIFY2(differences.empty(), differences.c_str());
+    }
+
+    void isTheSumOverWindows()
+    {
+        const Model model = Model::open(path("model"));
+        const TokenWindows windows = tiny::randomWindows(5, 30, 4);
+        const CalibrationSet set = curvatureOf(model, windows, {.labels = GradientLabels::Text}, path("cache"));
+        std::map<std::string, LinearGradient> expected;
+        for (const std::vector<std::int32_t>& ids : windows.ids)
+            addGradients(model, *makeCpuDevice(1), ids, expected);
+        for (const LinearInfo& linear : model.linears()) {
+            const TapStatistics statistics = set.load(linear.index);
+            QCOMPARE(statistics.tokens, std::size_t{150});
+            const Matrix<double>& square = expected.at(linear.name).square;
+            for (std::size_t i = 0; i < square.rows(); ++i)
+                for (std::size_t j = 0; j < square.columns(); ++j)
+                    QVERIFY(std::abs(statistics.secondMoment(i, j) - square(i, j)) <=
+                            1e-5 * std::sqrt(square(i, i) * square(j, j)));
+        }
+    }
+
+    /// Groups of windows, spilled states and threads are all taken: 9 windows of 300 tokens are three groups.
+    void doesNotDependOnThreadsAndMemory()
+    {
+        const Model model = Model::open(path("model"));
+        const TokenWindows windows = tiny::randomWindows(9, 300, 5);
+        const std::string expected = bytesOf(curvatureOf(model, windows, {}, path("one")));
+        QCOMPARE(bytesOf(curvatureOf(model, windows, {}, path("three"), {.threads = 3})), expected);
+        const std::size_t least = estimateCurvature(model, 9, 300).memory;
+        QCOMPARE(bytesOf(curvatureOf(model, windows, {}, path("spilled"), {.threads = 3, .memoryLimit = least})),
+                 expected);
+        const auto error = hostile::errorOf(
+            [&] { curvatureOf(model, windows, {}, path("little"), {.threads = 1, .memoryLimit = least - 1}); });
+        QVERIFY(error && error->kind() == ErrorKind::Memory);
+        QVERIFY(!std::filesystem::exists(path("little") / curvatureFingerprint(model, windows, {})));
+    }
+
+    /// Labels drawn from the model: equal seeds draw equal labels, others differ by no more than their spread allows.
+    void drawsLabels()
+    {
+        const Model model = Model::open(path("model"));
+        const TokenWindows windows = tiny::randomWindows(24, 200, 6);
+        const CalibrationSet first = curvatureOf(model, windows, {.seed = 1}, path("cache"));
+        QVERIFY(!first.reused());
+        QVERIFY(curvatureOf(model, windows, {.seed = 1}, path("cache")).reused());
+        QCOMPARE(bytesOf(curvatureOf(model, windows, {.seed = 1}, path("again"))), bytesOf(first));
+        const CalibrationSet second = curvatureOf(model, windows, {.seed = 2}, path("cache"));
+        QVERIFY(second.fingerprint() != first.fingerprint());
+        for (std::size_t i = 0; i < model.linears().size(); ++i) {
+            const TapSummary& a = first.summaries()[i];
+            const TapSummary& b = second.summaries()[i];
+            QVERIFY(a.spread > 0.0 && a.spread < 0.5);
+            QVERIFY(a.trace != b.trace);
+            // Six standard errors of the difference of two independent means.
+            QVERIFY(std::abs(a.trace - b.trace) < 6.0 * std::hypot(a.spread * a.trace, b.spread * b.trace));
+        }
+    }
+
+    /// E[p - onehot(label)] = 0 for labels drawn from p: the mean gradient vanishes, not so for the text's own tokens.
+    void sampledGradientsHaveNoMean()
+    {
+        const Model model = Model::open(RANKWRIGHT_DEMO "/stories260K");
+        WindowOptions options;
+        options.text = RANKWRIGHT_TEST_DATA "/texts/tinystories/v2-valid-head-12stories.txt";
+        options.length = 128;
+        options.count = 16;
+        const TokenWindows windows = makeWindows(*model.tokenizer(), options, {});
+        const LinearInfo& last = model.linear(model.config().blocks - 1, Role::Down);
+        // The last down projection is followed by a norm and the head only: gradients of different tokens have
+        // independent labels, and |sum g|^2 has the expectation of sum |g|^2.
+        const auto ratio = [&](GradientLabels labels) {
+            const TapStatistics sums =
+                curvatureOf(model, windows, {.labels = labels, .seed = 3}, path("cache")).load(last.index);
+            double length = 0.0;
+            double trace = 0.0;
+            for (std::size_t i = 0; i < sums.sum.size(); ++i) {
+                length += sums.sum[i] * sums.sum[i];
+                trace += sums.secondMoment(i, i);
+            }
+            return length / trace;
+        };
+        QVERIFY(ratio(GradientLabels::Sampled) < 2.0);
+    }
+
+    void namesLabels()
+    {
+        for (const GradientLabels labels : {GradientLabels::Sampled, GradientLabels::Text})
+            QCOMPARE(gradientLabelsFromName(gradientLabelsName(labels)), labels);
+        const auto error = hostile::errorOf([] { gradientLabelsFromName("exact"); });
+        QVERIFY(error && error->kind() == ErrorKind::InvalidArgument);
+    }
+
+private:
+    std::filesystem::path path(const char* name) const
+    {
+        return std::filesystem::path(m_folder->path().toStdString()) / name;
+    }
+
+    std::unique_ptr<QTemporaryDir> m_folder;
+};
+
+QTEST_GUILESS_MAIN(TestCurvature)
+#include "tst_curvature.moc"
