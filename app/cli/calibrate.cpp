@@ -1,7 +1,7 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
-#include "core/calibration/statistics.h"
+#include "core/calibration/curvature.h"
 #include "core/experiment/places.h"
 
 #include <fmt/format.h>
@@ -14,8 +14,36 @@ struct Options
 {
     std::string model;
     WindowChoice text;
+    std::optional<std::string> curvature;
+    std::uint64_t seed = 0;
     PassChoice pass;
 };
+
+Json gradientsToJson(const Model& model, const CalibrationSet& set)
+{
+    Json linears = Json::array();
+    for (const LinearInfo& linear : model.linears()) {
+        const TapSummary& summary = set.summaries()[linear.index];
+        linears.push_back({{"name", linear.name},
+                           {"tokens", summary.tokens},
+                           {"gradientTrace", summary.trace},
+                           {"gradientFrobenius", summary.frobenius},
+                           {"relativeSpread", summary.spread < 0.0 ? Json() : Json(summary.spread)}});
+    }
+    return linears;
+}
+
+std::string gradientsToText(const Model& model, const CalibrationSet& set)
+{
+    Table table({{"linear", Table::Align::Left}, {"outputs"}, {"trace of g g^T"}, {"Frobenius norm"}, {"spread"}});
+    for (const LinearInfo& linear : model.linears()) {
+        const TapSummary& summary = set.summaries()[linear.index];
+        table.row({linear.name, std::to_string(summary.width), fmt::format("{:.6g}", summary.trace),
+                   fmt::format("{:.6g}", summary.frobenius),
+                   summary.spread < 0.0 ? "" : fmt::format("{:.1f} %", 100.0 * summary.spread)});
+    }
+    return table.text();
+}
 
 Json toJson(const Model& model, const CalibrationSet& set)
 {
@@ -80,11 +108,27 @@ void run(Session& session, const Options& options)
     const TokenWindows windows = makeWindows(*model.tokenizer(), options.text.windows(), context);
     const CalibrationSet set =
         calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context);
+    std::optional<CalibrationSet> gradients;
+    if (options.curvature) {
+        const CurvatureOptions curvature{.labels = gradientLabelsFromName(*options.curvature), .seed = options.seed};
+        gradients.emplace(calibrateCurvature(model, *device, windows, curvature, defaultRunPlaces().cache,
+                                             options.pass.options(), context));
+    }
     session.endProgress();
-    if (session.json)
-        session.out.json(toJson(model, set));
-    else
-        session.out.write(toText(model, set));
+    if (session.json) {
+        Json json = toJson(model, set);
+        if (gradients) {
+            json["linears"] = gradientsToJson(model, *gradients);
+            json["curvature"] = {{"labels", *options.curvature},
+                                 {"seed", options.seed},
+                                 {"fingerprint", gradients->fingerprint()},
+                                 {"reused", gradients->reused()},
+                                 {"folder", gradients->folder().string()}};
+        }
+        session.out.json(json);
+    } else {
+        session.out.write(toText(model, set) + (gradients ? '\n' + gradientsToText(model, *gradients) : ""));
+    }
 }
 
 } // namespace
@@ -102,9 +146,17 @@ void addCalibrate(CLI::App& app, Session& session)
                 "  rankwright-cli calibrate stories260K --text stories-calibration.txt --window 256 --windows 128");
     addModel(*command, options->model);
     addTextOptions(*command, options->text, "that the statistics are of", true);
+    command
+        ->add_option("--curvature", options->curvature,
+                     "Also the second moments of the gradients of every linear's output, with labels drawn from the "
+                     "model or the text's own tokens")
+        ->type_name("sampled|text");
+    command->add_option("--curvature-seed", options->seed, "Seed of drawn labels (default: 0)")->type_name("S");
     addPassOptions(*command, options->pass);
     command->callback([&session, options] {
         requireTextAndWindow(options->text, "--");
+        if (options->curvature)
+            gradientLabelsFromName(*options->curvature);
         session.work = [&session, options] { run(session, *options); };
     });
 }

@@ -117,6 +117,15 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
     option("--name", choice.name, "NAME", "Name of the run");
     option("--recipe", choice.recipeFile, "FILE", "Recipe (JSON); options beside it replace what it says");
     addCalibrationOptions(command, choice.calibration);
+    command
+        .add_option("--curvature", choice.curvature,
+                    "Labels of the gradients that method curvature-svd and allocation curvature need: drawn from the "
+                    "model (default), or the text's own")
+        ->type_name("sampled|text")
+        ->group("Calibration");
+    addCount(command, "--curvature-seed", choice.curvatureSeed, "Seed of drawn labels (default: 0)")
+        ->type_name("S")
+        ->group("Calibration");
     const auto evaluation = [](CLI::Option* added) { added->group("Evaluation"); };
     evaluation(command
                    .add_option("--evaluate-text", choice.evaluateTexts,
@@ -170,6 +179,8 @@ Recipe makeRecipe(const RecipeChoice& choice)
     if (!choice.only.empty())
         recipe.only = choice.only;
     changeCalibration(recipe, choice.calibration);
+    change(recipe.curvature.labels, choice.curvature, "--curvature", gradientLabelsFromName);
+    recipe.curvature.seed = choice.curvatureSeed.value_or(recipe.curvature.seed);
     changeEvaluations(recipe, choice);
     recipe.heldOutWindows = choice.heldOut.value_or(recipe.heldOutWindows);
     recipe.device = choice.pass.device.value_or(recipe.device);

@@ -10,10 +10,11 @@ struct RecipeChoice
 {
     std::string model;
     std::string recipeFile;
-    std::optional<std::string> name, method, allocation, structure, sequential, storage, out, format, dtype;
+    std::optional<std::string> name, method, allocation, structure, sequential, storage, curvature, out, format, dtype;
     std::vector<std::string> parameters, ranks, only, evaluateTexts;
     std::optional<double> keep;
     std::optional<std::size_t> heldOut;
+    std::optional<std::size_t> curvatureSeed;
     WindowChoice calibration;
     WindowChoice evaluation; ///< of all evaluateTexts
     PassChoice pass;

@@ -16,13 +16,22 @@ void AllocationItem::setRelativeLoss(std::vector<double> curve)
     weight = !loss.empty() && loss.front() > 0.0 ? 1.0 / loss.front() : 0.0;
 }
 
+void AllocationItem::setLossInNats(std::vector<double> curve)
+{
+    loss = std::move(curve);
+    weight = 1.0;
+}
+
 std::span<const Allocator> allocators()
 {
-    static constexpr std::array<Allocator, 6> all{
+    static constexpr std::array<Allocator, 7> all{
         {{"uniform", "The same share of its parameters for every linear.",
           "SVD-LLM, ASVD, NSVD and others; the largest rank within the share"},
          {"marginal-loss", "Every parameter goes where it lowers the relative loss most; dense where that pays.",
           "water-filling on the loss curves, as in most global allocations (LatentLLM's included, inferred)", true},
+         {"curvature",
+          "Every parameter goes where it lowers the loss of the model most, in nats; dense where that pays.",
+          "water-filling on Kronecker-factored curvature, 1/2 tr(G D A D^T) per token", true, false, true},
          {"by-type",
           "Linears of one role share their part of the budget by 1 / ln(e + loss / median loss of the role).",
           "SVD-LLM v2, arXiv 2503.12340; its 1 / ln(loss) fails for losses below e and depends on their scale, so "

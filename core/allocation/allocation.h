@@ -23,6 +23,8 @@ struct AllocationItem
     std::string role = {};                   ///< "q"; linears of one role are compared with each other
     std::vector<double> singularValues = {}; ///< largest first; may be empty for allocators that do not need them
 
+    /// Takes a curve in nats, which are the same for all linears.
+    void setLossInNats(std::vector<double> curve);
     /// Takes a curve and weighs it by 1 / loss[0] (0 where that is 0), so that losses of all linears count alike.
     void setRelativeLoss(std::vector<double> curve);
 };
@@ -53,6 +55,7 @@ struct Allocator
     std::string_view source;
     bool needsLosses = false;         ///< AllocationItem::loss of every item that is not set by hand
     bool needsSingularValues = false; ///< AllocationItem::singularValues
+    bool needsGradients = false;      ///< losses are nats per token (Analysis::curvatureCurve), and not weighed
     /// Whether linears have to be analysed before ranks are known.
     bool needsAnalyses() const { return needsLosses || needsSingularValues; }
 };

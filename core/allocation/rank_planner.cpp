@@ -86,7 +86,7 @@ AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio,
     if (findAllocator(allocator).needsLosses)
         for (const std::size_t i : open)
             requireUsableCurve(m_items[i]);
-    if (allocator == "marginal-loss") {
+    if (allocator == "marginal-loss" || allocator == "curvature") {
         raiseByMarginalLoss(m_costs, m_items, m_hulls, open, budget - needs.byHand - needs.least, ranks);
     } else {
         const AllocationTask task{.costs = m_costs,

@@ -18,6 +18,7 @@ struct Compression::Kept
     std::unique_ptr<Analysis> one;
     std::unique_ptr<GroupAnalysis> group;
     double seconds = 0.0;
+    std::vector<double> nats; ///< Analysis::curvatureCurve() of `one`, where the allocator asks for it
 
     bool empty() const { return !one && !group; }
     /// Of the linear `info` of `unit`.
@@ -54,14 +55,27 @@ LinearProblem Compression::load(const LinearInfo& info, const TapStatistics* sta
     return {.name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
 }
 
+void Compression::addGradients(const LinearInfo& info, LinearProblem& problem, TapStatistics& gradients) const
+{
+    if (m_gradients == nullptr)
+        return;
+    gradients = m_gradients->load(info.index);
+    problem.gradients = &gradients;
+}
+
 Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics* statistics)
 {
     const Stopwatch watch;
     Kept kept;
-    if (unit.group.empty())
-        kept.one = m_job.method.analyze(m_job.device, load(*m_job.linears[unit.positions.front()], statistics),
-                                        m_job.recipe.parameters);
-    else
+    if (unit.group.empty()) {
+        const LinearInfo& info = *m_job.linears[unit.positions.front()];
+        LinearProblem problem = load(info, statistics);
+        TapStatistics gradients;
+        addGradients(info, problem, gradients);
+        kept.one = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
+        if (findAllocator(m_job.recipe.allocation).needsGradients && problem.gradients != nullptr)
+            kept.nats = kept.one->curvatureCurve(m_job.device, problem);
+    } else
         kept.group = m_job.method.analyzeGroup(
             m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics), m_job.recipe.parameters);
     kept.seconds = watch.seconds();
@@ -76,10 +90,12 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
 {
     const std::size_t position = unit.positions.front();
     const AllocatedRank& rank = plan.ranks[position];
-    const LinearProblem problem = load(*m_job.linears[position], statistics);
+    LinearProblem problem = load(*m_job.linears[position], statistics);
+    TapStatistics gradients;
+    addGradients(*m_job.linears[position], problem, gradients);
     Replaced replaced{.position = position, .analysis = &analysis, .weights = {}};
     if (rank.structure == StructureKind::Dense) {
-        replaced.measuredLoss = measureLoss(m_job.device, problem.W, problem.W, statistics);
+        replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
         replaced.predictedLoss = replaced.measuredLoss;
     } else {
         replaced.predictedLoss = analysis.loss(rank.rank);
@@ -87,8 +103,9 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
             storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
         if (replaced.weights->bias.empty())
             replaced.weights->bias = problem.bias;
-        replaced.measuredLoss = measureLoss(m_job.device, problem.W, expandLinear(m_job.device, *replaced.weights),
-                                            statistics, biasChange(problem.bias, replaced.weights->bias));
+        replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters,
+                                                     expandLinear(m_job.device, *replaced.weights),
+                                                     biasChange(problem.bias, replaced.weights->bias));
     }
     std::vector<Replaced> result;
     result.push_back(std::move(replaced));
@@ -240,7 +257,10 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
             Kept kept = analyse(unit, m_calibration ? &statistics : nullptr);
             for (const std::size_t position : unit.positions) {
                 const Analysis& analysis = kept.of(unit, *m_job.linears[position]);
-                items[position].setRelativeLoss(analysis.planningCurve());
+                if (kept.nats.empty())
+                    items[position].setRelativeLoss(analysis.planningCurve());
+                else
+                    items[position].setLossInNats(kept.nats);
                 items[position].singularValues = analysis.singularValues();
                 std::size_t number = 0;
                 {

@@ -23,6 +23,8 @@ public:
 
     /// Statistics of the dense model; null where the method needs none.
     void useStatistics(const CalibrationSet* calibration) { m_calibration = calibration; }
+    /// Gradients of every linear (calibrateCurvature); null where neither method nor allocator needs them.
+    void useGradients(const CalibrationSet* gradients) { m_gradients = gradients; }
 
     /// The chosen linears with their ranks set by hand. Throws Error(NotFound or InvalidArgument) for a rank set by
     /// hand of a linear that does not exist or is not chosen.
@@ -47,6 +49,8 @@ private:
     struct Replaced;
 
     LinearProblem load(const LinearInfo& info, const TapStatistics* statistics) const;
+    /// Points `problem` to its gradients, read into `gradients`, where there are any.
+    void addGradients(const LinearInfo& info, LinearProblem& problem, TapStatistics& gradients) const;
     /// Analysis of a unit, with the seconds it took.
     Kept analyse(const WorkUnit& unit, const TapStatistics* statistics);
     /// Factorises, measures and records what of a unit is not finished.
@@ -63,6 +67,7 @@ private:
 
     const RunJob& m_job;
     const CalibrationSet* m_calibration = nullptr;
+    const CalibrationSet* m_gradients = nullptr;
     std::vector<WorkUnit> m_units;
     mutable std::mutex m_mutex;
     CompressionSeconds m_seconds;

@@ -77,6 +77,12 @@ public:
         add("calibrate", calibrates() ? calibrationFlops() / floats + momentBytes() / writeRate +
                                             asDouble(m_model.taps().size()) * secondsPerFile
                                       : 0.0);
+        CurvatureEstimate curvature;
+        if (needsGradients(m_recipe)) {
+            curvature = estimateCurvature(m_model, m_recipe.calibration->count, m_recipe.calibration->length);
+            add("curvature", curvature.operations / floats + asDouble(curvature.disk) / writeRate +
+                                 asDouble(m_model.linears().size()) * secondsPerFile);
+        }
         // Ranks that losses decide are planned on statistics of the dense model, whatever comes after.
         const double analyses = (m_planned && m_sequential ? 2.0 : 1.0) * m_analysisFlops;
         const double both = analyses + m_factoriseFlops;
@@ -91,7 +97,8 @@ public:
             m_sequential ? passBytes() + analysisBytes() : std::max(passBytes(), analysisBytes());
         estimate.memory =
             std::min(m_limit, static_cast<std::size_t>(bytesOfProcess + std::max(compressing, headBytes())));
-        estimate.disk = static_cast<std::size_t>(m_factorBytes + (calibrates() ? momentBytes() : 0.0) + exportBytes());
+        estimate.disk = static_cast<std::size_t>(m_factorBytes + (calibrates() ? momentBytes() : 0.0) + exportBytes()) +
+                        curvature.disk;
         return estimate;
     }
 

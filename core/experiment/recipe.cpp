@@ -53,6 +53,24 @@ void validateMethod(const Recipe& recipe)
         refuse(fmt::format("method {} needs a calibration text", method.name()));
 }
 
+void validateGradients(const Recipe& recipe)
+{
+    if (!needsGradients(recipe))
+        return;
+    const Method& method = findMethod(recipe.method);
+    if (!recipe.calibration)
+        refuse(fmt::format("{} needs a calibration text: gradients are of a text",
+                           method.needsGradients() ? fmt::format("method {}", method.name())
+                                                   : fmt::format("allocation {}", recipe.allocation)));
+    if (!method.groups().empty())
+        refuse(fmt::format("method {} treats linears in groups, whose losses in nats are not known; use allocation "
+                           "marginal-loss",
+                           method.name()));
+    if (method.needsGradients() && refitsFactors(recipe.sequential))
+        refuse(
+            fmt::format("method {} cannot fit its factors again; use sequential dense or compressed", method.name()));
+}
+
 void validateAllocation(const Recipe& recipe)
 {
     if (!(recipe.keptRatio > 0.0 && recipe.keptRatio <= 1.0))
@@ -128,6 +146,7 @@ void validateRecipe(const Recipe& recipe)
         refuse("the recipe names no model");
     validateMethod(recipe);
     validateAllocation(recipe);
+    validateGradients(recipe);
     validateTexts(recipe);
     validateWeightType(recipe.storage, "storage");
     validateWeightType(recipe.exportDType, "exportDtype");
@@ -143,20 +162,27 @@ bool recipeSelects(const Recipe& recipe, const LinearInfo& linear)
            });
 }
 
+bool needsGradients(const Recipe& recipe)
+{
+    return findMethod(recipe.method).needsGradients() || findAllocator(recipe.allocation).needsGradients;
+}
+
 std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,
                               const std::string& calibrationFingerprint)
 {
     const Method& method = findMethod(recipe.method);
     const std::set<std::string> only(recipe.only.begin(), recipe.only.end());
-    const Json what = {{"method", method.name()},
-                       {"parameters", parametersToJson(method, recipe.parameters)},
-                       {"keptRatio", recipe.keptRatio},
-                       {"allocation", recipe.allocation},
-                       {"structure", structureName(recipe.structure)},
-                       {"sequential", sequentialModeName(recipe.sequential)},
-                       {"storage", dtypeName(recipe.storage)},
-                       {"ranks", recipe.ranks},
-                       {"only", only}};
+    Json what = {{"method", method.name()},
+                 {"parameters", parametersToJson(method, recipe.parameters)},
+                 {"keptRatio", recipe.keptRatio},
+                 {"allocation", recipe.allocation},
+                 {"structure", structureName(recipe.structure)},
+                 {"sequential", sequentialModeName(recipe.sequential)},
+                 {"storage", dtypeName(recipe.storage)},
+                 {"ranks", recipe.ranks},
+                 {"only", only}};
+    if (needsGradients(recipe))
+        what["curvature"] = {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}};
     Hasher hasher;
     hasher.update(std::string_view("run")).update(version()).update(std::string_view(dumpJson(what)));
     hasher.update(std::string_view(modelFingerprint)).update(std::string_view(calibrationFingerprint));

@@ -148,6 +148,9 @@ std::string recipeToCommand(const Recipe& recipe)
         command.option("--only", pattern);
     if (recipe.calibration)
         addCalibration(recipe, command);
+    command.changed("--curvature", gradientLabelsName(recipe.curvature.labels),
+                    gradientLabelsName(usual.curvature.labels));
+    command.changed("--curvature-seed", recipe.curvature.seed, usual.curvature.seed);
     if (recipe.heldOutWindows > 0)
         command.option("--held-out-windows", recipe.heldOutWindows);
     if (!recipe.evaluations.empty())

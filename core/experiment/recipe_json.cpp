@@ -13,10 +13,10 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, 20> recipeKeys = {
-    "name",       "model",   "method",      "parameters", "keptRatio",    "allocation",  "structure",
-    "sequential", "storage", "ranks",       "only",       "calibration",  "evaluations", "heldOutWindows",
-    "device",     "threads", "memoryLimit", "out",        "exportFormat", "exportDtype"};
+constexpr std::array<std::string_view, 21> recipeKeys = {
+    "name",       "model",   "method",  "parameters",  "keptRatio",   "allocation",   "structure",
+    "sequential", "storage", "ranks",   "only",        "calibration", "evaluations",  "heldOutWindows",
+    "curvature",  "device",  "threads", "memoryLimit", "out",         "exportFormat", "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
 constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",
@@ -218,6 +218,14 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
             readWindows(Fields(value, key, windowKeys), folder, windows.emplace());
         return windows;
     });
+    fields.read("curvature", recipe.curvature, [](const Json& value, const std::string& key) {
+        constexpr std::array<std::string_view, 2> keys = {"labels", "seed"};
+        const Fields options(value, key, keys);
+        CurvatureOptions curvature;
+        options.readName("labels", curvature.labels, gradientLabelsFromName);
+        options.read("seed", curvature.seed, asCount);
+        return curvature;
+    });
     fields.read("evaluations", recipe.evaluations,
                 [&](const Json& value, const std::string& key) { return evaluationsFrom(value, key, folder); });
     fields.read("heldOutWindows", recipe.heldOutWindows, asCount);
@@ -257,6 +265,7 @@ Json recipeToJson(const Recipe& recipe)
             {"ranks", Json(recipe.ranks.empty() ? Json::object() : Json(recipe.ranks))},
             {"only", recipe.only},
             {"calibration", recipe.calibration ? windowsToJson(*recipe.calibration) : Json()},
+            {"curvature", {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}}},
             {"evaluations", std::move(evaluations)},
             {"heldOutWindows", recipe.heldOutWindows},
             {"device", recipe.device},

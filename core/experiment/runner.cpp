@@ -213,6 +213,15 @@ private:
             compression.useStatistics(&*calibration);
         });
 
+        std::optional<CalibrationSet> gradients;
+        if (needsGradients(m_recipe) && (!plan || m_method.needsGradients())) {
+            stage("curvature", [&] {
+                gradients.emplace(calibrateCurvature(*m_model, *m_device, *m_calibrationWindows, m_recipe.curvature,
+                                                     m_places.cache, m_options, m_context));
+                compression.useGradients(&*gradients);
+            });
+        }
+
         m_context.checkStop();
         const Stopwatch watch;
         if (!plan) {

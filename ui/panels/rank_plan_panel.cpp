@@ -53,6 +53,8 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_bars->setObjectName(u"rankBars"_s);
     m_ghost->addItem(tr("none"), QString());
     for (const Allocator& allocator : allocators()) {
+        if (allocator.needsGradients)
+            continue; // the window does not collect gradients yet
         for (QComboBox* list : {m_allocator, m_ghost}) {
             list->addItem(toQString(allocator.name), toQString(allocator.name));
             list->setItemData(list->count() - 1, toQString(allocator.description), Qt::ToolTipRole);

@@ -75,6 +75,8 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
     m_methods->setFixedHeight(fontMetrics().height() + 16);
     m_methods->viewport()->setAutoFillBackground(false);
     for (const Method* method : rankwright::methods()) {
+        if (method->needsGradients())
+            continue; // the window does not collect gradients yet
         auto* item = new QListWidgetItem(toQString(method->title()), m_methods);
         item->setData(Qt::UserRole, toQString(method->name()));
         item->setFlags(Qt::ItemIsUserCheckable | Qt::ItemIsEnabled);
