@@ -65,6 +65,8 @@ private slots:
                                    "--calibration-windows",
                                    "--calibration-order",
                                    "--seed",
+                                   "--curvature",
+                                   "--curvature-seed",
                                    "--evaluate-text",
                                    "--evaluate-window",
                                    "--evaluate-windows",

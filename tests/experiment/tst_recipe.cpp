@@ -30,6 +30,7 @@ Recipe fullRecipe()
                                        .bosPerWindow = true};
     recipe.evaluations = {{"", {.text = "/texts/test.txt", .rows = true, .length = 2048, .count = 10}},
                           {"", {.text = "/texts/other.txt", .rows = true, .length = 2048, .count = 10}}};
+    recipe.curvature = {.labels = GradientLabels::Text, .seed = 7};
     recipe.heldOutWindows = 4;
     recipe.threads = 2;
     recipe.memoryLimit = std::size_t{1536} << 20U;
@@ -107,7 +108,7 @@ private slots:
     {
         for (const Recipe& recipe : {fullRecipe(), smallRecipe()}) {
             const Json json = recipeToJson(recipe);
-            QCOMPARE(json.size(), std::size_t{20});
+            QCOMPARE(json.size(), std::size_t{21});
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(json, {}))), dumpJson(json));
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(parseJson(dumpJson(json, 2), "r"), {}))), dumpJson(json));
         }
@@ -117,6 +118,29 @@ private slots:
         QCOMPARE(json["storage"].get<std::string>(), std::string("BF16"));
         QCOMPARE(json["ranks"]["model.layers.1.mlp.up_proj"].get<int>(), 30);
         QVERIFY(recipeToJson(smallRecipe())["calibration"].is_null());
+    }
+
+    void gradientsAreAskedForInTime()
+    {
+        Recipe recipe = fullRecipe();
+        QVERIFY(!needsGradients(recipe));
+        const std::string before = recipeFingerprint(recipe, "m", "c");
+        recipe.curvature.seed = 8;
+        QCOMPARE(recipeFingerprint(recipe, "m", "c"), before);
+        recipe.allocation = "curvature";
+        QVERIFY(needsGradients(recipe) && refusal(recipe).empty());
+        const std::string labelled = recipeFingerprint(recipe, "m", "c");
+        recipe.curvature.labels = GradientLabels::Sampled;
+        QVERIFY(recipeFingerprint(recipe, "m", "c") != labelled);
+        recipe.method = "latentllm";
+        QVERIFY(refusal(recipe).find("groups") != std::string::npos);
+        recipe.method = "curvature-svd";
+        QVERIFY(refusal(recipe).empty());
+        recipe.sequential = SequentialMode::Update;
+        QVERIFY(!refusal(recipe).empty());
+        recipe = smallRecipe();
+        recipe.method = "curvature-svd";
+        QVERIFY(!refusal(recipe).empty());
     }
 
     void everyFieldArrives()
@@ -320,7 +344,8 @@ private slots:
                              "--storage BF16 --rank model.layers.0.self_attn.q_proj=12 "
                              "--rank model.layers.1.mlp.up_proj=30 --only 'model.layers.*.mlp.*' --only q "
                              "--calibration-text '/texts/a b.txt' --calibration-rows --calibration-window 256 "
-                             "--calibration-windows 128 --calibration-bos-per-window --held-out-windows 4 "
+                             "--calibration-windows 128 --calibration-bos-per-window --curvature text --curvature-seed "
+                             "7 --held-out-windows 4 "
                              "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
                              "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
                              "--threads 2 --memory-limit 1536MiB"));

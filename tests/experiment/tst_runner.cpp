@@ -127,6 +127,9 @@ private slots:
                 for (const char* allocation : {"uniform", "marginal-loss"})
                     QTest::addRow("%s %s %s", method, structure, allocation)
                         << QString::fromUtf8(method) << QString::fromUtf8(structure) << QString::fromUtf8(allocation);
+        for (const char* method : {"whitened-svd", "nsvd", "curvature-svd"})
+            QTest::addRow("%s by curvature", method)
+                << QString::fromUtf8(method) << QStringLiteral("block-identity") << QStringLiteral("curvature");
     }
     void runsFinish()
     {
