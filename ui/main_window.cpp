@@ -54,7 +54,6 @@ MainWindow::MainWindow(SessionPlaces places, QWidget* parent)
     , m_stack(new QStackedWidget)
     , m_views(new QTabWidget)
     , m_jobLine(new QLabel)
-    , m_problemLine(new QLabel)
 {
     setObjectName(u"mainWindow"_s);
     setAcceptDrops(true);

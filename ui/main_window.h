@@ -88,7 +88,6 @@ private:
     QToolBar* m_toolBar = nullptr;
     QToolBar* m_overview = nullptr;
     QLabel* m_jobLine;
-    QLabel* m_problemLine;
     QAction* m_closeModel = nullptr;
     QAction* m_calibrate = nullptr;
     QAction* m_run = nullptr;

@@ -29,6 +29,9 @@ class TestExportSmolLm2 : public QObject
 private slots:
     void memoryStaysWithinItsLimit()
     {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        QSKIP("a sanitizer's own memory counts as resident: only a build without says what the export takes");
+#endif
         // The head alone takes 108 MiB in float32, all weights 513 MiB.
         constexpr std::size_t limit = std::size_t{192} << 20U;
         const QTemporaryDir folder;

@@ -53,7 +53,7 @@ class TestRuns : public QObject
     }
     bool settled() const
     {
-        return QTest::qWaitFor([this] { return !model()->busy(); });
+        return QTest::qWaitFor([this] { return !model()->busy(); }, 60000);
     }
     void type(QLineEdit* line, const QString& text) const
     {
@@ -99,7 +99,7 @@ private slots:
         m_window->views()->setCurrentWidget(panel());
         QSignalSpy arranged(model(), &RunTableModel::arranged);
         m_window->session().runs().refresh();
-        QTRY_VERIFY(!arranged.isEmpty());
+        QTRY_VERIFY_WITH_TIMEOUT(!arranged.isEmpty(), 30000);
         QTRY_VERIFY(!panel()->plot()->data().series.isEmpty());
         QTest::qWait(50);
         const double opening = watch().longestBusyMilliseconds();

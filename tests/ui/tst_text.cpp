@@ -286,8 +286,9 @@ private slots:
         const double before = perplexity(original, ids);
         const double after = perplexity(other, ids);
         const ScoredText& scored = *panel()->scoredText();
-        QVERIFY(std::abs(scored.originalPerplexity - before) <= 1e-9 * before);
-        QVERIFY(std::abs(scored.compressedPerplexity - after) <= 1e-9 * after);
+        // Log-probabilities are float32, which is 6e-8 of 1 nat; the other route sums float64 ones.
+        QVERIFY(std::abs(scored.originalPerplexity - before) <= 1e-7 * before);
+        QVERIFY(std::abs(scored.compressedPerplexity - after) <= 1e-7 * after);
         QVERIFY(std::abs(scored.meanDivergence - sum / double(ids.size())) <= 1e-12);
         const QString line = m_fixture->find<QLabel>("scoreFigures")->text();
         for (const QString& number : {QLocale().toString(before, 'f', 4), QLocale().toString(after, 'f', 4),
@@ -409,7 +410,7 @@ private slots:
         QVERIFY(idle());
         QCOMPARE(panel()->scoredText()->run, m_second);
         const double after = perplexity(compressed(m_second), idsOf(story));
-        QVERIFY(std::abs(panel()->scoredText()->compressedPerplexity - after) <= 1e-9 * after);
+        QVERIFY(std::abs(panel()->scoredText()->compressedPerplexity - after) <= 1e-7 * after);
     }
 
     void aRunWithoutFilesIsToldOf()

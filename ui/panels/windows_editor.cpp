@@ -66,8 +66,8 @@ WindowsEditor::WindowsEditor(const QString& name, bool allowAll, QWidget* parent
     form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
     form->addRow(file);
     form->addRow(windows);
-    if (!allowAll)
-        form->addRow(order);
+    form->addRow(order);
+    form->setRowVisible(order, !allowAll);
     form->addRow(m_rows);
     m_rows->setToolTip(tr("Join the lines by empty lines, as the papers do with WikiText-2"));
 

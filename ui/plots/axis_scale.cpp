@@ -144,11 +144,21 @@ QString formatValue(double value, int digits)
     return withoutTrailingZeros(scientific.left(separator)) + u"\u00d710"_s + superscript(exponent);
 }
 
+namespace {
+
+/// Where a view of this length can begin at most: not before the axis does, which rounding could bring about.
+double lastLower(const AxisView& full, double length)
+{
+    return std::max(full.lower, full.upper - length);
+}
+
+} // namespace
+
 AxisView zoomed(const AxisView& view, const AxisView& full, double anchor, double factor, double smallest)
 {
     const double length = std::min(std::max(view.length() * factor, smallest), full.length());
     const double share = view.length() > 0.0 ? std::clamp((anchor - view.lower) / view.length(), 0.0, 1.0) : 0.5;
-    const double lower = std::clamp(anchor - share * length, full.lower, full.upper - length);
+    const double lower = std::clamp(anchor - share * length, full.lower, lastLower(full, length));
     return {lower, lower + length};
 }
 
@@ -157,7 +167,7 @@ AxisView moved(const AxisView& view, const AxisView& full, double distance)
     const double length = view.length();
     if (length >= full.length())
         return full;
-    const double lower = std::clamp(view.lower + distance, full.lower, full.upper - length);
+    const double lower = std::clamp(view.lower + distance, full.lower, lastLower(full, length));
     return {lower, lower + length};
 }
 
