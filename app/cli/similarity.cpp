@@ -101,6 +101,7 @@ void run(Session& session, const Options& options)
         windows.push_back(makeWindows(*model.tokenizer(), wanted, context));
     }
     std::vector<CalibrationSet> sets;
+    sets.reserve(windows.size());
     for (const TokenWindows& each : windows)
         sets.push_back(calibrate(model, *device, each, defaultRunPlaces().cache, options.pass.options(), context));
     constexpr std::size_t usualDirections = 16;

@@ -125,7 +125,8 @@ void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks)
     for (std::size_t k = 0; k < task.open.size(); ++k)
         groups[task.items[task.open[k]].role].push_back(k);
     std::vector<double> shares(task.open.size());
-    for (const auto& [role, members] : groups) {
+    for (const auto& group : groups) {
+        const std::vector<std::size_t>& members = group.second;
         std::vector<double> losses;
         std::vector<double> sizes;
         for (const std::size_t k : members) {
@@ -135,6 +136,7 @@ void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks)
         }
         const double middle = median(losses);
         std::vector<double> values;
+        values.reserve(losses.size());
         for (const double loss : losses)
             values.push_back(middle > 0.0 ? 1.0 / std::log(std::numbers::e + loss / middle) : 1.0);
         // The factor of 1 / ln(...) at which the role as a whole gives up its part; a plain mean but for the clamp.

@@ -178,7 +178,7 @@ public:
     }
 
 private:
-    void step(std::size_t windows, std::string item)
+    void step(std::size_t windows, const std::string& item)
     {
         m_context.report(std::string(stageName), item, m_done += windows, m_total);
     }
