@@ -150,18 +150,12 @@ public:
         const std::size_t threads =
             std::clamp<std::size_t>((m_limit - memory.weights - memory.sums) / memory.worker, 1, wanted);
         std::size_t states = m_limit - memory.weights - memory.sums - threads * memory.worker;
-        const auto held = [&] {
-            const std::size_t all = windows.ids.size() * m_length * model.config().hiddenSize * sizeof(float);
-            const std::size_t share = std::min(states, all);
-            states -= share;
-            return share;
-        };
-        const auto addStates = [&] {
-            m_states.emplace_back(windows.ids.size(), m_length, model.config().hiddenSize, held(),
-                                  options.scratchFolder);
-        };
-        for (std::size_t i = 0; i <= model.config().blocks; ++i)
-            addStates();
+        const std::size_t ofOnePlace = windows.ids.size() * m_length * model.config().hiddenSize * sizeof(float);
+        for (std::size_t i = 0; i <= model.config().blocks; ++i) {
+            const std::size_t held = std::min(states, ofOnePlace);
+            m_states.emplace_back(windows.ids.size(), m_length, model.config().hiddenSize, held, options.scratchFolder);
+            states -= held;
+        }
         m_workers.resize(threads);
     }
 

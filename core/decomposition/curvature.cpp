@@ -95,7 +95,7 @@ std::vector<double> projectionCurvature(const Device& device, const LinearProble
 std::vector<double> sampledCurvature(const Device& device, const LinearProblem& problem, const Analysis& analysis)
 {
     constexpr std::size_t points = 14;
-    const std::size_t full = problem.W.rows() < problem.W.columns() ? problem.W.rows() : problem.W.columns();
+    const std::size_t full = analysis.shape().fullRank();
     std::vector<double> losses(full + 1);
     const auto measured = [&](std::size_t rank) {
         const Factorisation factors = analysis.factorize(rank);
