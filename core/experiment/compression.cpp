@@ -92,7 +92,8 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
     const AllocatedRank& rank = plan.ranks[position];
     LinearProblem problem = load(*m_job.linears[position], statistics);
     TapStatistics gradients;
-    addGradients(*m_job.linears[position], problem, gradients);
+    if (m_job.method.needsGradients())
+        addGradients(*m_job.linears[position], problem, gradients);
     Replaced replaced{.position = position, .analysis = &analysis, .weights = {}};
     if (rank.structure == StructureKind::Dense) {
         replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
