@@ -36,6 +36,14 @@ void backwardBlock(const Device& device, const ModelConfig& config, const BlockW
                    const RotaryTable& rotary, ConstMatrixView<float> input, MatrixView<float> gradient,
                    BackwardScratch& scratch, const GradientObserver& observer = {});
 
+/// Fills `gradient`, of the loss with respect to a block's output, from that output (both T x hiddenSize).
+using OutputGradient = std::function<void(ConstMatrixView<float> output, MatrixView<float> gradient)>;
+
+/// The same for a loss of the block's own output: `differentiate` is called between the two passes.
+void backwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
+                   const RotaryTable& rotary, ConstMatrixView<float> input, MatrixView<float> gradient,
+                   BackwardScratch& scratch, const GradientObserver& observer, const OutputGradient& differentiate);
+
 /// Gradients of causal attention, see attend(): dQueries (T x heads headWidth, before they are rotated), dKeys and
 /// dValues (T x keyValueHeads headWidth, keys before they are rotated) from dMixed (T x heads headWidth); all from
 /// position 0. Keys are rotated already, queries are not.

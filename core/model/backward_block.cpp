@@ -40,12 +40,14 @@ public:
         , m_observer(observer)
     {}
 
-    void run(ConstMatrixView<float> input, MatrixView<float> gradient)
+    void run(ConstMatrixView<float> input, MatrixView<float> gradient, const OutputGradient& differentiate)
     {
         const MatrixView<float> hidden = m_buffers.hidden.view(input.rows, input.columns);
         for (std::size_t row = 0; row < input.rows; ++row)
             std::copy_n(input.row(row), input.columns, hidden.row(row));
         forwardBlock(m_device, m_config, m_weights, m_rotary, hidden, m_buffers.forward, {.trace = &m_trace});
+        if (differentiate)
+            differentiate(hidden, gradient);
         mlp(gradient);
         attention(input, gradient);
     }
@@ -155,7 +157,14 @@ void backwardBlock(const Device& device, const ModelConfig& config, const BlockW
                    const RotaryTable& rotary, ConstMatrixView<float> input, MatrixView<float> gradient,
                    BackwardScratch& scratch, const GradientObserver& observer)
 {
-    BlockGradient(device, config, weights, rotary, scratch, observer).run(input, gradient);
+    backwardBlock(device, config, weights, rotary, input, gradient, scratch, observer, {});
+}
+
+void backwardBlock(const Device& device, const ModelConfig& config, const BlockWeights& weights,
+                   const RotaryTable& rotary, ConstMatrixView<float> input, MatrixView<float> gradient,
+                   BackwardScratch& scratch, const GradientObserver& observer, const OutputGradient& differentiate)
+{
+    BlockGradient(device, config, weights, rotary, scratch, observer).run(input, gradient, differentiate);
 }
 
 } // namespace rankwright

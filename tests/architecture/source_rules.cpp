@@ -66,10 +66,10 @@ bool startsWithAny(const QString& text, const QStringList& prefixes)
 
 const QStringList& coreFolders()
 {
-    static const QStringList folders{u"base"_s,          u"tensor"_s,     u"compute"_s,    u"structure"_s,
-                                     u"checkpoint"_s,    u"tokenizer"_s,  u"model"_s,      u"calibration"_s,
-                                     u"decomposition"_s, u"allocation"_s, u"evaluation"_s, u"export"_s,
-                                     u"experiment"_s};
+    static const QStringList folders{u"base"_s,          u"tensor"_s,     u"compute"_s,  u"structure"_s,
+                                     u"checkpoint"_s,    u"tokenizer"_s,  u"model"_s,    u"calibration"_s,
+                                     u"decomposition"_s, u"allocation"_s, u"training"_s, u"evaluation"_s,
+                                     u"export"_s,        u"experiment"_s};
     return folders;
 }
 
