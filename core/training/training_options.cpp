@@ -32,6 +32,19 @@ DistillationInputs distillationInputsFromName(std::string_view name)
                 fmt::format("unknown inputs of distillation '{}'; known: teacher, student, joint", name));
 }
 
+std::string_view recoveryTargetName(RecoveryTarget target)
+{
+    return target == RecoveryTarget::Text ? "text" : "teacher";
+}
+
+RecoveryTarget recoveryTargetFromName(std::string_view name)
+{
+    for (const auto target : {RecoveryTarget::Text, RecoveryTarget::Teacher})
+        if (recoveryTargetName(target) == name)
+            return target;
+    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown target of recovery '{}'; known: text, teacher", name));
+}
+
 WindowSplit::WindowSplit(std::size_t windows)
 {
     if (windows < 2)

@@ -43,6 +43,24 @@ struct DistillationOptions
     bool operator==(const DistillationOptions&) const = default;
 };
 
+/// What the factors of a whole model learn to predict.
+enum class RecoveryTarget {
+    Text,   ///< the next token of the text
+    Teacher ///< the original model's distribution of the next token
+};
+/// "text", "teacher".
+std::string_view recoveryTargetName(RecoveryTarget target);
+/// Throws Error(InvalidArgument) listing the known names.
+RecoveryTarget recoveryTargetFromName(std::string_view name);
+
+struct RecoveryOptions
+{
+    RecoveryTarget target = RecoveryTarget::Text;
+    TrainingOptions training;
+
+    bool operator==(const RecoveryOptions&) const = default;
+};
+
 /// One point of a loss curve.
 struct TrainingPoint
 {

@@ -2,19 +2,16 @@
 #include "core/training/adam.h"
 #include "core/training/distill.h"
 #include "core/training/distillation_loss.h"
+#include "student.h"
 #include "tests/compute/random_matrix.h"
-#include "tests/support/tiny_llama.h"
 
-#include <QTemporaryDir>
 #include <QTest>
 
 #include <cmath>
 #include <map>
-#include <mutex>
 #include <set>
 
 using namespace rankwright;
-using tiny::TinyLlama;
 
 namespace {
 
@@ -46,92 +43,26 @@ LinearWeights randomFactors(int form, std::size_t m, std::size_t n)
     return weights;
 }
 
-/// A model whose linears are cut to half of their rank, and what training makes of it.
-struct Student
+/// A student and what local distillation makes of it.
+struct Student : tiny::Student
 {
-    QTemporaryDir folder;
-    std::unique_ptr<Model> teacher;
-    std::map<std::string, std::shared_ptr<const LinearWeights>> linears;
     std::map<std::size_t, BlockOutcome> outcomes;
-    std::vector<TrainingPoint> points;
-    std::vector<NumericEvent> events;
-    std::mutex mutex;
-    std::shared_ptr<const Device> device = makeCpuDevice(1);
 
     explicit Student(StructureKind structure = StructureKind::Factors)
-    {
-        TinyLlama tiny;
-        tiny.fill(5);
-        tiny.write(folder.path().toStdString());
-        teacher = std::make_unique<Model>(Model::open(folder.path().toStdString()));
-        for (const LinearInfo& info : teacher->linears()) {
-            const Matrix<float> dense = teacher->readDense(info);
-            const auto W = convertMatrix<double>(dense);
-            Matrix<double> S(W.rows(), W.rows());
-            device->gram(Transpose::No, W.view(), S.view());
-            const std::size_t rank = info.shape.fullRank() / 2;
-            const SymmetricEigen eigen = device->symmetricEigen(std::move(S), rank);
-            Factorisation factors{Matrix<double>(W.rows(), rank), Matrix<double>(rank, W.columns())};
-            for (std::size_t i = 0; i < W.rows(); ++i)
-                for (std::size_t k = 0; k < rank; ++k)
-                    factors.B(i, k) = eigen.vectors(k, i);
-            device->gemm(Transpose::Yes, Transpose::No, 1.0, std::as_const(factors.B).view(), W.view(), 0.0,
-                         factors.A.view());
-            linears[info.name] =
-                std::make_shared<const LinearWeights>(storeFactorisation(*device, factors, structure, DType::F32));
-        }
-    }
-
-    Model student()
-    {
-        return teacher->withLinears([this](const LinearInfo& info) {
-            const std::lock_guard lock(mutex);
-            return linears.at(info.name);
-        });
-    }
+        : tiny::Student(structure)
+    {}
 
     void train(const DistillationOptions& options, const PassOptions& pass = {.threads = 1})
     {
-        TokenWindows windows;
-        windows.ids = tiny::randomIds(12, 40, 50, 7);
-        TaskContext context;
-        context.event = [this](const NumericEvent& event) {
-            const std::lock_guard lock(mutex);
-            events.push_back(event);
-        };
         const DistillationPlan plan{
-            .roles =
-                [this](std::size_t block) {
-                    std::vector<Role> roles;
-                    for (const LinearInfo& info : teacher->linears(block))
-                        roles.push_back(info.role);
-                    return roles;
-                },
+            .roles = rolesOf(),
             .finished = [this](std::size_t block) { return outcomes.contains(block); },
             .keep =
                 [this](std::size_t block, const TrainedBlock& trained, const BlockOutcome& outcome) {
-                    const std::lock_guard lock(mutex);
                     outcomes[block] = outcome;
-                    for (const LinearInfo& info : teacher->linears(block))
-                        linears[info.name] = std::make_shared<const LinearWeights>(trained.linear(info.role));
+                    put(block, trained);
                 }};
-        const TrainingObserver observer = [this](const TrainingPoint& point) {
-            const std::lock_guard lock(mutex);
-            points.push_back(point);
-        };
-        distillBlocks(*teacher, student(), *device, windows, options, pass, context, observer, plan);
-    }
-
-    /// All trained values, by name.
-    std::map<std::string, std::vector<float>> values() const
-    {
-        std::map<std::string, std::vector<float>> result;
-        for (const auto& [name, linear] : linears) {
-            LinearWeights copy = *linear;
-            for (const std::span<float> part : trainedValues(copy))
-                result[name].insert(result[name].end(), part.begin(), part.end());
-        }
-        return result;
+        distillBlocks(*teacher, student(), *device, windows, options, pass, noting(), observing(), plan);
     }
 };
 
