@@ -130,6 +130,7 @@ void addVerbs(CLI::App& app, Session& session)
     addCalibrate(app, session);
     addSimilarity(app, session);
     addSpectra(app, session);
+    addForecast(app, session);
     addCompress(app, session);
     addGenerate(app, session);
     addRuns(app, session);

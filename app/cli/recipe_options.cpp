@@ -126,6 +126,11 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
     addCount(command, "--curvature-seed", choice.curvatureSeed, "Seed of drawn labels (default: 0)")
         ->type_name("S")
         ->group("Calibration");
+    command
+        .add_flag("--forecast", choice.forecast,
+                  "Take gradients with any method: the run then says what it costs in nats and calibrates forecasts of "
+                  "perplexity")
+        ->group("Calibration");
     const auto evaluation = [](CLI::Option* added) { added->group("Evaluation"); };
     evaluation(command
                    .add_option("--evaluate-text", choice.evaluateTexts,
@@ -181,6 +186,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
     changeCalibration(recipe, choice.calibration);
     change(recipe.curvature.labels, choice.curvature, "--curvature", gradientLabelsFromName);
     recipe.curvature.seed = choice.curvatureSeed.value_or(recipe.curvature.seed);
+    recipe.forecast = recipe.forecast || choice.forecast;
     changeEvaluations(recipe, choice);
     recipe.heldOutWindows = choice.heldOut.value_or(recipe.heldOutWindows);
     recipe.device = choice.pass.device.value_or(recipe.device);

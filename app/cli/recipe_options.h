@@ -13,6 +13,7 @@ struct RecipeChoice
     std::optional<std::string> name, method, allocation, structure, sequential, storage, curvature, out, format, dtype;
     std::vector<std::string> parameters, ranks, only, evaluateTexts;
     std::optional<double> keep;
+    bool forecast = false;
     std::optional<std::size_t> heldOut;
     std::optional<std::size_t> curvatureSeed;
     WindowChoice calibration;

@@ -12,6 +12,12 @@ namespace rankwright::cli {
 
 namespace {
 
+/// null for NaN, which JSON does not have.
+Json numberOrNull(double value)
+{
+    return std::isfinite(value) ? Json(value) : Json();
+}
+
 Json linearToJson(const LinearOutcome& outcome)
 {
     return {{"name", outcome.name},
@@ -25,6 +31,7 @@ Json linearToJson(const LinearOutcome& outcome)
             {"relativeLoss", relativeMeasuredLoss(outcome)},
             {"relativeError", relativeError(outcome)},
             {"heldOutError", outcome.heldOutError >= 0.0 ? Json(outcome.heldOutError) : Json()},
+            {"nats", numberOrNull(outcome.nats)},
             {"seconds", outcome.seconds},
             {"resumed", outcome.resumed},
             {"notes", outcome.notes}};
@@ -40,6 +47,7 @@ Json evaluationToJson(const EvaluationOutcome& evaluation)
             {"predictedTokens", evaluation.compressed.predictedTokens},
             {"original", evaluation.original.perplexity},
             {"compressed", evaluation.compressed.perplexity},
+            {"forecast", evaluation.forecast ? forecastToJson(*evaluation.forecast) : Json()},
             {"originalNll", evaluation.original.windowNll},
             {"compressedNll", evaluation.compressed.windowNll}};
 }
@@ -131,15 +139,33 @@ std::string roleTable(const std::vector<LinearOutcome>& linears)
     return table.text();
 }
 
+/// "31.2 (28.4-34.9)".
+std::string forecastText(const Forecast& forecast)
+{
+    return fmt::format("{} ({})", perplexityText(forecast.perplexity),
+                       rangeText(perplexityText(forecast.low), perplexityText(forecast.high)));
+}
+
 std::string evaluationTable(const std::vector<EvaluationOutcome>& evaluations)
 {
-    Table table({{"perplexity on", Table::Align::Left}, {"windows"}, {"original"}, {"compressed"}, {"ratio"}});
-    for (const EvaluationOutcome& evaluation : evaluations)
+    Table table({{"perplexity on", Table::Align::Left},
+                 {"windows"},
+                 {"original"},
+                 {"forecast (90 % range)"},
+                 {"compressed"},
+                 {"ratio"}});
+    std::string states;
+    for (const EvaluationOutcome& evaluation : evaluations) {
+        const std::optional<Forecast>& forecast = evaluation.forecast;
         table.row({evaluation.name,
                    fmt::format("{} x {}", evaluation.compressed.windows, evaluation.compressed.windowLength),
-                   perplexityText(evaluation.original.perplexity), perplexityText(evaluation.compressed.perplexity),
+                   perplexityText(evaluation.original.perplexity), forecast ? forecastText(*forecast) : "",
+                   perplexityText(evaluation.compressed.perplexity),
                    fmt::format("{:.3f}", evaluation.compressed.perplexity / evaluation.original.perplexity)});
-    return table.text();
+        if (forecast)
+            states += fmt::format("forecast on {}: {}\n", evaluation.name, forecastState(*forecast));
+    }
+    return table.text() + (states.empty() ? "" : '\n' + states);
 }
 
 } // namespace
@@ -147,6 +173,12 @@ std::string evaluationTable(const std::vector<EvaluationOutcome>& evaluations)
 std::string perplexityText(double perplexity)
 {
     return std::isfinite(perplexity) ? fmt::format("{:.6g}", perplexity) : "-";
+}
+
+Json forecastToJson(const Forecast& forecast)
+{
+    return {{"perplexity", forecast.perplexity},          {"low", forecast.low},   {"high", forecast.high},
+            {"basis", forecastBasisName(forecast.basis)}, {"runs", forecast.runs}, {"state", forecastState(forecast)}};
 }
 
 Json summaryToJson(const RunSummary& summary)
@@ -166,6 +198,7 @@ Json summaryToJson(const RunSummary& summary)
             {"keptRatio", summary.keptRatio},
             {"wholeModelRatio", summary.wholeModelRatio},
             {"bytes", summary.bytes},
+            {"predictedNats", numberOrNull(summary.predictedNats)},
             {"fingerprint", summary.fingerprint},
             {"started", summary.started},
             {"finished", summary.finished},
@@ -204,6 +237,7 @@ Json resultToJson(const RunResult& result)
             {"wholeModelRatio", result.wholeModelRatio},
             {"parameters", result.parameters},
             {"bytes", result.bytes},
+            {"predictedNats", numberOrNull(result.predictedNats)},
             {"meanPredictedLoss", result.linears.empty() ? Json() : Json(meanPredictedLoss(result.linears))},
             {"perplexity", std::move(perplexity)},
             {"evaluations", std::move(evaluations)},
@@ -239,6 +273,10 @@ std::string resultToText(const RunResult& result, bool everyLinear,
                                                percent(result.wholeModelRatio)));
         lines.emplace_back(
             "size", fmt::format("{} parameters, {} of weights", grouped(result.parameters), formatBytes(result.bytes)));
+        if (std::isfinite(result.predictedNats))
+            lines.emplace_back("curvature", fmt::format("{:.4g} nats per token predicted to second order, sum over the "
+                                                        "linears",
+                                                        result.predictedNats));
         lines.emplace_back("loss", fmt::format("{:.4f} of the output energy predicted, mean over the linears",
                                                meanPredictedLoss(result.linears)));
     }

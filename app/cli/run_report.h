@@ -8,6 +8,8 @@
 
 namespace rankwright::cli {
 
+/// Perplexity, 5 and 95 % and what it rests on.
+Json forecastToJson(const Forecast& forecast);
 /// One row of the runs table.
 Json summaryToJson(const RunSummary& summary);
 /// What `compress` prints: ratios, sizes, perplexities, linears, events, seconds per stage.

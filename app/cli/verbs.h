@@ -16,6 +16,7 @@ void addEvaluate(CLI::App& app, Session& session);
 void addCalibrate(CLI::App& app, Session& session);
 void addSimilarity(CLI::App& app, Session& session);
 void addSpectra(CLI::App& app, Session& session);
+void addForecast(CLI::App& app, Session& session);
 void addCompress(CLI::App& app, Session& session);
 void addGenerate(CLI::App& app, Session& session);
 void addRuns(CLI::App& app, Session& session);

@@ -52,9 +52,13 @@ void requireCurvature(const LinearProblem& problem)
 }
 
 double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
-                     double damping)
+                     double damping, std::span<const double> biasChange)
 {
     requireCurvature(problem);
+    if (!biasChange.empty() && biasChange.size() != problem.W.rows())
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("a bias change of {} values for {} outputs", biasChange.size(), problem.W.rows()),
+                    {.tensor = problem.name});
     Matrix<double> D = problem.W;
     for (std::size_t i = 0; i < D.size(); ++i)
         D.data()[i] -= approximation.data()[i];
@@ -67,7 +71,18 @@ double curvatureLoss(const Device& device, const LinearProblem& problem, const M
     for (std::size_t i = 0; i < left.size(); ++i)
         left.data()[i] += added * D.data()[i];
     const Matrix<double> right = product(device, D, problem.statistics->secondMoment);
-    const double sum = std::inner_product(left.data(), left.data() + left.size(), right.data(), 0.0);
+    double sum = std::inner_product(left.data(), left.data() + left.size(), right.data(), 0.0);
+    if (!biasChange.empty()) {
+        // E = D C D^T - (D s) d^T - d (D s)^T + T d d^T with s = sum x and d the change of the bias.
+        const std::vector<double>& inputs = problem.statistics->sum;
+        const auto tokens = static_cast<double>(problem.statistics->tokens);
+        for (std::size_t i = 0; i < G.rows(); ++i) {
+            const double cross = std::inner_product(inputs.begin(), inputs.end(), left.row(i), 0.0);
+            const double gained =
+                std::inner_product(biasChange.begin(), biasChange.end(), G.row(i), 0.0) + added * biasChange[i];
+            sum += biasChange[i] * (tokens * gained - 2.0 * cross);
+        }
+    }
     return std::max(sum, 0.0) * scaleOf(problem);
 }
 

@@ -8,10 +8,11 @@ namespace rankwright {
 // log-likelihood with respect to a linear's output at a token (calibrateCurvature), a change D = W - W_hat costs
 // 1/2 tr(G D A D^T) nats per token to second order (Kronecker-factored curvature, Martens and Grosse 2015).
 
-/// 1/2 tr(G D A D^T) in nats per token, G with `damping` times its mean diagonal added. Throws Error(InvalidArgument)
-/// where the problem has no statistics of inputs or gradients, Error(Mismatch) for those of another width.
+/// 1/2 tr(G E) in nats per token, G with `damping` times its mean diagonal added, E the mean of e e^T over tokens,
+/// e = D x - biasChange (b_hat - b, m values, or empty for none: E = D A D^T). Throws Error(InvalidArgument) where the
+/// problem has no statistics of inputs or gradients, Error(Mismatch) for those of another width.
 double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
-                     double damping = 0.0);
+                     double damping = 0.0, std::span<const double> biasChange = {});
 
 /// The same for every rank 0 .. min(m, n) of W_hat = V_r^T V_r W with orthonormal rows V (N x m, most important first)
 /// and coordinates V W (N x n); exact for N = min(m, n).

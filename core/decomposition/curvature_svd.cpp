@@ -115,9 +115,9 @@ public:
     }
 
     double measure(const Device& device, const LinearProblem& problem, const MethodParameters& parameters,
-                   const Matrix<double>& approximation, std::span<const double>) const override
+                   const Matrix<double>& approximation, std::span<const double> biasChange) const override
     {
-        return curvatureLoss(device, problem, approximation, parameterValue(*this, parameters, "damping"));
+        return curvatureLoss(device, problem, approximation, parameterValue(*this, parameters, "damping"), biasChange);
     }
 };
 

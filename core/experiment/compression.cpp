@@ -18,7 +18,6 @@ struct Compression::Kept
     std::unique_ptr<Analysis> one;
     std::unique_ptr<GroupAnalysis> group;
     double seconds = 0.0;
-    std::vector<double> nats; ///< Analysis::curvatureCurve() of `one`, where the allocator asks for it
 
     bool empty() const { return !one && !group; }
     /// Of the linear `info` of `unit`.
@@ -45,6 +44,7 @@ Compression::Compression(const RunJob& job)
     : m_job(job)
     , m_units(workUnits(job))
     , m_kept(m_units.size())
+    , m_nats(job.linears.size())
 {}
 
 Compression::~Compression() = default;
@@ -63,7 +63,7 @@ void Compression::addGradients(const LinearInfo& info, LinearProblem& problem, T
     problem.gradients = &gradients;
 }
 
-Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics* statistics)
+Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics* statistics, bool inNats)
 {
     const Stopwatch watch;
     Kept kept;
@@ -73,8 +73,8 @@ Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics
         TapStatistics gradients;
         addGradients(info, problem, gradients);
         kept.one = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
-        if (findAllocator(m_job.recipe.allocation).needsGradients && problem.gradients != nullptr)
-            kept.nats = kept.one->curvatureCurve(m_job.device, problem);
+        if (inNats && problem.gradients != nullptr)
+            m_nats[unit.positions.front()] = kept.one->curvatureCurve(m_job.device, problem);
     } else
         kept.group = m_job.method.analyzeGroup(
             m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics), m_job.recipe.parameters);
@@ -255,13 +255,13 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
         for (const std::size_t index : task.units) {
             m_job.context.checkStop();
             const WorkUnit& unit = m_units[index];
-            Kept kept = analyse(unit, m_calibration ? &statistics : nullptr);
+            Kept kept = analyse(unit, m_calibration ? &statistics : nullptr, takesGradients(m_job.recipe));
             for (const std::size_t position : unit.positions) {
                 const Analysis& analysis = kept.of(unit, *m_job.linears[position]);
-                if (kept.nats.empty())
-                    items[position].setRelativeLoss(analysis.planningCurve());
+                if (findAllocator(m_job.recipe.allocation).needsGradients)
+                    items[position].setLossInNats(m_nats[position]);
                 else
-                    items[position].setLossInNats(kept.nats);
+                    items[position].setRelativeLoss(analysis.planningCurve());
                 items[position].singularValues = analysis.singularValues();
                 std::size_t number = 0;
                 {

@@ -42,6 +42,10 @@ public:
     void compressSequential(const AllocationPlan& plan, const TokenWindows& windows, const PassOptions& options,
                             RunJournal& journal);
 
+    /// Loss in nats per token at every rank (Analysis::curvatureCurve), by position; known after analyseAll() where the
+    /// recipe takes gradients and the linear is treated alone, else empty.
+    const std::vector<std::vector<double>>& curvesInNats() const { return m_nats; }
+
     CompressionSeconds seconds() const;
 
 private:
@@ -51,8 +55,8 @@ private:
     LinearProblem load(const LinearInfo& info, const TapStatistics* statistics) const;
     /// Points `problem` to its gradients, read into `gradients`, where there are any.
     void addGradients(const LinearInfo& info, LinearProblem& problem, TapStatistics& gradients) const;
-    /// Analysis of a unit, with the seconds it took.
-    Kept analyse(const WorkUnit& unit, const TapStatistics* statistics);
+    /// Analysis of a unit, with the seconds it took; `inNats` asks for its curve of m_nats too.
+    Kept analyse(const WorkUnit& unit, const TapStatistics* statistics, bool inNats = false);
     /// Factorises, measures and records what of a unit is not finished.
     void finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics, const Kept& kept,
                 RunJournal& journal);
@@ -72,6 +76,7 @@ private:
     mutable std::mutex m_mutex;
     CompressionSeconds m_seconds;
     std::vector<Kept> m_kept; ///< by unit
+    std::vector<std::vector<double>> m_nats;
     std::size_t m_keptBytes = 0;
 };
 

@@ -78,7 +78,7 @@ public:
                                             asDouble(m_model.taps().size()) * secondsPerFile
                                       : 0.0);
         CurvatureEstimate curvature;
-        if (needsGradients(m_recipe)) {
+        if (takesGradients(m_recipe)) {
             curvature = estimateCurvature(m_model, m_recipe.calibration->count, m_recipe.calibration->length);
             add("curvature", curvature.operations / floats + asDouble(curvature.disk) / writeRate +
                                  asDouble(m_model.linears().size()) * secondsPerFile);

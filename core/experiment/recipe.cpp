@@ -55,6 +55,8 @@ void validateMethod(const Recipe& recipe)
 
 void validateGradients(const Recipe& recipe)
 {
+    if (recipe.forecast && !recipe.calibration)
+        refuse("a forecast needs a calibration text: gradients are of a text");
     if (!needsGradients(recipe))
         return;
     const Method& method = findMethod(recipe.method);
@@ -98,7 +100,7 @@ void validateTexts(const Recipe& recipe)
     std::set<std::string> names;
     for (const EvaluationText& text : recipe.evaluations) {
         validateWindows(text.windows, "evaluation");
-        const std::string name = text.name.empty() ? text.windows.text.filename().string() : text.name;
+        const std::string name = evaluationName(text);
         if (!names.insert(name).second)
             refuse(fmt::format("two evaluations are called '{}'; give them names", name));
     }
@@ -129,6 +131,11 @@ bool matchesPattern(std::string_view text, std::string_view pattern)
 }
 
 } // namespace
+
+std::string evaluationName(const EvaluationText& text)
+{
+    return text.name.empty() ? text.windows.text.filename().string() : text.name;
+}
 
 DType weightTypeFromName(std::string_view name)
 {
@@ -165,6 +172,11 @@ bool recipeSelects(const Recipe& recipe, const LinearInfo& linear)
 bool needsGradients(const Recipe& recipe)
 {
     return findMethod(recipe.method).needsGradients() || findAllocator(recipe.allocation).needsGradients;
+}
+
+bool takesGradients(const Recipe& recipe)
+{
+    return recipe.forecast || needsGradients(recipe);
 }
 
 std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,

@@ -21,6 +21,9 @@ struct EvaluationText
     WindowOptions windows;
 };
 
+/// The name, or that of the file.
+std::string evaluationName(const EvaluationText& text);
+
 /// Everything that decides the result of a run, and how to run it. The contract of window, command line and store.
 struct Recipe
 {
@@ -38,6 +41,7 @@ struct Recipe
     std::optional<WindowOptions> calibration; ///< null where the method needs none
     CurvatureOptions curvature;               ///< of the gradients, where method or allocation need them
     std::vector<EvaluationText> evaluations;
+    bool forecast = false;          ///< take gradients to record what the run costs in nats, see forecast.h
     std::size_t heldOutWindows = 0; ///< windows after the calibration windows for relative output errors; 0: none
 
     // How, not what: no part of the fingerprint.
@@ -55,15 +59,17 @@ DType weightTypeFromName(std::string_view name);
 /// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
 /// camelCase: name, model, method, parameters {NAME: number, or the name of a choice}, keptRatio, allocation,
 /// structure, sequential, storage, ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), curvature
-/// {labels, seed}, evaluations [a text with a name], heldOutWindows, device, threads, memoryLimit (bytes, or a text
-/// such as "1GiB"), out, exportFormat, exportDtype. A text has the keys text, rows, window (tokens of one), windows
-/// (how many, 0: all), order, seed, bosPerWindow. Throws Error(InvalidArgument) for unknown keys (naming the nearest
-/// known one), wrong types and values out of range, before any work.
+/// {labels, seed}, evaluations [a text with a name], forecast, heldOutWindows, device, threads, memoryLimit (bytes, or
+/// a text such as "1GiB"), out, exportFormat, exportDtype. A text has the keys text, rows, window (tokens of one),
+/// windows (how many, 0: all), order, seed, bosPerWindow. Throws Error(InvalidArgument) for unknown keys (naming the
+/// nearest known one), wrong types and values out of range, before any work.
 Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
 /// Complete: every key with its value.
 Json recipeToJson(const Recipe& recipe);
 /// Whether method or allocation need statistics of gradients.
 bool needsGradients(const Recipe& recipe);
+/// Whether the run takes them: the same, or to record what it costs in nats.
+bool takesGradients(const Recipe& recipe);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
 /// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.

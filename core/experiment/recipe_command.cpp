@@ -151,6 +151,7 @@ std::string recipeToCommand(const Recipe& recipe)
     command.changed("--curvature", gradientLabelsName(recipe.curvature.labels),
                     gradientLabelsName(usual.curvature.labels));
     command.changed("--curvature-seed", recipe.curvature.seed, usual.curvature.seed);
+    command.flag("--forecast", recipe.forecast);
     if (recipe.heldOutWindows > 0)
         command.option("--held-out-windows", recipe.heldOutWindows);
     if (!recipe.evaluations.empty())

@@ -13,10 +13,10 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, 21> recipeKeys = {
-    "name",       "model",   "method",  "parameters",  "keptRatio",   "allocation",   "structure",
-    "sequential", "storage", "ranks",   "only",        "calibration", "evaluations",  "heldOutWindows",
-    "curvature",  "device",  "threads", "memoryLimit", "out",         "exportFormat", "exportDtype"};
+constexpr std::array<std::string_view, 22> recipeKeys = {
+    "name",    "model",   "method",      "parameters",  "keptRatio",    "allocation",     "structure", "sequential",
+    "storage", "ranks",   "only",        "calibration", "evaluations",  "heldOutWindows", "curvature", "forecast",
+    "device",  "threads", "memoryLimit", "out",         "exportFormat", "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
 constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",
@@ -228,6 +228,7 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
     });
     fields.read("evaluations", recipe.evaluations,
                 [&](const Json& value, const std::string& key) { return evaluationsFrom(value, key, folder); });
+    fields.read("forecast", recipe.forecast, asBool);
     fields.read("heldOutWindows", recipe.heldOutWindows, asCount);
     fields.read("device", recipe.device, asString);
     fields.read("threads", recipe.threads, asCount);
@@ -267,6 +268,7 @@ Json recipeToJson(const Recipe& recipe)
             {"calibration", recipe.calibration ? windowsToJson(*recipe.calibration) : Json()},
             {"curvature", {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}}},
             {"evaluations", std::move(evaluations)},
+            {"forecast", recipe.forecast},
             {"heldOutWindows", recipe.heldOutWindows},
             {"device", recipe.device},
             {"threads", recipe.threads},

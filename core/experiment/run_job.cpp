@@ -11,6 +11,22 @@
 
 namespace rankwright {
 
+std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& recipe)
+{
+    std::vector<const LinearInfo*> chosen;
+    for (const LinearInfo& linear : model.linears()) {
+        if (recipeSelects(recipe, linear))
+            chosen.push_back(&linear);
+    }
+    if (chosen.empty())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("none of the {} linears is chosen; 'only' takes patterns of names such as "
+                                "model.layers.0.* and roles such as q or down",
+                                model.linears().size()),
+                    {.file = recipe.model});
+    return chosen;
+}
+
 std::vector<WorkUnit> workUnits(const RunJob& job)
 {
     std::vector<WorkUnit> units;

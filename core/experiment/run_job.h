@@ -27,6 +27,9 @@ struct RunJob
     std::size_t memoryLimit = 0; ///< bytes
 };
 
+/// Of a recipe, in the order of the model. Throws Error(InvalidArgument) where it chooses none.
+std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& recipe);
+
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.
 struct WorkUnit
 {

@@ -2,10 +2,13 @@
 
 #include "core/base/json.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/forecast.h"
 #include "core/structure/structure.h"
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,6 +28,8 @@ struct LinearOutcome
     double measuredLoss = 0.0;  ///< of the stored factors on the same statistics
     double totalEnergy = 0.0;   ///< ||W X||_F^2
     double heldOutError = -1.0; ///< relative output error on held-out windows, -1 where not measured
+    /// Nats per token that the stored linear costs to second order (curvatureLoss); NaN where no gradients were taken.
+    double nats = std::numeric_limits<double>::quiet_NaN();
     double seconds = 0.0;
     bool resumed = false; ///< taken from an earlier, cut-off run
     std::vector<std::string> notes;
@@ -36,6 +41,7 @@ struct EvaluationOutcome
     WindowOptions windows;
     PerplexityResult original;
     PerplexityResult compressed;
+    std::optional<Forecast> forecast; ///< of `compressed`, made before it was measured, where gradients were taken
 };
 
 struct RunResult
@@ -50,6 +56,9 @@ struct RunResult
     double wholeModelRatio = 0.0; ///< kept / dense parameters of the whole model
     std::size_t parameters = 0;   ///< of the whole compressed model
     std::size_t bytes = 0;        ///< weights of the whole compressed model as stored
+    /// Sum of LinearOutcome::nats, what forecasts start from; NaN where no gradients were taken.
+    double predictedNats = std::numeric_limits<double>::quiet_NaN();
+    std::size_t vocabulary = 0; ///< tokens that the model knows
     std::vector<EvaluationOutcome> evaluations;
     std::vector<NumericEvent> events;
     std::vector<std::pair<std::string, double>> stageSeconds;

@@ -9,9 +9,12 @@
 #include "core/decomposition/group.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
+#include "core/experiment/forecast_plan.h"
 #include "core/experiment/run_folder.h"
+#include "core/experiment/stored_curvature.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <mutex>
 #include <optional>
@@ -131,16 +134,8 @@ private:
         m_model->requireFinite();
         m_method.checkAttention(attentionGeometry(m_model->config()));
         m_result.modelFingerprint = modelFingerprint(*m_model);
-        for (const LinearInfo& linear : m_model->linears()) {
-            if (recipeSelects(m_recipe, linear))
-                m_linears.push_back(&linear);
-        }
-        if (m_linears.empty())
-            throw Error(ErrorKind::InvalidArgument,
-                        fmt::format("none of the {} linears is chosen; 'only' takes patterns of names such as "
-                                    "model.layers.0.* and roles such as q or down",
-                                    m_model->linears().size()),
-                        {.file = m_recipe.model});
+        m_result.vocabulary = m_model->config().vocabularySize;
+        m_linears = chosenLinears(*m_model, m_recipe);
         openTexts();
         m_result.fingerprint = recipeFingerprint(m_recipe, m_result.modelFingerprint, m_result.calibrationFingerprint);
         m_result.folder = m_store.runsFolder() / m_result.fingerprint;
@@ -167,7 +162,7 @@ private:
         }
         for (const EvaluationText& text : m_recipe.evaluations) {
             Evaluation evaluation;
-            evaluation.outcome.name = text.name.empty() ? text.windows.text.filename().string() : text.name;
+            evaluation.outcome.name = evaluationName(text);
             evaluation.outcome.windows = text.windows;
             m_context.report("open", evaluation.outcome.name, 0, 0);
             evaluation.windows = makeWindows(*m_model->tokenizer(), text.windows, m_context);
@@ -205,7 +200,8 @@ private:
 
         std::optional<CalibrationSet> calibration;
         stage("calibrate", [&] {
-            if (!m_recipe.calibration || (sequential && plan && !refitsFactors(m_recipe.sequential)))
+            if (!m_recipe.calibration ||
+                (sequential && plan && !refitsFactors(m_recipe.sequential) && !takesGradients(m_recipe)))
                 return;
             calibration.emplace(
                 calibrate(*m_model, *m_device, *m_calibrationWindows, m_places.cache, m_options, m_context));
@@ -214,7 +210,7 @@ private:
         });
 
         std::optional<CalibrationSet> gradients;
-        if (needsGradients(m_recipe) && (!plan || m_method.needsGradients())) {
+        if (takesGradients(m_recipe)) {
             stage("curvature", [&] {
                 gradients.emplace(calibrateCurvature(*m_model, *m_device, *m_calibrationWindows, m_recipe.curvature,
                                                      m_places.cache, m_options, m_context));
@@ -241,6 +237,8 @@ private:
         splitSeconds(planning, all, compression.seconds());
 
         m_result.linears = m_journal->outcomes();
+        if (gradients)
+            stage("forecast", [&] { sumUpNats(storedCurvature(*m_job, *calibration, *gradients)); });
         sumUp();
         writeManifest(m_result.folder, m_recipe, m_result, m_linears);
         m_store.recordArtefact(m_result.id, "linears", m_result.folder, m_result.bytes);
@@ -271,6 +269,15 @@ private:
         m_result.stageSeconds.emplace_back("factorise", std::max(all - std::max(planning, all * share), 0.0));
     }
 
+    void sumUpNats(const std::vector<double>& nats)
+    {
+        m_result.predictedNats = 0.0;
+        for (std::size_t i = 0; i < nats.size(); ++i) {
+            m_result.linears[i].nats = nats[i];
+            m_result.predictedNats += nats[i];
+        }
+    }
+
     void sumUp()
     {
         std::vector<LinearCost> costs;
@@ -298,13 +305,13 @@ private:
             m_context.checkStop();
             EvaluationOutcome& outcome = evaluation.outcome;
             m_context.report("evaluate", outcome.name, m_result.evaluations.size(), m_evaluations.size());
-            const auto known = m_store.cachedPerplexity(m_result.modelFingerprint, evaluation.windows.fingerprint);
-            if (known) {
-                outcome.original = *known;
-            } else {
-                outcome.original = evaluatePerplexity(*m_model, *m_device, evaluation.windows, m_options, m_context);
-                m_store.cachePerplexity(m_result.modelFingerprint, evaluation.windows.fingerprint, outcome.original);
-            }
+            outcome.original = densePerplexity(*m_model, *m_device, evaluation.windows, m_store,
+                                               m_result.modelFingerprint, m_options, m_context);
+            if (std::isfinite(m_result.predictedNats))
+                outcome.forecast =
+                    Forecaster(forecastPoints(m_store), m_result.modelFingerprint, outcome.name,
+                               std::string(m_method.name()), outcome.original.perplexity, m_result.vocabulary)
+                        .at(m_result.predictedNats);
             outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
             m_store.recordEvaluation(m_result.id, outcome);
             if (m_observer.evaluated)
@@ -364,6 +371,17 @@ private:
 };
 
 } // namespace
+
+PerplexityResult densePerplexity(const Model& model, const Device& device, const TokenWindows& windows, Store& store,
+                                 const std::string& modelFingerprint, const PassOptions& options,
+                                 const TaskContext& context)
+{
+    if (const auto known = store.cachedPerplexity(modelFingerprint, windows.fingerprint))
+        return *known;
+    PerplexityResult result = evaluatePerplexity(model, device, windows, options, context);
+    store.cachePerplexity(modelFingerprint, windows.fingerprint, result);
+    return result;
+}
 
 RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
                     const RunObserver& observer)

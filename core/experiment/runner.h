@@ -17,11 +17,17 @@ struct RunPlaces
 /// finished linear is a file of the run's folder (temporary, fsync, rename) before it is recorded, and the same recipe
 /// continues from there. Equal recipes give equal bytes, whatever the number of workers, the memory limit and the
 /// interruptions; for linears above 2048 as far as BLAS itself does not depend on its number of threads.
-/// Stages: open, allocate, calibrate, curvature (where gradients are needed), analyse, factorise, evaluate, export.
+/// Stages: open, allocate, calibrate, curvature (where gradients are taken), analyse, factorise, forecast (what the
+/// stored linears cost in nats, where gradients are taken), evaluate, export.
 /// Throws Error(InvalidArgument) before any work for a wrong recipe or an export folder that is not empty; any other
 /// Error, also that of a run that another process is at, leaves the run in the store as Failed or Cancelled.
 RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
                     const RunObserver& observer = {});
+
+/// Perplexity of the model as it is: measured once, then known to the store. Throws as evaluatePerplexity().
+PerplexityResult densePerplexity(const Model& model, const Device& device, const TokenWindows& windows, Store& store,
+                                 const std::string& modelFingerprint, const PassOptions& options,
+                                 const TaskContext& context);
 
 /// Replacements of a finished run, read from its folder one linear at a time, by any number of threads. Throws
 /// Error(NotFound) if the run is not finished, Error(Mismatch) if it is another one's folder, Error(Corrupt).

@@ -36,13 +36,13 @@ bool matches(const RunSummary& summary, const icu::UnicodeString& wanted)
 void insertLinear(SQLite::Database& database, std::int64_t run, const LinearOutcome& outcome)
 {
     SQLite::Statement statement(
-        database, fmt::format("INSERT INTO linears (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        database, fmt::format("INSERT INTO linears (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                               "ON CONFLICT (run, name) DO UPDATE SET rank = excluded.rank, "
                               "structure = excluded.structure, kept_parameters = excluded.kept_parameters, "
                               "dense_parameters = excluded.dense_parameters, predicted_loss = excluded.predicted_loss, "
                               "measured_loss = excluded.measured_loss, total_energy = excluded.total_energy, "
                               "held_out_error = excluded.held_out_error, seconds = excluded.seconds, "
-                              "resumed = excluded.resumed, notes = excluded.notes",
+                              "resumed = excluded.resumed, notes = excluded.notes, nats = excluded.nats",
                               linearColumns));
     Binder binder(statement);
     binder.integer(run);
@@ -200,7 +200,7 @@ void Store::recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome)
     m_worker->call(true, [&](SQLite::Database& database) {
         SQLite::Statement statement(database,
                                     fmt::format("INSERT INTO evaluations (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                                                "?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                                "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                                 evaluationColumns));
         Binder binder(statement);
         binder.integer(run);
@@ -225,6 +225,7 @@ void Store::finishRun(std::int64_t run, RunState state, const RunResult& result,
         SQLite::Statement statement(
             database, fmt::format("UPDATE runs SET state = ?, error = ?, kept_ratio = ?, whole_model_ratio = ?, "
                                   "parameters = ?, bytes = ?, folder = ?, export_folder = ?, calibration_reused = ?, "
+                                  "predicted_nats = ?, vocabulary = ?, "
                                   "finished = {0}, seconds = (julianday({0}) - julianday(started)) * 86400 "
                                   "WHERE id = ?",
                                   now));
@@ -238,6 +239,8 @@ void Store::finishRun(std::int64_t run, RunState state, const RunResult& result,
             .text(result.folder.string())
             .text(result.exportFolder.string())
             .integer(result.calibrationReused ? 1 : 0)
+            .real(result.predictedNats)
+            .size(result.vocabulary)
             .integer(run);
         if (statement.exec() == 0)
             throwNoRun(run, m_file);
@@ -283,7 +286,7 @@ RunRecord Store::run(std::int64_t id) const
 {
     return m_worker->call(false, [&](SQLite::Database& database) {
         SQLite::Statement row(
-            database, fmt::format("SELECT {}, recipe, program_version, device, blas, threads, host, model_fingerprint, "
+            database, fmt::format("SELECT {}, recipe, program_version, device, blas, threads, host, "
                                   "calibration_fingerprint, parameters, folder, export_folder, calibration_reused "
                                   "FROM runs WHERE id = ?",
                                   summaryColumns));
@@ -292,7 +295,7 @@ RunRecord Store::run(std::int64_t id) const
             throwNoRun(id, m_file);
         RunRecord record;
         record.summary = readSummary(row);
-        int column = 20;
+        int column = 23;
         record.recipe = parseJson(row.getColumn(column++).getString(), m_file);
         record.environment.programVersion = row.getColumn(column++).getString();
         record.environment.device = row.getColumn(column++).getString();
@@ -300,7 +303,9 @@ RunRecord Store::run(std::int64_t id) const
         record.environment.threads = readSize(row.getColumn(column++));
         record.environment.host = row.getColumn(column++).getString();
         RunResult& result = record.result;
-        result.modelFingerprint = row.getColumn(column++).getString();
+        result.modelFingerprint = record.summary.modelFingerprint;
+        result.predictedNats = record.summary.predictedNats;
+        result.vocabulary = record.summary.vocabulary;
         result.calibrationFingerprint = row.getColumn(column++).getString();
         result.parameters = readSize(row.getColumn(column++));
         result.folder = row.getColumn(column++).getString();

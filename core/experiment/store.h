@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,6 +58,9 @@ struct RunSummary
     std::string error;
     std::string tags;
     std::string notes;
+    double predictedNats = std::numeric_limits<double>::quiet_NaN(); ///< RunResult::predictedNats
+    std::string modelFingerprint;
+    std::size_t vocabulary = 0; ///< 0 for runs of programs that did not record it
     std::vector<std::pair<std::string, std::pair<double, double>>> perplexities; ///< text, (original, compressed)
 };
 

@@ -133,6 +133,9 @@ RunSummary readSummary(SQLite::Statement& row)
     summary.error = row.getColumn(17).getString();
     summary.tags = row.getColumn(18).getString();
     summary.notes = row.getColumn(19).getString();
+    summary.predictedNats = readDouble(row.getColumn(20));
+    summary.modelFingerprint = row.getColumn(21).getString();
+    summary.vocabulary = readSize(row.getColumn(22));
     return summary;
 }
 
@@ -152,6 +155,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     outcome.resumed = row.getColumn(10).getInt() != 0;
     for (const Json& note : parseJson(row.getColumn(11).getString(), "notes of a linear"))
         outcome.notes.push_back(note.get<std::string>());
+    outcome.nats = readDouble(row.getColumn(12));
     return outcome;
 }
 
@@ -168,7 +172,8 @@ void bindLinear(Binder& binder, const LinearOutcome& outcome)
         .real(outcome.heldOutError)
         .real(outcome.seconds)
         .integer(outcome.resumed ? 1 : 0)
-        .text(dumpJson(Json(outcome.notes)));
+        .text(dumpJson(Json(outcome.notes)))
+        .real(outcome.nats);
 }
 
 EvaluationOutcome readEvaluation(SQLite::Statement& row)
@@ -192,6 +197,14 @@ EvaluationOutcome readEvaluation(SQLite::Statement& row)
         result->seconds = readDouble(row.getColumn(first + 2));
         result->tokensPerSecond = readDouble(row.getColumn(first + 3));
     }
+    if (const std::string basis = row.getColumn(18).getString(); !basis.empty()) {
+        Forecast& forecast = outcome.forecast.emplace();
+        forecast.basis = forecastBasisFromName(basis);
+        forecast.runs = readSize(row.getColumn(19));
+        forecast.perplexity = readDouble(row.getColumn(20));
+        forecast.low = readDouble(row.getColumn(21));
+        forecast.high = readDouble(row.getColumn(22));
+    }
     return outcome;
 }
 
@@ -209,6 +222,12 @@ void bindEvaluation(Binder& binder, const EvaluationOutcome& outcome)
         .size(outcome.compressed.predictedTokens);
     for (const PerplexityResult* result : {&outcome.original, &outcome.compressed})
         binder.real(result->perplexity).doubles(result->windowNll).real(result->seconds).real(result->tokensPerSecond);
+    const Forecast forecast = outcome.forecast.value_or(Forecast{});
+    binder.text(outcome.forecast ? forecastBasisName(forecast.basis) : "")
+        .size(forecast.runs)
+        .real(forecast.perplexity)
+        .real(forecast.low)
+        .real(forecast.high);
 }
 
 } // namespace rankwright

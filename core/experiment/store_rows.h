@@ -46,20 +46,22 @@ private:
 /// Columns of a runs row in the order that readSummary expects.
 inline constexpr const char* summaryColumns =
     "id, state, process, name, model, method, allocation, structure, sequential, target_ratio, kept_ratio, "
-    "whole_model_ratio, bytes, fingerprint, started, finished, seconds, error, tags, notes";
+    "whole_model_ratio, bytes, fingerprint, started, finished, seconds, error, tags, notes, "
+    "predicted_nats, model_fingerprint, vocabulary";
 /// Says Interrupted for a running run whose process is gone.
 RunSummary readSummary(SQLite::Statement& row);
 
 inline constexpr const char* linearColumns =
     "name, rank, structure, kept_parameters, dense_parameters, predicted_loss, measured_loss, total_energy, "
-    "held_out_error, seconds, resumed, notes";
+    "held_out_error, seconds, resumed, notes, nats";
 LinearOutcome readLinear(SQLite::Statement& row);
 void bindLinear(Binder& binder, const LinearOutcome& outcome);
 
 inline constexpr const char* evaluationColumns =
     "name, text, text_rows, window_length, window_count, window_order, seed, bos_per_window, windows, "
     "predicted_tokens, original_perplexity, original_nll, original_seconds, original_tokens_per_second, "
-    "compressed_perplexity, compressed_nll, compressed_seconds, compressed_tokens_per_second";
+    "compressed_perplexity, compressed_nll, compressed_seconds, compressed_tokens_per_second, forecast_basis, "
+    "forecast_runs, forecast, forecast_low, forecast_high";
 EvaluationOutcome readEvaluation(SQLite::Statement& row);
 void bindEvaluation(Binder& binder, const EvaluationOutcome& outcome);
 

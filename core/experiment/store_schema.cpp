@@ -142,8 +142,21 @@ DROP INDEX evaluations_run;
 CREATE INDEX evaluations_run ON evaluations (run, id, name, original_perplexity, compressed_perplexity);
 )sql";
 
+// Forecasts of perplexity start from the nats that a run was predicted to cost.
+constexpr const char* natsColumns = R"sql(
+ALTER TABLE linears ADD COLUMN nats REAL;
+ALTER TABLE runs ADD COLUMN predicted_nats REAL;
+ALTER TABLE runs ADD COLUMN vocabulary INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evaluations ADD COLUMN forecast_basis TEXT NOT NULL DEFAULT '';
+ALTER TABLE evaluations ADD COLUMN forecast_runs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evaluations ADD COLUMN forecast REAL;
+ALTER TABLE evaluations ADD COLUMN forecast_low REAL;
+ALTER TABLE evaluations ADD COLUMN forecast_high REAL;
+)sql";
+
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
-constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex};
+constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex,
+                                                      natsColumns};
 
 int pragma(SQLite::Database& database, const char* name)
 {

@@ -40,8 +40,8 @@ private slots:
     {
         CliHome home;
         const auto options = describedOptions(home);
-        for (const char* verb : {"inspect", "tokenize", "evaluate", "calibrate", "similarity", "spectra", "compress",
-                                 "generate", "runs", "runs show", "runs compare", "export", "devices"}) {
+        for (const char* verb : {"inspect", "tokenize", "evaluate", "calibrate", "similarity", "spectra", "forecast",
+                                 "compress", "generate", "runs", "runs show", "runs compare", "export", "devices"}) {
             const QString name = QString::fromLatin1(verb);
             QVERIFY2(options.contains(name), verb);
             for (const QString& common : {u"--json"_s, u"--quiet"_s, u"--store"_s, u"--help"_s})

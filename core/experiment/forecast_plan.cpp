@@ -1,0 +1,111 @@
+#include "core/experiment/forecast_plan.h"
+
+#include "core/allocation/plan_totals.h"
+#include "core/base/error.h"
+#include "core/decomposition/group.h"
+#include "core/evaluation/evaluation.h"
+#include "core/experiment/compression.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <set>
+
+namespace rankwright {
+
+namespace {
+
+PlannedForecast planAt(double ratio, const RunJob& job, const std::vector<AllocationItem>& items,
+                       const std::vector<std::vector<double>>& curves)
+{
+    const AllocationPlan plan = allocate(job.recipe.allocation, job.recipe.structure, ratio, items);
+    PlannedForecast planned{.targetKeptRatio = ratio, .perplexities = {}};
+    std::vector<LinearCost> costs;
+    costs.reserve(plan.ranks.size());
+    for (std::size_t i = 0; i < plan.ranks.size(); ++i) {
+        const AllocatedRank& rank = plan.ranks[i];
+        costs.push_back(linearCost(*job.linears[i], rank.structure, rank.rank, job.recipe.storage));
+        if (rank.structure != StructureKind::Dense)
+            planned.nats += curves[i].at(rank.rank);
+    }
+    const PlanTotals totals = planTotals(modelTotals(job.model), costs);
+    planned.keptRatio = totals.keptRatio;
+    planned.wholeModelRatio = totals.wholeModelRatio;
+    planned.bytes = totals.bytes;
+    return planned;
+}
+
+} // namespace
+
+std::vector<ForecastPoint> forecastPoints(const Store& store)
+{
+    std::vector<ForecastPoint> points;
+    std::set<std::pair<std::string, std::string>> known;
+    for (const RunSummary& run : store.runs()) {
+        if (run.state != RunState::Finished || !std::isfinite(run.predictedNats) || run.vocabulary == 0)
+            continue;
+        for (const auto& [text, perplexities] : run.perplexities)
+            if (known.emplace(run.fingerprint, text).second)
+                points.push_back({run.id, run.modelFingerprint, text, run.method, run.predictedNats, perplexities.first,
+                                  perplexities.second, run.vocabulary});
+    }
+    return points;
+}
+
+std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const double> keptRatios, Store& store,
+                                            const RunPlaces& places, const TaskContext& context)
+{
+    recipe.forecast = true;
+    recipe.sequential = SequentialMode::Dense;
+    validateRecipe(recipe);
+    const Method& method = findMethod(recipe.method);
+    if (!method.groups().empty())
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("method {} treats linears in groups, whose losses in nats are known after a run only: "
+                                "run it with --forecast",
+                                method.name()));
+    const std::shared_ptr<const Device> device = openDevice(recipe.device, recipe.threads);
+    const PassOptions options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}};
+    const Model model = Model::open(recipe.model);
+    model.requireFinite();
+    const TokenWindows windows = makeWindows(*model.tokenizer(), *recipe.calibration, context);
+    const RunObserver observer;
+    RunJob job{.recipe = recipe,
+               .model = model,
+               .device = *device,
+               .method = method,
+               .context = context,
+               .observer = observer,
+               .fingerprint = {},
+               .folder = {},
+               .linears = chosenLinears(model, recipe),
+               .threads = effectiveThreads(options),
+               .memoryLimit = effectiveMemoryLimit(options)};
+
+    const CalibrationSet moments = calibrate(model, *device, windows, places.cache, options, context);
+    const CalibrationSet gradients =
+        calibrateCurvature(model, *device, windows, recipe.curvature, places.cache, options, context);
+    Compression compression(job);
+    std::vector<AllocationItem> items = compression.items();
+    compression.useStatistics(&moments);
+    compression.useGradients(&gradients);
+    compression.analyseAll(items);
+
+    std::vector<PlannedForecast> forecasts;
+    forecasts.reserve(keptRatios.size());
+    for (const double ratio : keptRatios)
+        forecasts.push_back(planAt(ratio, job, items, compression.curvesInNats()));
+
+    const std::string fingerprint = modelFingerprint(model);
+    const std::vector<ForecastPoint> points = forecastPoints(store);
+    for (const EvaluationText& text : recipe.evaluations) {
+        const TokenWindows scored = makeWindows(*model.tokenizer(), text.windows, context);
+        const double dense = densePerplexity(model, *device, scored, store, fingerprint, options, context).perplexity;
+        const Forecaster forecaster(points, fingerprint, evaluationName(text), recipe.method, dense,
+                                    model.config().vocabularySize);
+        for (PlannedForecast& planned : forecasts)
+            planned.perplexities.emplace_back(evaluationName(text), forecaster.at(planned.nats));
+    }
+    return forecasts;
+}
+
+} // namespace rankwright

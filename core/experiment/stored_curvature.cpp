@@ -1,0 +1,50 @@
+#include "core/experiment/stored_curvature.h"
+
+#include "core/decomposition/curvature.h"
+#include "core/experiment/linear_file.h"
+#include "core/experiment/linear_groups.h"
+
+#include <atomic>
+#include <map>
+
+namespace rankwright {
+
+std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& moments, const CalibrationSet& gradients)
+{
+    std::map<std::size_t, std::vector<std::size_t>> byTap;
+    for (std::size_t position = 0; position < job.linears.size(); ++position)
+        byTap[job.linears[position]->tap].push_back(position);
+    std::vector<std::vector<std::size_t>> tasks;
+    std::vector<LinearShape> shapes;
+    for (auto& [tap, positions] : byTap) {
+        LinearShape largest;
+        for (const std::size_t position : positions)
+            if (analysisPeakBytes(job.linears[position]->shape) > analysisPeakBytes(largest))
+                largest = job.linears[position]->shape;
+        shapes.push_back(largest);
+        tasks.push_back(std::move(positions));
+    }
+    std::vector<double> nats(job.linears.size(), 0.0);
+    std::atomic<std::size_t> done = 0;
+    runOnPool(job, shapes, [&](std::size_t task) {
+        const TapStatistics inputs = moments.load(job.linears[tasks[task].front()]->tap);
+        for (const std::size_t position : tasks[task]) {
+            job.context.checkStop();
+            const LinearInfo& info = *job.linears[position];
+            const LinearRecord record = readLinearFile(linearFile(job.folder, info.index), job.fingerprint, info);
+            if (record.weights) {
+                const TapStatistics outputs = gradients.load(info.index);
+                LoadedLinear linear = loadLinear(job.model, job.device, info);
+                const std::vector<double> change = biasChange(linear.bias, record.weights->bias);
+                const LinearProblem problem{
+                    .name = info.name, .W = std::move(linear.W), .statistics = &inputs, .gradients = &outputs};
+                nats[position] =
+                    curvatureLoss(job.device, problem, expandLinear(job.device, *record.weights), 0.0, change);
+            }
+            job.context.report("forecast", info.name, ++done, job.linears.size());
+        }
+    });
+    return nats;
+}
+
+} // namespace rankwright
