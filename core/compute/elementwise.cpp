@@ -65,15 +65,10 @@ void layerNorm(std::span<const float> x, std::span<const float> weight, std::spa
     assert(x.size() == weight.size() && x.size() == bias.size() && x.size() == y.size());
     const std::size_t count = x.size();
     const float* from = x.data();
-    double total = 0;
-    for (std::size_t first = 0; first < count; first += blockLength) {
-        const std::size_t end = std::min(first + blockLength, count);
-        float part = 0;
-#pragma omp simd reduction(+ : part)
-        for (std::size_t i = first; i < end; ++i)
-            part += from[i];
-        total += static_cast<double>(part);
-    }
+    double total = 0; // in float64 from the start: a mean far from zero would cost digits of the variance
+#pragma omp simd reduction(+ : total)
+    for (std::size_t i = 0; i < count; ++i)
+        total += static_cast<double>(from[i]);
     const auto mean = static_cast<float>(total / static_cast<double>(count));
     double squares = 0;
     for (std::size_t first = 0; first < count; first += blockLength) {

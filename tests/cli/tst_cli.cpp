@@ -242,6 +242,42 @@ private slots:
         }
     }
 
+    void forecastBeforeAndAfter()
+    {
+        CliHome home;
+        const QStringList evaluation = {
+            u"--evaluate-text"_s, heldOutText(), u"--evaluate-window"_s, u"128"_s, u"--evaluate-windows"_s, u"4"_s,
+            u"--json"_s};
+        const QStringList recipe = smallCalibration() + evaluation;
+        const QStringList method = {u"--method"_s, u"whitened-svd"_s, u"--allocation"_s, u"curvature"_s};
+        const CliResult before = home.run(
+            QStringList{u"forecast"_s, demoModel(), u"--at"_s, u"0.9"_s, u"--at"_s, u"0.7"_s} + method + recipe);
+        QVERIFY_DONE(before);
+        const Json planned = before.json().at("forecasts");
+        QCOMPARE(planned.size(), std::size_t{2});
+        QCOMPARE_JSON(planned[1].at("perplexities")[0].at("basis"), "prior");
+        const CliResult run = home.run(
+            compressCall(u"whitened-svd"_s, u"0.7"_s, evaluation + method.mid(2) + QStringList{u"--forecast"_s}));
+        QVERIFY_DONE(run);
+        const Json json = run.json();
+        QVERIFY(near(json.at("predictedNats"), planned[1].at("predictedNats").get<double>(), 1e-5));
+        QVERIFY(json.at("linears")[0].at("nats").is_number());
+        const double measured = json.at("evaluations")[0].at("compressed").get<double>();
+        const CliResult after =
+            home.run(QStringList{u"forecast"_s, demoModel(), u"--at"_s, u"0.7"_s} + method + recipe);
+        QVERIFY_DONE(after);
+        const Json forecast = after.json().at("forecasts")[0].at("perplexities")[0];
+        QCOMPARE_JSON(forecast.at("basis"), "text");
+        const auto off = [&](const Json& f) { return std::abs(std::log(f.at("perplexity").get<double>() / measured)); };
+        QVERIFY(off(forecast) < off(planned[1].at("perplexities")[0]));
+        const CliResult check = home.run({u"forecast"_s, u"check"_s, u"--json"_s});
+        QVERIFY_DONE(check);
+        QCOMPARE(check.json().at("checks").size(), std::size_t{3});
+        QCOMPARE(check.json().at("checks")[0].at("count").get<int>(), 1);
+        QCOMPARE(home.run(QStringList{u"forecast"_s, demoModel(), u"--at"_s, u"1.5"_s} + method + recipe).code, 2);
+        QCOMPARE(home.run({u"forecast"_s, demoModel(), u"--method"_s, u"svd"_s}).code, 2); // no text
+    }
+
     void compressExportGenerate()
     {
         CliHome home;

@@ -207,7 +207,8 @@ private slots:
             const auto analysis = findMethod("curvature-svd").analyze(*m_device, problem, {});
             for (std::size_t r = 1; r <= 10; ++r) {
                 QVERIFY(std::isfinite(analysis->loss(r)) && analysis->loss(r) <= analysis->loss(r - 1));
-                for (const double value : approximation(*analysis, r).span())
+                const Matrix<double> W_hat = approximation(*analysis, r);
+                for (const double value : W_hat.span())
                     QVERIFY(std::isfinite(value));
             }
             QVERIFY(squaredNorm(difference(approximation(*analysis, 10), W)) < 1e-18 * squaredNorm(W));

@@ -31,6 +31,7 @@ Recipe fullRecipe()
     recipe.evaluations = {{"", {.text = "/texts/test.txt", .rows = true, .length = 2048, .count = 10}},
                           {"", {.text = "/texts/other.txt", .rows = true, .length = 2048, .count = 10}}};
     recipe.curvature = {.labels = GradientLabels::Text, .seed = 7};
+    recipe.forecast = true;
     recipe.heldOutWindows = 4;
     recipe.threads = 2;
     recipe.memoryLimit = std::size_t{1536} << 20U;
@@ -108,7 +109,7 @@ private slots:
     {
         for (const Recipe& recipe : {fullRecipe(), smallRecipe()}) {
             const Json json = recipeToJson(recipe);
-            QCOMPARE(json.size(), std::size_t{21});
+            QCOMPARE(json.size(), std::size_t{22});
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(json, {}))), dumpJson(json));
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(parseJson(dumpJson(json, 2), "r"), {}))), dumpJson(json));
         }
@@ -345,7 +346,7 @@ private slots:
                              "--rank model.layers.1.mlp.up_proj=30 --only 'model.layers.*.mlp.*' --only q "
                              "--calibration-text '/texts/a b.txt' --calibration-rows --calibration-window 256 "
                              "--calibration-windows 128 --calibration-bos-per-window --curvature text --curvature-seed "
-                             "7 --held-out-windows 4 "
+                             "7 --forecast --held-out-windows 4 "
                              "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
                              "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
                              "--threads 2 --memory-limit 1536MiB"));
@@ -404,6 +405,7 @@ private slots:
         how.exportFormat = "factored";
         how.exportDType = DType::F32;
         how.evaluations.clear();
+        how.forecast = false;
         how.heldOutWindows = 0;
         how.model = "/moved/tiny";
         how.only = {"q", "model.layers.*.mlp.*", "q"};

@@ -1,6 +1,8 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/experiment/forecast_plan.h"
 #include "core/experiment/linear_file.h"
+#include "core/experiment/linear_groups.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/runner.h"
 
@@ -175,7 +177,7 @@ private slots:
             stages.insert(name);
         std::set<std::string> expected{"open", "allocate", "calibrate", "analyse", "factorise", "evaluate", "export"};
         if (needsGradients(recipe))
-            expected.insert("curvature");
+            expected.insert({"curvature", "forecast"});
         QCOMPARE(stages, expected);
 
         const LinearSource source = runLinears(result.folder, result.fingerprint);
@@ -189,6 +191,108 @@ private slots:
                 QCOMPARE(weights->parameters(), outcome.keptParameters);
             }
         }
+    }
+
+    void natsAreOfWhatIsStored()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("afm"); // whose bias is no part of the checkpoint
+        recipe.forecast = true;
+        recipe.only = {queryName, downName, "v"};
+        recipe.evaluations = {heldOutStories()};
+        const RunResult result = place.run(recipe);
+        QVERIFY(std::isfinite(result.predictedNats) && result.predictedNats > 0.0);
+
+        const Model model = Model::open(recipe.model);
+        const std::shared_ptr<const Device> device = openDevice("cpu", 1);
+        const TokenWindows windows = makeWindows(*model.tokenizer(), *recipe.calibration, {});
+        const CalibrationSet inputs = calibrate(model, *device, windows, place.path / "cache", {}, {});
+        const CalibrationSet outputs = calibrateCurvature(model, *device, windows, {}, place.path / "cache", {}, {});
+        QVERIFY(inputs.reused() && outputs.reused());
+        double sum = 0.0;
+        for (const LinearOutcome& outcome : result.linears) {
+            const LinearInfo& info = model.linear(outcome.name);
+            const TapStatistics x = inputs.load(info.tap);
+            const TapStatistics g = outputs.load(info.index);
+            const LinearRecord record = readLinearFile(linearFile(result.folder, info.index), result.fingerprint, info);
+            QVERIFY(record.weights.has_value());
+            const Matrix<double> W = loadLinear(model, *device, info).W;
+            const Matrix<double> W_hat = expandLinear(*device, *record.weights);
+            const std::size_t m = info.shape.rows;
+            const std::size_t n = info.shape.columns;
+            // E = sum over tokens of e e^T, e = (W - W_hat) x - b_hat, written out with the moments of (x, 1).
+            Matrix<double> D(m, n + 1);
+            Matrix<double> C(n + 1, n + 1);
+            for (std::size_t i = 0; i < m; ++i) {
+                for (std::size_t j = 0; j < n; ++j)
+                    D(i, j) = W(i, j) - W_hat(i, j);
+                D(i, n) = record.weights->bias.empty() ? 0.0 : -static_cast<double>(record.weights->bias[i]);
+            }
+            for (std::size_t i = 0; i < n; ++i) {
+                C(i, n) = C(n, i) = x.sum[i];
+                for (std::size_t j = 0; j < n; ++j)
+                    C(i, j) = x.secondMoment(i, j);
+            }
+            C(n, n) = static_cast<double>(x.tokens);
+            double trace = 0.0;
+            for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t k = 0; k <= n; ++k) {
+                    double DC = 0.0;
+                    double GD = 0.0;
+                    for (std::size_t j = 0; j <= n; ++j)
+                        DC += D(i, j) * C(j, k);
+                    for (std::size_t j = 0; j < m; ++j)
+                        GD += g.secondMoment(i, j) * D(j, k);
+                    trace += DC * GD;
+                }
+            const double expected = 0.5 * trace / static_cast<double>(x.tokens) / static_cast<double>(g.tokens);
+            QVERIFY2(std::abs(outcome.nats - expected) < 1e-9 * expected, outcome.name.c_str());
+            sum += expected;
+        }
+        QVERIFY(std::abs(result.predictedNats - sum) < 1e-9 * sum);
+        QCOMPARE(result.evaluations[0].forecast->basis, ForecastBasis::Prior);
+
+        // The store keeps all of it, and the next run is forecast from this one.
+        const RunRecord record = place.store.run(result.id);
+        QCOMPARE(record.result.predictedNats, result.predictedNats);
+        QCOMPARE(record.result.linears[3].nats, result.linears[3].nats);
+        QCOMPARE(record.result.evaluations[0].forecast->perplexity, result.evaluations[0].forecast->perplexity);
+        recipe.method = "whitened-svd";
+        const RunResult next = place.run(recipe);
+        const Forecast& forecast = *next.evaluations[0].forecast;
+        QCOMPARE(forecast.basis, ForecastBasis::Text);
+        QCOMPARE(forecast.runs, std::size_t{1});
+        QVERIFY(forecast.low < forecast.perplexity && forecast.perplexity < forecast.high);
+        QCOMPARE(forecastPoints(place.store).size(), std::size_t{2});
+        QCOMPARE(place.run(recipe).predictedNats, next.predictedNats); // taken over, with its nats
+        QCOMPARE(forecastPoints(place.store).size(), std::size_t{2});  // and no second witness
+        recipe.forecast = false;
+        QVERIFY(std::isnan(place.run(recipe).predictedNats));
+    }
+
+    void whatIsForecastIsWhatARunCosts()
+    {
+        Place place;
+        Recipe recipe = demoRecipe();
+        recipe.allocation = "curvature";
+        recipe.evaluations = {heldOutStories()};
+        const std::vector<double> ratios{0.9, 0.7};
+        const std::vector<PlannedForecast> planned =
+            forecastRecipe(recipe, ratios, place.store, {.cache = place.path / "cache"}, {});
+        QVERIFY(place.store.runs().empty());
+        QCOMPARE(planned.size(), std::size_t{2});
+        QVERIFY(planned[0].nats < planned[1].nats);
+        const RunResult result = place.run(recipe); // kept 0.7
+        QCOMPARE(planned[1].keptRatio, result.keptRatio);
+        QCOMPARE(planned[1].bytes, result.bytes);
+        // The rounding of the stored factors to float32.
+        QVERIFY(std::abs(planned[1].nats - result.predictedNats) < 1e-5 * result.predictedNats);
+        const Forecast& before = planned[1].perplexities.at(0).second;
+        QVERIFY(std::abs(before.perplexity / result.evaluations[0].forecast->perplexity - 1.0) < 1e-4);
+        recipe.method = "latentllm";
+        recipe.allocation = "uniform";
+        const auto error = errorOf([&] { forecastRecipe(recipe, ratios, place.store, {place.path / "cache"}, {}); });
+        QVERIFY(error && error->kind() == ErrorKind::InvalidArgument);
     }
 
     void whitenedLosesLeastAtEqualRanks()

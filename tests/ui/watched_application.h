@@ -5,6 +5,14 @@
 
 namespace rankwright::ui {
 
+/// The longest that the window's thread may be busy at once. Sanitizers slow all code by two to four times, drawing and
+/// layouts included: with them the bound only finds what blocks.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr double mostBusyMilliseconds = 250.0;
+#else
+inline constexpr double mostBusyMilliseconds = 50.0;
+#endif
+
 /// An application that measures how long its thread is busy with one event at once, nested event loops left out.
 class WatchedApplication : public QApplication
 {
