@@ -2,6 +2,7 @@
 #include "core/base/parallel.h"
 #include "core/compute/device.h"
 #include "core/compute/machine_rates.h"
+#include "core/compute/stoppable_device.h"
 #include "tests/compute/random_matrix.h"
 
 #include <QTest>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cblas.h>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -673,6 +675,51 @@ private slots:
         QVERIFY(!info.name.empty());
         QVERIFY(info.memoryFree > 0 && info.memoryFree <= info.memoryTotal);
         QCOMPARE(makeCpuDevice()->info().threads, processorCount());
+    }
+
+    void aStoppedDeviceStartsNothing()
+    {
+        std::stop_source stop;
+        const std::shared_ptr<const Device> plain = makeCpuDevice(1);
+        const std::shared_ptr<const Device> device = makeStoppableDevice(plain, stop.get_token());
+        Matrix<double> A = randomMatrix<double>(12, 12, 3);
+        for (std::size_t i = 0; i < 12; ++i)
+            for (std::size_t j = 0; j < 12; ++j)
+                A(i, j) = i == j ? 20.0 : A(std::min(i, j), std::max(i, j));
+        const SymmetricEigen expected = plain->symmetricEigen(A, 0);
+        const SymmetricEigen found = device->symmetricEigen(A, 0);
+        QCOMPARE(found.values, expected.values);
+        QCOMPARE(device->info().id, plain->info().id);
+
+        stop.request_stop();
+        Matrix<double> R = randomMatrix<double>(12, 2, 4);
+        const Matrix<float> X = randomMatrix<float>(12, 12, 5);
+        Matrix<float> Y(12, 12);
+        Matrix<double> C(12, 12);
+        const std::vector<std::function<void()>> operations{
+            [&] { device->gemm(Transpose::No, Transpose::No, 1.0F, X.view(), X.view(), 0.0F, Y.view()); },
+            [&] { device->gemm(Transpose::No, Transpose::No, 1.0, A.view(), A.view(), 0.0, C.view()); },
+            [&] { device->addSecondMoment(X.view(), C.view()); },
+            [&] { device->gram(Transpose::No, A.view(), C.view()); },
+            [&] { device->symmetricEigen(A, 0); },
+            [&] { device->solvePositiveDefinite(A, R.view()); },
+            [&] { device->cholesky(A); },
+            [&] { device->solveLower(Transpose::No, A, R.view()); },
+            [&] { device->solve(A, R.view()); },
+            [&] { device->qr(A); },
+            [&] { device->pivotedColumns(A); }};
+        for (const auto& operation : operations) {
+            bool cancelled = false;
+            try {
+                operation();
+            } catch (const Error& error) {
+                cancelled = error.kind() == ErrorKind::Cancelled;
+            }
+            QVERIFY(cancelled);
+        }
+        for (std::size_t i = 0; i < 12; ++i)
+            for (std::size_t j = 0; j < 12; ++j)
+                QCOMPARE(C(i, j), 0.0);
     }
 };
 

@@ -1,29 +1,26 @@
 #include "ui/session/health_log.h"
 
-#include <algorithm>
-
 namespace rankwright::ui {
 
 void HealthLog::add(std::int64_t run, const std::vector<NumericEvent>& events)
 {
-    if (events.empty())
-        return;
     const int first = static_cast<int>(m_entries.size());
     const QDateTime now = QDateTime::currentDateTime();
-    for (const NumericEvent& event : events)
+    for (const NumericEvent& event : events) {
+        if (!m_known.emplace(run, event.kind, event.linear, event.message).second)
+            continue;
         m_entries.push_back({now, run, event});
-    emit added(first, static_cast<int>(events.size()));
-}
-
-void HealthLog::addStored(std::int64_t run, const std::vector<NumericEvent>& events)
-{
-    if (std::ranges::none_of(m_entries, [run](const HealthEntry& entry) { return entry.run == run; }))
-        add(run, events);
+        m_attention += event.kind != "storedDense" && event.kind != "rankSetByHand" ? 1 : 0;
+    }
+    if (const int count = static_cast<int>(m_entries.size()) - first; count > 0)
+        emit added(first, count);
 }
 
 void HealthLog::clear()
 {
     m_entries.clear();
+    m_known.clear();
+    m_attention = 0;
     emit cleared();
 }
 

@@ -7,6 +7,9 @@
 #include <QString>
 
 #include <cstdint>
+#include <set>
+#include <string>
+#include <tuple>
 #include <vector>
 
 namespace rankwright::ui {
@@ -19,7 +22,8 @@ struct HealthEntry
     NumericEvent event;
 };
 
-/// What numerics had to repair or limit, newest last.
+/// What numerics had to repair or limit, newest last. An event that a linear has in several analyses, or in a run that
+/// goes on after a stop, is kept once.
 class HealthLog : public QObject
 {
     Q_OBJECT
@@ -29,8 +33,8 @@ public:
 
     const std::vector<HealthEntry>& entries() const { return m_entries; }
     void add(std::int64_t run, const std::vector<NumericEvent>& events);
-    /// Events of a stored run, where none of it are here yet.
-    void addStored(std::int64_t run, const std::vector<NumericEvent>& events);
+    /// How many need a look: all but what the plan asked for (linears stored dense, ranks set by hand).
+    int attention() const { return m_attention; }
     void clear();
 
 signals:
@@ -39,6 +43,8 @@ signals:
 
 private:
     std::vector<HealthEntry> m_entries;
+    std::set<std::tuple<std::int64_t, std::string, std::string, std::string>> m_known; ///< run, kind, linear, message
+    int m_attention = 0;
 };
 
 } // namespace rankwright::ui

@@ -335,7 +335,7 @@ void Session::showRun(std::int64_t run)
             return;
         }
         takeOutcomes(run, outcome->result.linears, true);
-        m_health.addStored(run, outcome->result.events);
+        m_health.add(run, outcome->result.events);
         m_shownRun = std::move(*outcome);
         emit measuredChanged();
     });

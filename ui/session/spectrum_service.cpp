@@ -1,7 +1,7 @@
 #include "ui/session/spectrum_service.h"
 
 #include "core/base/parallel.h"
-#include "core/compute/device.h"
+#include "core/compute/stoppable_device.h"
 
 #include <algorithm>
 
@@ -12,6 +12,11 @@ SpectrumService::SpectrumService(QObject* parent)
     , m_workers(static_cast<int>(processorCount()))
     , m_background(m_workers)
 {}
+
+SpectrumService::~SpectrumService()
+{
+    m_documentStop.request_stop();
+}
 
 void SpectrumService::setDocument(DocumentPtr document)
 {
@@ -125,13 +130,13 @@ void SpectrumService::start(const Task& task)
         calibration = found->second;
     m_background.run(
         this, m_documentStop.get_token(),
-        [document = m_document, task, calibration] {
+        [document = m_document, task, calibration, stop = m_documentStop.get_token()] {
             const Method& method = findMethod(task.key.method);
             const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(task.linear)];
             std::optional<TapStatistics> statistics;
             if (calibration && needsStatistics(method, task.key.parameters))
                 statistics.emplace(calibration->load(statisticsTap(document->model, method, info)));
-            const auto device = makeCpuDevice(1);
+            const auto device = makeStoppableDevice(makeCpuDevice(1), stop);
             return std::make_shared<const LinearSpectrum>(
                 analyseLinear(document->model, *device, method, task.key.parameters, info,
                               statistics ? &*statistics : nullptr, task.exact));

@@ -40,8 +40,10 @@ class SpectrumService : public QObject
 
 public:
     explicit SpectrumService(QObject* parent = nullptr);
+    /// Stops what runs.
+    ~SpectrumService() override;
 
-    /// Forgets all results. Null closes.
+    /// Forgets all results and stops what runs. Null closes.
     void setDocument(DocumentPtr document);
     /// Makes statistics known under their fingerprint.
     void addCalibration(std::shared_ptr<const CalibrationSet> calibration);
