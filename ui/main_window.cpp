@@ -135,9 +135,11 @@ void MainWindow::createDocks()
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
     const int unit = fontMetrics().horizontalAdvance(u'0');
     left->setMinimumWidth(unit * 30);
-    m_dockSizes = {{model, unit * 56}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
-    connect(&m_session.health(), &HealthLog::added, health,
-            [this, health] { health->setWindowTitle(tr("Health (%1)").arg(m_session.health().entries().size())); });
+    m_dockSizes = {{model, unit * 62}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
+    connect(&m_session.health(), &HealthLog::added, health, [this, health] {
+        const int attention = m_session.health().attention();
+        health->setWindowTitle(attention > 0 ? tr("Health (%1)").arg(attention) : tr("Health"));
+    });
     connect(&m_session.health(), &HealthLog::cleared, health, [health] { health->setWindowTitle(tr("Health")); });
 }
 
@@ -163,7 +165,10 @@ void MainWindow::connectSession()
     });
     connect(&m_session, &Session::modelFailed, this, [this](const QString& path, const Failure& failure) {
         Failure told = failure;
-        told.message = tr("%1 could not be opened: %2").arg(path, failure.message);
+        // What the engine says begins with the path in most cases.
+        told.message = failure.message.startsWith(path)
+                           ? tr("This could not be opened: %1").arg(shownPath(failure.message))
+                           : tr("%1 could not be opened: %2").arg(shownPath(path), failure.message);
         showProblem(told);
     });
     connect(&m_session, &Session::problem, this, &MainWindow::showProblem);

@@ -177,8 +177,8 @@ void MainWindow::refreshRecent()
     m_recent->clear();
     const QStringList recent = Settings::recentModels();
     for (int i = 0; i < recent.size(); ++i)
-        addAction(m_recent, u"&%1  %2"_s.arg(i + 1).arg(QString(recent[i]).replace(u'&', u"&&"_s)), {},
-                  QKeySequence(u"Ctrl+%1"_s.arg(i + 1)), recent[i], [this, path = recent[i]] { openPath(path); });
+        addAction(m_recent, u"&%1  %2"_s.arg(i + 1).arg(shownPath(recent[i]).replace(u'&', u"&&"_s)), {},
+                  QKeySequence(u"Ctrl+%1"_s.arg(i + 1)), {}, [this, path = recent[i]] { openPath(path); });
     m_recent->setEnabled(!recent.isEmpty());
 }
 
@@ -275,6 +275,7 @@ void MainWindow::showShortcuts()
     row(tr("Arrows"), tr("Pan a plot, move the rank marker or the cell of the map, change a rank"));
     row(tr("+, -, 0"), tr("Zoom in, zoom out, all"));
     table->resizeColumnsToContents();
+    table->resizeRowsToContents();
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
     connect(buttons, &QDialogButtonBox::rejected, dialog, &QDialog::reject);
     auto* layout = new QVBoxLayout(dialog);

@@ -1,17 +1,40 @@
 #include "tests/ui/window_fixture.h"
+#include "ui/dialogs/export_dialog.h"
+#include "ui/dialogs/run_comparison_dialog.h"
+#include "ui/models/run_table_model.h"
 #include "ui/panels/error_map_panel.h"
+#include "ui/panels/recipe_panel.h"
+#include "ui/panels/runs_panel.h"
 #include "ui/panels/spectrum_panel.h"
-#include "ui/plots/rank_bars.h"
+#include "ui/panels/text_panel.h"
+#include "ui/plots/heat_map.h"
+#include "ui/plots/plot_widget.h"
+#include "ui/session/text.h"
 #include "ui/theme/theme.h"
 
+#include <QAction>
+#include <QComboBox>
 #include <QDir>
+#include <QDockWidget>
+#include <QLabel>
+#include <QLineEdit>
+#include <QMenu>
+#include <QMessageBox>
+#include <QPlainTextEdit>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QSpinBox>
 #include <QTabWidget>
+
+#include <algorithm>
+#include <cmath>
 
 using namespace Qt::StringLiterals;
 using namespace rankwright;
 using namespace rankwright::ui;
 
-/// Pictures of every view, from the real window on SmolLM2. They go to $RANKWRIGHT_SCREENSHOTS, or a temporary folder.
+/// Every view and dialog of the real window on SmolLM2, light and dark: nothing is empty and no text is cut. With
+/// $RANKWRIGHT_SCREENSHOTS the runs are of all linears, and the pictures are written to that folder.
 class TestScreenshots : public QObject
 {
     Q_OBJECT
@@ -19,93 +42,303 @@ class TestScreenshots : public QObject
 private slots:
     void initTestCase()
     {
+        m_folder = qEnvironmentVariable("RANKWRIGHT_SCREENSHOTS");
+        // A home of its own, so that the paths that are shown say nothing of the machine.
+        QVERIFY(m_home.isValid());
+        qputenv("HOME", m_home.path().toUtf8());
+        QVERIFY(QDir().mkpath(m_home.filePath(u"models"_s)));
+        m_model = m_home.filePath(u"models/SmolLM2-135M-Instruct.Q4_1.gguf"_s);
+        QVERIFY(QFile::link(qEnvironmentVariable("RANKWRIGHT_SMOLLM2"), m_model));
+        for (const QString& text : {u"stories-calibration.txt"_s, u"stories-heldout.txt"_s})
+            QVERIFY(QFile::copy(demoFolder() + u'/' + text, m_home.filePath(text)));
         m_fixture = std::make_unique<WindowFixture>();
-        m_folder = qEnvironmentVariable("RANKWRIGHT_SCREENSHOTS", m_temporary.path());
-        QVERIFY(QDir().mkpath(m_folder));
     }
 
-    void startPage()
-    {
-        QTest::qWait(300);
-        take(u"start"_s);
-    }
+    void cleanupTestCase() { m_fixture.reset(); }
 
     void spectrum()
     {
-        m_fixture->openModel(qEnvironmentVariable("RANKWRIGHT_SMOLLM2"));
-        Session& session = m_fixture->session();
-        session.recipeState().change([](Recipe& recipe) {
+        m_fixture->openModel(m_model);
+        session().recipeState().change([this](Recipe& recipe) {
             recipe.name = "whitened, kept 0.8";
             recipe.method = "whitened-svd";
-            recipe.calibration = WindowOptions{
-                .text = std::filesystem::path(RANKWRIGHT_DEMO) / "stories-calibration.txt", .length = 64, .count = 16};
+            recipe.calibration = WindowOptions{.text = toPath(m_home.filePath(u"stories-calibration.txt"_s)),
+                                               .length = 128,
+                                               .count = whole() ? std::size_t(64) : std::size_t(8)};
+            recipe.evaluations = {
+                {{}, {.text = toPath(m_home.filePath(u"stories-heldout.txt"_s)), .length = 128, .count = 8}}};
         });
-        QVERIFY(waitUntil([&] { return session.calibration().state() == CalibrationService::State::Missing; }));
-        QCOMPARE(session.startCalibration(), QString());
-        QVERIFY(waitUntil([&] { return session.calibration().state() == CalibrationService::State::Ready; }, 240));
-        session.selection().set({9});
-        m_fixture->window().spectrumPanel()->setMethods({u"svd"_s, u"asvd"_s, u"whitened-svd"_s, u"nsvd"_s});
+        QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Missing; }));
+        QCOMPARE(session().startCalibration(), QString());
+        QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Ready; }, 240));
+        session().selection().set({9});
+        window().spectrumPanel()->setMethods({u"svd"_s, u"asvd"_s, u"whitened-svd"_s, u"nsvd"_s});
         QVERIFY(waitUntil([&] {
             for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd"})
-                if (!session.spectra().find(session.analysisOf(method, {}), 9))
+                if (!session().spectra().find(session().analysisOf(method, {}), 9))
                     return false;
             return true;
         }));
+        QVERIFY(waitUntil([&] { return session().plan().known() == 210; }, 240));
         QTest::qWait(200);
         take(u"spectrum"_s);
     }
 
+    void severalLinears()
+    {
+        window().spectrumPanel()->setMethods({u"whitened-svd"_s});
+        window().spectrumPanel()->setQuantity(SpectrumPanel::Quantity::Energy);
+        session().selection().set({9, 44, 79, 114, 149, 184});
+        QTRY_COMPARE(window().spectrumPanel()->plot()->data().series.size(), 6);
+        take(u"energy"_s);
+        window().spectrumPanel()->setQuantity(SpectrumPanel::Quantity::Loss);
+        session().selection().set({9});
+    }
+
     void rankPlan()
     {
-        Session& session = m_fixture->session();
-        QVERIFY(waitUntil([&] { return session.plan().known() == 210; }, 240));
-        session.plan().setGhost("marginal-loss");
-        m_fixture->window().views()->setCurrentIndex(1);
-        QVERIFY(waitUntil([&] { return !session.plan().ghost().empty(); }));
-        session.plan().setRanks({10, 11}, 100);
-        QTest::qWait(100);
+        session().plan().setAllocator("marginal-loss");
+        QVERIFY(waitUntil([&] { return !session().plan().waiting(); }));
+        session().plan().setGhost("uniform");
+        window().views()->setCurrentIndex(1);
+        QVERIFY(waitUntil([&] { return !session().plan().ghost().empty(); }));
+        session().plan().setRanks({10, 11}, 100);
         take(u"rank-plan"_s);
+        session().plan().setAllocator("uniform");
+        session().plan().setGhost({});
+        session().plan().reallocateNow();
+        session().plan().setLocked({10, 11}, false);
     }
 
     void errorMap()
     {
-        m_fixture->window().views()->setCurrentIndex(2);
-        QTest::qWait(100);
+        window().views()->setCurrentIndex(2);
         take(u"error-map"_s);
     }
 
     void running()
     {
-        Session& session = m_fixture->session();
-        QCOMPARE(session.startRun(), QString());
+        if (!whole())
+            session().recipeState().change([](Recipe& recipe) { recipe.only = {"v"}; });
+        QVERIFY(waitUntil([&] { return !session().plan().waiting(); }));
+        const std::size_t some = whole() ? 100 : 4;
+        QCOMPARE(session().startRun(), QString());
+        window().errorMapPanel()->setQuantity(ErrorMapPanel::Quantity::Measured);
         QVERIFY(waitUntil(
             [&] {
-                const Job* job = session.jobs().running();
-                return job != nullptr && job->progress.stage == u"factorise"_s && job->progress.done > 60;
+                const Job* job = session().jobs().running();
+                return job != nullptr && job->progress.stage == u"factorise"_s && job->progress.done > some;
             },
-            120));
-        m_fixture->window().errorMapPanel()->setQuantity(ErrorMapPanel::Quantity::Measured);
-        QTest::qWait(100);
+            240));
         take(u"running"_s);
-        session.jobs().cancelAll();
-        QVERIFY(waitUntil([&] { return session.jobs().idle(); }));
+        QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 300));
+        const std::vector<std::pair<std::string, double>> others =
+            whole() ? std::vector<std::pair<std::string, double>>{{"svd", 0.8},
+                                                                  {"asvd", 0.8},
+                                                                  {"whitened-svd", 0.9},
+                                                                  {"svd", 0.9},
+                                                                  {"whitened-svd", 0.6}}
+                    : std::vector<std::pair<std::string, double>>{{"svd", 0.8}};
+        for (const auto& [method, ratio] : others) {
+            session().recipeState().change([&, name = method](Recipe& recipe) {
+                recipe.method = name;
+                recipe.name.clear();
+            });
+            session().plan().setKeptRatio(ratio);
+            QVERIFY(waitUntil([&] { return !session().plan().waiting(); }, 240));
+            QCOMPARE(session().startRun(), QString());
+            QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 300));
+        }
+        m_runs = others.size() + 1;
+    }
+
+    void runs()
+    {
+        RunsPanel* panel = window().runsPanel();
+        window().views()->setCurrentWidget(panel);
+        QVERIFY(waitUntil([&] {
+            const RunView& view = *panel->model()->view();
+            bool finished = view.size() == qsizetype(m_runs);
+            for (int row = 0; finished && row < view.size(); ++row)
+                finished = view.run(row).state == RunState::Finished;
+            return finished;
+        }));
+        panel->selectRuns({1, 2});
+        QTRY_VERIFY(!panel->findChild<PlotWidget*>(u"runPlot"_s)->data().series.isEmpty());
+        take(u"runs"_s);
+    }
+
+    void comparison()
+    {
+        window().runsPanel()->findChild<QAction*>(u"compareRuns"_s)->trigger();
+        auto* compared = dialog<RunComparisonDialog>();
+        QTRY_VERIFY(compared->comparison());
+        const QStringList names{u"compare-figures"_s, u"compare-linears"_s, u"compare-plot"_s};
+        for (int tab = 0; tab < names.size(); ++tab) {
+            compared->findChild<QTabWidget*>(u"comparisonTabs"_s)->setCurrentIndex(tab);
+            auto* quantity = compared->findChild<QComboBox*>(u"comparisonQuantity"_s);
+            quantity->setCurrentIndex(quantity->count() - 1);
+            take(names[tab], compared);
+        }
+        compared->close();
+    }
+
+    void differenceOfRuns()
+    {
+        window().runsPanel()->selectRuns({1});
+        window().runsPanel()->findChild<QAction*>(u"showRun"_s)->trigger();
+        QTRY_COMPARE(session().measuredRun(), 1);
+        QTRY_VERIFY(session().shownRun().has_value());
+        window().errorMapPanel()->setQuantity(ErrorMapPanel::Quantity::Difference);
+        auto* other = m_fixture->find<QComboBox>("mapOther");
+        other->setCurrentIndex(other->findData(qlonglong(2)));
+        emit other->activated(other->currentIndex());
+        const auto known = [](double value) { return std::isfinite(value); };
+        QTRY_VERIFY(std::ranges::any_of(window().errorMapPanel()->map()->data().values, known));
+        take(u"difference"_s);
+    }
+
+    void text()
+    {
+        auto* panel = window().findChild<TextPanel*>();
+        window().views()->setCurrentWidget(panel);
+        panel->setRun(1);
+        panel->prompt()->setPlainText(u"The little fox came to a wide river. She wanted to see her friend on the other "
+                                      "side, but the water was deep and cold."_s);
+        m_fixture->find<QSpinBox>("textTokens")->setValue(whole() ? 60 : 8);
+        const auto idle = [panel] { return panel->service().activity() == TextService::Activity::None; };
+        activate();
+        panel->prompt()->setFocus();
+        QTest::keyClick(panel->prompt(), Qt::Key_Return, Qt::ControlModifier);
+        QVERIFY(waitUntil(idle, 120));
+        take(u"text-continued"_s);
+        QTest::keyClick(panel->prompt(), Qt::Key_Return, Qt::ControlModifier | Qt::ShiftModifier);
+        QVERIFY(waitUntil(idle, 120));
+        QVERIFY(panel->scoredText() != nullptr);
+        take(u"text-scored"_s);
+    }
+
+    void exportARun()
+    {
+        press(Qt::Key_E, Qt::ControlModifier);
+        auto* exported = dialog<ExportDialog>();
+        auto* start = exported->findChild<QPushButton*>(u"startExport"_s);
+        QTRY_VERIFY(start->isEnabled());
+        take(u"export"_s, exported);
+        exported->findChild<QLineEdit*>(u"exportFolder"_s)->setText(u"~/models/SmolLM2-0.8"_s);
+        QTest::mouseClick(start, Qt::LeftButton);
+        auto* result = exported->findChild<QLabel*>(u"exportResult"_s);
+        QVERIFY(waitUntil([&] { return session().jobs().idle() && !result->text().isEmpty(); }, 120));
+        take(u"exported"_s, exported);
+        exported->close();
+    }
+
+    void docks()
+    {
+        window().views()->setCurrentIndex(0);
+        QTRY_VERIFY(!window().spectrumPanel()->plot()->data().series.isEmpty());
+        for (const char* name : {"health", "log"}) {
+            auto* dock = m_fixture->find<QDockWidget>(QByteArray(name).append("Dock"));
+            window().resizeDocks({dock}, {360}, Qt::Vertical);
+            dock->raise();
+            take(QString::fromLatin1(name), dock);
+        }
+        auto* jobs = m_fixture->find<QDockWidget>("jobsDock");
+        jobs->raise();
+        take(u"jobs"_s, jobs);
+        // All of the recipe, which scrolls in its dock.
+        auto* scroll = window().recipePanel()->findChild<QScrollArea*>();
+        take(u"recipe"_s, scroll->widget());
+    }
+
+    void dialogs()
+    {
+        press(Qt::Key_F1);
+        auto* shortcuts = window().findChild<QDialog*>(u"shortcuts"_s);
+        QVERIFY(shortcuts != nullptr);
+        take(u"shortcuts"_s, shortcuts);
+        shortcuts->close();
+
+        // Qt runs the menu of a plot's actions in a loop of its own; this one is the same without.
+        QMenu menu;
+        menu.addActions(window().spectrumPanel()->plot()->actions());
+        menu.resize(menu.sizeHint());
+        take(u"plot-menu"_s, &menu);
+
+        QFile broken(m_home.filePath(u"broken.safetensors"_s));
+        QVERIFY(broken.open(QIODevice::WriteOnly));
+        broken.write("not a model");
+        broken.close();
+        m_fixture->drop(broken.fileName());
+        QMessageBox* box = nullptr;
+        QVERIFY(waitUntil([&] { return (box = m_fixture->find<QMessageBox>("problem")) != nullptr; }));
+        take(u"problem"_s, box);
+        QTest::keyClick(box, Qt::Key_Escape);
+
+        session().recipeState().change([](Recipe& recipe) { recipe.name = "stopped"; });
+        QCOMPARE(session().startRun(), QString());
+        window().close();
+        auto* question = m_fixture->find<QMessageBox>("closeQuestion");
+        QVERIFY(question != nullptr);
+        take(u"close"_s, question);
+        QTest::keyClick(question, Qt::Key_Escape);
+        session().jobs().cancelAll();
+        QVERIFY(waitUntil([&] { return session().jobs().idle(); }));
+    }
+
+    void startPage()
+    {
+        session().closeModel();
+        QTest::qWait(300);
+        take(u"start"_s);
     }
 
 private:
-    /// Light and dark; the scale is that of the process (QT_SCALE_FACTOR).
-    void take(const QString& name)
+    MainWindow& window() { return m_fixture->window(); }
+    Session& session() { return m_fixture->session(); }
+    bool whole() const { return !m_folder.isEmpty(); }
+
+    /// Shortcuts go to the active window.
+    void activate()
     {
-        const auto scale = static_cast<int>(m_fixture->window().devicePixelRatioF());
+        window().activateWindow();
+        QVERIFY(QTest::qWaitForWindowActive(&window()));
+    }
+
+    void press(Qt::Key key, Qt::KeyboardModifiers modifiers = {})
+    {
+        activate();
+        QTest::keyClick(&window(), key, modifiers);
+    }
+
+    template <typename Dialog>
+    Dialog* dialog()
+    {
+        Dialog* found = nullptr;
+        if (!waitUntil([&] { return (found = window().findChild<Dialog*>()) != nullptr; }))
+            qFatal("no dialog");
+        return found;
+    }
+
+    /// The window, or a part or dialog of it, light and dark; the scale is that of the process (QT_SCALE_FACTOR).
+    void take(const QString& name, QWidget* widget = nullptr)
+    {
+        if (widget == nullptr)
+            widget = &window();
+        const auto scale = static_cast<int>(widget->devicePixelRatioF());
         for (const Appearance appearance : {Appearance::Dark, Appearance::Light}) {
             applyAppearance(*qApp, appearance);
             QTest::qWait(150);
-            const QPixmap picture = m_fixture->window().grab();
-            const QString file = u"%1/%2-%3-%4x.png"_s.arg(
-                m_folder, name, appearance == Appearance::Dark ? u"dark"_s : u"light"_s, QString::number(scale));
-            const QImage image = picture.toImage().convertToFormat(QImage::Format_RGB32);
-            constexpr int smallest = 0; // the best compression that PNG has
-            QVERIFY(image.save(file, "PNG", smallest));
-            QVERIFY(coloursOf(image) > 20);
+            const QImage image = widget->grab().toImage().convertToFormat(QImage::Format_RGB32);
+            QVERIFY2(coloursOf(image) > 20, qPrintable(name));
+            const QStringList cut = cutTexts(widget);
+            QVERIFY2(cut.isEmpty(), qPrintable(name + u": "_s + cut.join(u"; "_s)));
+            if (m_folder.isEmpty())
+                continue;
+            const QString shade = appearance == Appearance::Dark ? u"dark"_s : u"light"_s;
+            const QString folder = scale == 1 ? m_folder : u"%1/%2x"_s.arg(m_folder).arg(scale);
+            QVERIFY(QDir().mkpath(folder));
+            QVERIFY(image.save(u"%1/%2-%3.png"_s.arg(folder, name, shade)));
         }
     }
 
@@ -119,8 +352,28 @@ private:
         return colours.size();
     }
 
-    QTemporaryDir m_temporary;
+    /// Texts of one line that are wider than what shows them, but for those that give way on purpose.
+    static QStringList cutTexts(QWidget* of)
+    {
+        QStringList cut;
+        for (QWidget* widget : of->findChildren<QWidget*>()) {
+            if (!widget->isVisibleTo(of) || widget->sizePolicy().horizontalPolicy() == QSizePolicy::Ignored)
+                continue;
+            const auto* label = qobject_cast<QLabel*>(widget);
+            const auto* button = qobject_cast<QAbstractButton*>(widget);
+            if ((label == nullptr || label->wordWrap()) && button == nullptr)
+                continue;
+            const QString text = label != nullptr ? label->text() : button->text();
+            if (!text.isEmpty() && widget->sizeHint().width() > widget->width())
+                cut.append(u"%1 \"%2\""_s.arg(widget->objectName(), text));
+        }
+        return cut;
+    }
+
+    QTemporaryDir m_home;
     QString m_folder;
+    QString m_model;
+    std::size_t m_runs = 0;
     std::unique_ptr<WindowFixture> m_fixture;
 };
 

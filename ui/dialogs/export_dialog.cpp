@@ -185,7 +185,7 @@ void ExportDialog::take(Outcome<RunRecord> outcome)
                          .arg(100.0 * run.wholeModelRatio, 0, 'f', 2));
     const auto storage = m_record->recipe.value("storage", std::string("F32"));
     m_dtype->setCurrentIndex(std::max(0, m_dtype->findText(toQString(storage))));
-    m_folder->setText(suggestedFolder(*m_record));
+    m_folder->setText(shownPath(suggestedFolder(*m_record)));
     refreshSizes();
     fit();
 }
@@ -206,21 +206,22 @@ void ExportDialog::refreshSizes()
 
 void ExportDialog::chooseFolder()
 {
-    auto* dialog = new QFileDialog(this, tr("Folder for the export"), QFileInfo(m_folder->text()).absolutePath());
+    auto* dialog =
+        new QFileDialog(this, tr("Folder for the export"), QFileInfo(pathFromShown(m_folder->text())).absolutePath());
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setFileMode(QFileDialog::Directory);
     dialog->setOption(QFileDialog::ShowDirsOnly);
     // A folder with something in it gets a new one inside.
     connect(dialog, &QFileDialog::fileSelected, this, [this](const QString& path) {
         const QString name = QFileInfo(m_folder->text()).fileName();
-        m_folder->setText(QDir(path).isEmpty() ? path : QDir(path).filePath(name));
+        m_folder->setText(shownPath(QDir(path).isEmpty() ? path : QDir(path).filePath(name)));
     });
     dialog->open();
 }
 
 void ExportDialog::start()
 {
-    const QString folder = m_folder->text().trimmed();
+    const QString folder = pathFromShown(m_folder->text().trimmed());
     if (!m_record || folder.isEmpty())
         return;
     m_open->hide();
@@ -287,10 +288,11 @@ void ExportDialog::showResult(const Job& job)
     QStringList names;
     for (const std::string& file : written.files)
         names.append(toQString(file));
-    const QString what = tr("%1 in %2 files, %3 of it weights, in %4:\n%5")
-                             .arg(toQString(formatBytes(written.bytes)))
-                             .arg(written.files.size())
-                             .arg(toQString(formatBytes(written.weightBytes)), m_written, names.join(u", "_s));
+    const QString what =
+        tr("%1 in %2 files, %3 of it weights, in %4:\n%5")
+            .arg(toQString(formatBytes(written.bytes)))
+            .arg(written.files.size())
+            .arg(toQString(formatBytes(written.weightBytes)), shownPath(m_written), names.join(u", "_s));
     const QString bound = QString::number(exportLogitBound(job.runExport.dtype), 'g', 2);
     const QString type = toQString(dtypeName(job.runExport.dtype));
     const double difference = written.largestLogitDifference;

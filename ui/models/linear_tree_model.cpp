@@ -259,9 +259,9 @@ QVariant LinearTreeModel::headerData(int section, Qt::Orientation orientation, i
     case Kept:
         return tr("Kept");
     case Predicted:
-        return tr("Predicted loss");
+        return tr("Predicted");
     case Measured:
-        return tr("Measured loss");
+        return tr("Measured");
     default:
         return {};
     }

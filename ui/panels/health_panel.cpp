@@ -66,9 +66,14 @@ HealthPanel::HealthPanel(Session& session, QWidget* parent)
     table->setWordWrap(false);
     table->setSelectionBehavior(QAbstractItemView::SelectRows);
     const int unit = fontMetrics().horizontalAdvance(u'0');
-    table->setColumnWidth(HealthModel::Kind, unit * 22);
-    table->setColumnWidth(HealthModel::Linear, unit * 36);
-    table->setColumnWidth(HealthModel::Message, unit * 80);
+    table->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 6);
+    table->setColumnWidth(HealthModel::Time, unit * 9);
+    table->setColumnWidth(HealthModel::Run, unit * 9);
+    table->setColumnWidth(HealthModel::Kind, unit * 17);
+    table->setColumnWidth(HealthModel::Linear, unit * 32);
+    table->setColumnWidth(HealthModel::Value, unit * 9);
+    table->horizontalHeader()->setSectionResizeMode(HealthModel::Message, QHeaderView::Stretch);
     auto* clear = new QToolButton;
     clear->setText(tr("Clear"));
     auto* top = new QHBoxLayout;

@@ -38,10 +38,12 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     m_table->setShowGrid(false);
     m_table->setWordWrap(false);
     const int unit = fontMetrics().horizontalAdvance(u'0');
-    m_table->setColumnWidth(JobModel::Title, unit * 34);
-    m_table->setColumnWidth(JobModel::State, unit * 18);
-    m_table->setColumnWidth(JobModel::Progress, unit * 12);
-    m_table->setColumnWidth(JobModel::Left, unit * 14);
+    m_table->setColumnWidth(JobModel::Title, unit * 30);
+    m_table->setColumnWidth(JobModel::State, unit * 11);
+    m_table->setColumnWidth(JobModel::Progress, unit * 9);
+    m_table->setColumnWidth(JobModel::Left, unit * 11);
+    m_table->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    m_table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 6);
     m_table->horizontalHeader()->setSectionResizeMode(JobModel::Stage, QHeaderView::Stretch);
 
     const auto set = [](QToolButton* button, const QString& name, const QString& text) {
@@ -82,6 +84,11 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     connect(m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this, &JobsPanel::refreshButtons);
     connect(m_model, &QAbstractItemModel::modelReset, this, &JobsPanel::refreshButtons);
     connect(&jobs, &JobQueue::changed, this, &JobsPanel::refreshButtons);
+    connect(&jobs, &JobQueue::started, this, [this](int id) {
+        for (int row = 0; row < m_model->rowCount(); ++row)
+            if (const QModelIndex index = m_model->index(row, 0); index.data(JobModel::IdRole).toInt() == id)
+                m_table->scrollTo(index);
+    });
     connect(&session.runs(), &RunStore::runsChanged, this, &JobsPanel::refreshInterrupted);
     refreshButtons();
     refreshInterrupted();

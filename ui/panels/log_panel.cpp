@@ -33,7 +33,6 @@ LogPanel::LogPanel(QWidget* parent)
     setAccessibleName(tr("Log"));
     setReadOnly(true);
     setMaximumBlockCount(mostLines);
-    setLineWrapMode(QPlainTextEdit::NoWrap);
     setFrameShape(QFrame::NoFrame);
     setLogSink([this](LogLevel level, const std::string& message) {
         QMetaObject::invokeMethod(

@@ -36,6 +36,7 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
     m_tree->setModel(m_proxy);
     m_tree->setSelectionMode(QAbstractItemView::ExtendedSelection);
     m_tree->setUniformRowHeights(true);
+    m_tree->setIndentation(fontMetrics().horizontalAdvance(u'0') * 2);
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
     auto* bars = new BarDelegate(LinearTreeModel::BarRole, this);
@@ -45,11 +46,11 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
     const QFontMetrics metrics = fontMetrics();
     const auto width = [&metrics](const char* sample) { return metrics.horizontalAdvance(QLatin1String(sample)); };
     m_tree->header()->setDefaultSectionSize(width("0.0000000"));
-    m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_proj"));
-    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x40960"));
-    m_tree->header()->resizeSection(LinearTreeModel::Rank, width("1024 (set)0"));
-    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("Predicted loss00"));
-    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("Measured loss00"));
+    m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_pro"));
+    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x4096"));
+    m_tree->header()->resizeSection(LinearTreeModel::Rank, width("1024 (set)"));
+    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("0.0001234000"));
+    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("0.0001234000"));
     m_tree->setColumnHidden(LinearTreeModel::Type, true);
     m_tree->setColumnHidden(LinearTreeModel::Parameters, true);
     m_tree->header()->setContextMenuPolicy(Qt::ActionsContextMenu);

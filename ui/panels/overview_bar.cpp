@@ -7,6 +7,7 @@
 #include <QDoubleSpinBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QPainter>
 #include <QSlider>
 
 #include <cmath>
@@ -20,12 +21,25 @@ namespace {
 constexpr int sliderSteps = 1000;
 constexpr int leastStep = 10;
 
+/// One line that ends in "..." where there is no room for all of it.
+class ElidedLabel : public QLabel
+{
+protected:
+    void paintEvent(QPaintEvent* /*event*/) override
+    {
+        QPainter painter(this);
+        painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter,
+                         fontMetrics().elidedText(text(), Qt::ElideRight, width()));
+    }
+};
+
 } // namespace
 
 OverviewBar::OverviewBar(Session& session, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
-    , m_model(new QLabel)
+    , m_name(new QLabel)
+    , m_model(new ElidedLabel)
     , m_slider(new QSlider(Qt::Horizontal))
     , m_ratio(new QDoubleSpinBox)
     , m_kept(new QLabel)
@@ -35,6 +49,9 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
 {
     m_model->setObjectName(u"modelLine"_s);
     m_model->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    QFont bold = m_name->font();
+    bold.setBold(true);
+    m_name->setFont(bold);
     m_slider->setObjectName(u"keptSlider"_s);
     m_slider->setRange(leastStep, sliderSteps);
     m_slider->setPageStep(50);
@@ -59,6 +76,7 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     auto* layout = new QHBoxLayout(this);
     layout->setContentsMargins(10, 4, 10, 4);
     layout->setSpacing(12);
+    layout->addWidget(m_name);
     layout->addWidget(m_model, 1);
     layout->addWidget(label);
     layout->addWidget(m_slider);
@@ -90,13 +108,14 @@ void OverviewBar::refreshModel()
     const DocumentPtr document = m_session.document();
     if (!document)
         return;
-    m_model->setText(tr("<b>%1</b>  %2 blocks  %3 linears  %4  %5 M parameters")
-                         .arg(document->name.toHtmlEscaped())
+    m_name->setText(document->name);
+    m_model->setText(tr("%1 blocks, %2 linears, %3 M parameters, %4")
                          .arg(document->model.config().blocks)
                          .arg(document->model.linears().size())
-                         .arg(document->weightTypes)
-                         .arg(static_cast<double>(document->model.parameterCount()) / 1e6, 0, 'f', 1));
-    m_model->setToolTip(document->path);
+                         .arg(static_cast<double>(document->model.parameterCount()) / 1e6, 0, 'f', 1)
+                         .arg(document->weightTypes));
+    m_name->setToolTip(document->path);
+    m_model->setToolTip(m_model->text());
 }
 
 void OverviewBar::refreshTotals()

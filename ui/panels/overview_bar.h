@@ -25,7 +25,8 @@ private:
     void refreshTotals();
 
     Session& m_session;
-    QLabel* m_model;
+    QLabel* m_name;
+    QLabel* m_model; ///< elided where there is no room
     QSlider* m_slider;
     QDoubleSpinBox* m_ratio;
     QLabel* m_kept;

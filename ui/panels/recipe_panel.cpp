@@ -113,7 +113,7 @@ void RecipePanel::build()
     m_sequential->setAccessibleName(tr("Statistics"));
     m_sequential->setToolTip(tr("dense: inputs of the original model; compressed: of the compressed blocks before; "
                                 "anchored: compressed inputs, outputs of the original"));
-    m_only->setPlaceholderText(tr("all linears, or patterns: down, model.layers.0.*"));
+    m_only->setPlaceholderText(tr("all, or: down, *.layers.0.*"));
     m_only->setAccessibleName(tr("Only these linears"));
     m_heldOut->setRange(0, 1 << 16);
     m_heldOut->setSuffix(tr(" windows"));

@@ -187,7 +187,7 @@ void RunsPanel::createTable()
     width(RunColumn::Allocation, 15);
     width(RunColumn::TargetRatio, 10);
     width(RunColumn::KeptRatio, 10);
-    width(RunColumn::Compressed, 11);
+    width(RunColumn::Compressed, 14);
     width(RunColumn::Text, 18);
     width(RunColumn::Seconds, 11);
     width(RunColumn::Started, 21);

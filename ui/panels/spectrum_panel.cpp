@@ -5,6 +5,7 @@
 #include "ui/session/text.h"
 
 #include <QComboBox>
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QListWidget>
@@ -71,8 +72,8 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
     m_methods->setFrameShape(QFrame::NoFrame);
     m_methods->setSelectionMode(QAbstractItemView::NoSelection);
     m_methods->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_methods->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_methods->setSpacing(2);
-    m_methods->setFixedHeight(fontMetrics().height() + 16);
     m_methods->viewport()->setAutoFillBackground(false);
     for (const Method* method : rankwright::methods()) {
         if (method->needsGradients())
@@ -82,6 +83,7 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
         item->setFlags(Qt::ItemIsUserCheckable | Qt::ItemIsEnabled);
         item->setCheckState(method == rankwright::methods().front() ? Qt::Checked : Qt::Unchecked);
     }
+    m_methods->viewport()->installEventFilter(this);
     m_figures->setObjectName(u"spectrumFigures"_s);
     m_figures->setTextInteractionFlags(Qt::TextSelectableByMouse);
     m_figures->setWordWrap(true);
@@ -91,7 +93,7 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
     m_soon.setInterval(40);
 
     auto* top = new QHBoxLayout;
-    top->addWidget(m_quantity);
+    top->addWidget(m_quantity, 0, Qt::AlignTop);
     top->addWidget(m_methods, 1);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(6, 6, 6, 6);
@@ -129,6 +131,19 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
                                       finished);
     });
     refresh();
+}
+
+bool SpectrumPanel::eventFilter(QObject* watched, QEvent* event)
+{
+    if (event->type() == QEvent::Resize && watched == m_methods->viewport())
+        QMetaObject::invokeMethod(this, &SpectrumPanel::showAllMethods, Qt::QueuedConnection);
+    return QWidget::eventFilter(watched, event);
+}
+
+void SpectrumPanel::showAllMethods()
+{
+    const QRect last = m_methods->visualItemRect(m_methods->item(m_methods->count() - 1));
+    m_methods->setFixedHeight(last.bottom() + 1 + 2 * m_methods->spacing());
 }
 
 void SpectrumPanel::setQuantity(Quantity quantity)

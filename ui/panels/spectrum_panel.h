@@ -31,6 +31,9 @@ public:
     void setMethods(const QStringList& names);
     QStringList methods() const;
 
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
 private:
     struct Curve
     {
@@ -39,6 +42,8 @@ private:
         QString name;
     };
 
+    /// As many rows as the methods need at this width.
+    void showAllMethods();
     void request();
     void refresh();
     void refreshSoon();

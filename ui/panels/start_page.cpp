@@ -37,7 +37,6 @@ QPushButton* wideButton(const QString& text, const QString& iconName, const QStr
     auto* button = new QPushButton(icon(iconName), text);
     button->setToolTip(tip);
     button->setMinimumHeight(button->fontMetrics().height() * 2);
-    button->setStyleSheet(u"text-align: left; padding-left: 10px; padding-right: 10px"_s);
     return button;
 }
 
@@ -109,6 +108,7 @@ StartPage::StartPage(Session& session, QWidget* parent)
     connect(&session, &Session::modelFailed, this,
             [this](const QString&, const Failure& failure) { m_state->setText(failure.message); });
     connect(&session, &Session::modelOpened, this, [this] { m_state->clear(); });
+    connect(&session, &Session::modelClosed, this, [this] { m_state->clear(); });
 
     auto* grid = new QGridLayout;
     grid->setHorizontalSpacing(48);
@@ -149,7 +149,7 @@ void StartPage::refresh()
 {
     m_recent->clear();
     for (const QString& path : Settings::recentModels()) {
-        auto* item = new QListWidgetItem(u"%1    %2"_s.arg(QFileInfo(path).fileName(), path), m_recent);
+        auto* item = new QListWidgetItem(u"%1    %2"_s.arg(QFileInfo(path).fileName(), shownPath(path)), m_recent);
         item->setData(Qt::UserRole, path);
         item->setToolTip(path);
     }

@@ -88,7 +88,7 @@ std::optional<WindowOptions> WindowsEditor::options() const
 {
     if (m_file->text().trimmed().isEmpty())
         return std::nullopt;
-    return WindowOptions{.text = toPath(m_file->text().trimmed()),
+    return WindowOptions{.text = toPath(pathFromShown(m_file->text().trimmed())),
                          .rows = m_rows->isChecked(),
                          .length = static_cast<std::size_t>(m_length->value()),
                          .count = static_cast<std::size_t>(m_count->value()),
@@ -104,7 +104,7 @@ void WindowsEditor::setOptions(const std::optional<WindowOptions>& options)
         m_file->clear();
         return;
     }
-    m_file->setText(toQString(options->text));
+    m_file->setText(shownPath(toQString(options->text)));
     m_rows->setChecked(options->rows);
     m_length->setValue(static_cast<int>(options->length));
     m_count->setValue(static_cast<int>(options->count));
@@ -115,12 +115,12 @@ void WindowsEditor::setOptions(const std::optional<WindowOptions>& options)
 
 void WindowsEditor::choose()
 {
-    auto* dialog =
-        new QFileDialog(this, tr("Choose a text"), m_file->text(), tr("Texts (*.txt *.raw *.md);;All files (*)"));
+    auto* dialog = new QFileDialog(this, tr("Choose a text"), pathFromShown(m_file->text()),
+                                   tr("Texts (*.txt *.raw *.md);;All files (*)"));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     dialog->setFileMode(QFileDialog::ExistingFile);
     connect(dialog, &QFileDialog::fileSelected, this, [this](const QString& file) {
-        m_file->setText(file);
+        m_file->setText(shownPath(file));
         emit edited();
     });
     dialog->open();
@@ -137,7 +137,7 @@ void WindowsEditor::dropEvent(QDropEvent* event)
     const QList<QUrl> urls = event->mimeData()->urls();
     if (urls.isEmpty() || !urls.front().isLocalFile())
         return;
-    m_file->setText(urls.front().toLocalFile());
+    m_file->setText(shownPath(urls.front().toLocalFile()));
     event->acceptProposedAction();
     emit edited();
 }

@@ -1,5 +1,6 @@
 #include "ui/session/text.h"
 
+#include <QDir>
 #include <QFile>
 
 namespace rankwright::ui {
@@ -27,6 +28,21 @@ QString toQString(const std::filesystem::path& path)
 std::filesystem::path toPath(const QString& path)
 {
     return {QFile::encodeName(path).toStdString()};
+}
+
+QString shownPath(const QString& path)
+{
+    const QString home = QDir::homePath();
+    if (home == QDir::rootPath() || !(path == home || path.startsWith(home + u'/')))
+        return path;
+    return u'~' + path.mid(home.size());
+}
+
+QString pathFromShown(const QString& shown)
+{
+    if (shown != u'~' && !shown.startsWith(QStringLiteral("~/")))
+        return shown;
+    return QDir::homePath() + shown.mid(1);
 }
 
 } // namespace rankwright::ui

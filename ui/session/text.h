@@ -16,4 +16,8 @@ QString toQString(const char* utf8);
 QString toQString(const std::filesystem::path& path);
 std::filesystem::path toPath(const QString& path);
 
+/// A path as it is shown and typed: "~" stands for the home folder.
+QString shownPath(const QString& path);
+QString pathFromShown(const QString& shown);
+
 } // namespace rankwright::ui

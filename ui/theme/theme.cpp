@@ -4,9 +4,10 @@
 #include "ui/theme/desktop_scheme.h"
 
 #include <QApplication>
+#include <QPainter>
 #include <QPointer>
-#include <QStyle>
-#include <QStyleFactory>
+#include <QProxyStyle>
+#include <QStyleOption>
 
 using namespace Qt::StringLiterals;
 
@@ -58,6 +59,34 @@ QPalette makePalette(const Shades& shades)
     palette.setColor(QPalette::Disabled, QPalette::HighlightedText, mixed(window, text, 0.70));
     return palette;
 }
+
+/// Fusion draws the frame of a box that can be ticked darker than the window, which nobody sees on a dark one.
+class WorkbenchStyle : public QProxyStyle
+{
+public:
+    WorkbenchStyle()
+        : QProxyStyle(u"Fusion"_s)
+    {}
+
+    void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+                       const QWidget* widget) const override
+    {
+        QProxyStyle::drawPrimitive(element, option, painter, widget);
+        const bool box = element == PE_IndicatorCheckBox || element == PE_IndicatorItemViewItemCheck;
+        if ((!box && element != PE_IndicatorRadioButton) || !isDark(option->palette))
+            return;
+        painter->save();
+        painter->setRenderHint(QPainter::Antialiasing);
+        painter->setPen(mixed(option->palette.color(QPalette::Base), option->palette.color(QPalette::Text), 0.45));
+        painter->setBrush(Qt::NoBrush);
+        const QRectF frame = QRectF(option->rect).adjusted(0.5, 0.5, -0.5, -0.5);
+        if (box)
+            painter->drawRect(frame);
+        else
+            painter->drawEllipse(frame);
+        painter->restore();
+    }
+};
 
 /// One per process: follows the desktop's wish while the appearance is System and the platform has no palette of its
 /// own.
@@ -138,8 +167,8 @@ bool isDark(const QPalette& palette)
 void applyAppearance(QApplication& application, Appearance appearance)
 {
     // A new style polishes every widget again: only once.
-    if (QApplication::style()->name().compare(u"fusion"_s, Qt::CaseInsensitive) != 0)
-        QApplication::setStyle(QStyleFactory::create(u"Fusion"_s));
+    if (dynamic_cast<const WorkbenchStyle*>(QApplication::style()) == nullptr)
+        QApplication::setStyle(new WorkbenchStyle);
     switch (appearance) {
     case Appearance::Light:
         systemFollower(application).setActive(false);
