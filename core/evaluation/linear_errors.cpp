@@ -28,6 +28,8 @@ bool sameWeights(const LinearWeights& a, const LinearWeights& b)
         const auto& others = std::get<FactorWeights>(b.form);
         return sameMatrix(factors->B, others.B) && sameMatrix(factors->A, others.A);
     }
+    if (std::holds_alternative<SharedLatentWeights>(a.form))
+        return sameWeights(withOwnLatents(a), withOwnLatents(b));
     const auto& identity = std::get<BlockIdentityWeights>(a.form);
     const auto& others = std::get<BlockIdentityWeights>(b.form);
     return identity.pivots == others.pivots && sameMatrix(identity.B, others.B) && sameMatrix(identity.A2, others.A2);

@@ -16,6 +16,8 @@ namespace {
 /// Rows [first, first + count) of a linear, without bias.
 LinearWeights rowsOf(const LinearWeights& weights, std::size_t first, std::size_t count)
 {
+    if (std::holds_alternative<SharedLatentWeights>(weights.form))
+        return rowsOf(withOwnLatents(weights), first, count);
     const auto rows = [&](const Matrix<float>& B) {
         Matrix<float> part(count, B.columns());
         std::copy_n(B.row(first), part.size(), part.data());
@@ -32,6 +34,8 @@ LinearWeights rowsOf(const LinearWeights& weights, std::size_t first, std::size_
 /// An identity over all columns is the dense W = B.
 bool writtenDense(const LinearWeights& weights, ExportFormat format)
 {
+    if (const auto* shared = std::get_if<SharedLatentWeights>(&weights.form))
+        return writtenDense(*shared->owner, format);
     const auto* identity = std::get_if<BlockIdentityWeights>(&weights.form);
     return format == ExportFormat::Dense || weights.structure() == StructureKind::Dense ||
            (identity && identity->rest.empty());
@@ -173,6 +177,8 @@ void ExportedWeights::list(const LinearInfo& info, const LinearWeights& weights)
     entry["structure"] = structureName(asDense ? StructureKind::Dense : weights.structure());
     if (!asDense)
         entry["rank"] = weights.rank();
+    if (!asDense && weights.structure() == StructureKind::SharedLatent)
+        entry["latentOf"] = m_model.latentOwner(info).name;
     if (m_hasBias[info.index] != hasBias(m_stock, info.role))
         entry["bias"] = !weights.bias.empty();
 }
@@ -218,7 +224,11 @@ void ExportedWeights::planFactors(const LinearInfo& info, const LinearWeights& w
     };
     using Factors = FactorWeights;
     using Identity = BlockIdentityWeights;
-    if (const auto* identity = std::get_if<Identity>(&weights.form)) {
+    using Shared = SharedLatentWeights;
+    if (std::holds_alternative<Shared>(weights.form)) {
+        planMatrix(".B.weight", {shape.rows, rank},
+                   [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Shared>(w.form).B; });
+    } else if (const auto* identity = std::get_if<Identity>(&weights.form)) {
         planMatrix(".B.weight", {shape.rows, rank},
                    [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Identity>(w.form).B; });
         planMatrix(".A2.weight", {rank, shape.columns - rank},

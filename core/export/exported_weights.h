@@ -40,7 +40,8 @@ public:
     const ExportedParameters& parameters() const { return m_parameters; }
 
     /// Tensors of `folder`: names and layout of Hugging Face; factors as NAME.B.weight (m x r), NAME.A.weight (r x n)
-    /// and NAME.B.bias, with a block identity NAME.A2.weight (r x (n - r)) and NAME.pivots (I32).
+    /// and NAME.B.bias, with a block identity NAME.A2.weight (r x (n - r)) and NAME.pivots (I32), with shared latents
+    /// NAME.B.weight alone.
     void write(const std::filesystem::path& folder);
 
 private:

@@ -54,9 +54,8 @@ private:
         const MatrixView<float> queries = m_buffers.queries.view(rows, m_config.heads * m_config.headWidth);
         const std::size_t first = m_cache.length;
         const MatrixView<float> keys = m_cache.keys.view().rowRange(first, rows);
-        apply(Role::Q, normed, queries);
-        apply(Role::K, normed, keys);
-        apply(Role::V, normed, m_cache.values.view().rowRange(first, rows));
+        apply(std::array{Role::Q, Role::K, Role::V}, normed,
+              std::array{queries, keys, m_cache.values.view().rowRange(first, rows)});
         if (m_config.queryKeyNorm) {
             keep(&BlockTrace::plainQueries, queries);
             keep(&BlockTrace::plainKeys, keys);
@@ -100,8 +99,7 @@ private:
     {
         const MatrixView<float> gate = m_buffers.gate.view(normed.rows, m_config.intermediateSize);
         const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
-        apply(Role::Gate, normed, gate);
-        apply(Role::Up, normed, up);
+        apply(std::array{Role::Gate, Role::Up}, normed, std::array{gate, up});
         keep(&BlockTrace::gate, gate);
         keep(&BlockTrace::up, up);
         forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
@@ -114,7 +112,7 @@ private:
     MatrixView<float> plain(ConstMatrixView<float> normed)
     {
         const MatrixView<float> up = m_buffers.up.view(normed.rows, m_config.intermediateSize);
-        apply(Role::Up, normed, up);
+        apply(std::array{Role::Up}, normed, std::array{up});
         keep(&BlockTrace::up, up);
         forRows(normed.rows, [&](std::size_t first, std::size_t count, std::size_t) {
             activate({up.row(first), count * up.columns});
@@ -147,18 +145,25 @@ private:
         });
     }
 
-    void apply(Role role, ConstMatrixView<float> X, MatrixView<float> Y)
+    /// Linears that read the same input.
+    template <std::size_t Count>
+    void apply(const std::array<Role, Count>& roles, ConstMatrixView<float> X,
+               const std::array<MatrixView<float>, Count>& outputs)
     {
+        std::array<const LinearWeights*, Count> linears{};
+        std::ranges::transform(roles, linears.begin(), [&](Role role) { return &m_weights.linear(role); });
         forRows(X.rows, [&](std::size_t first, std::size_t count, std::size_t worker) {
-            applyLinear(m_device, m_weights.linear(role), X.rowRange(first, count), Y.rowRange(first, count),
-                        m_buffers.workers[worker].linear);
+            std::array<MatrixView<float>, Count> parts{};
+            std::ranges::transform(outputs, parts.begin(),
+                                   [&](MatrixView<float> Y) { return Y.rowRange(first, count); });
+            applyLinears(m_device, linears, X.rowRange(first, count), parts, m_buffers.workers[worker].linear);
         });
     }
 
     void addOutput(Role role, ConstMatrixView<float> X, MatrixView<float> hidden)
     {
         const MatrixView<float> delta = m_buffers.delta.view(hidden.rows, hidden.columns);
-        apply(role, X, delta);
+        apply(std::array{role}, X, std::array{delta});
         for (std::size_t row = 0; row < hidden.rows; ++row)
             addTo(delta.rowSpan(row), hidden.rowSpan(row));
     }

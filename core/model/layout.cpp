@@ -19,7 +19,13 @@ public:
         , m_config(config)
         , m_names(checkpoint, config)
         , m_structures(structureTable())
-    {}
+    {
+        if (!m_structures)
+            return;
+        for (const Json& entry : *m_structures)
+            if (entry.is_object() && entry.contains("latentOf") && entry["latentOf"].is_string())
+                m_owners.insert(entry["latentOf"].get<std::string>());
+    }
 
     ModelLayout build()
     {
@@ -151,7 +157,8 @@ private:
         const auto name = entry["structure"].get<std::string>();
         if (name == structureName(StructureKind::Dense))
             return hasBias;
-        if (name != structureName(StructureKind::Factors) && name != structureName(StructureKind::BlockIdentity))
+        if (name != structureName(StructureKind::Factors) && name != structureName(StructureKind::BlockIdentity) &&
+            name != structureName(StructureKind::SharedLatent))
             throw Error(ErrorKind::Unsupported,
                         fmt::format("\"rankwright\" of {}: structure \"{}\" is not known", info.name, name),
                         {.file = configFile()});
@@ -159,9 +166,28 @@ private:
         if (!entry.contains("rank") || !entry["rank"].is_number_unsigned())
             refuse("there is no \"rank\"");
         info.rank = entry["rank"].get<std::size_t>();
-        if (info.rank == 0 || info.rank > info.shape.fullRank())
+        const bool shares = info.structure == StructureKind::SharedLatent;
+        const std::size_t most = shares || m_owners.contains(info.name) ? info.shape.columns : info.shape.fullRank();
+        if (info.rank == 0 || info.rank > most)
             refuse(fmt::format("rank {} of a {} x {} linear", info.rank, info.shape.rows, info.shape.columns));
+        if (shares)
+            requireOwner(info, entry);
         return hasBias;
+    }
+
+    /// Latents are those of the first linear of the same input.
+    void requireOwner(const LinearInfo& info, const Json& entry) const
+    {
+        const std::vector<std::size_t>& before = m_layout.taps.at(info.tap).linears;
+        const LinearInfo* owner = before.empty() ? nullptr : &m_layout.linears.at(before.front());
+        const bool factored =
+            owner && (owner->structure == StructureKind::Factors || owner->structure == StructureKind::BlockIdentity);
+        if (!factored || owner->rank != info.rank || !entry.contains("latentOf") || entry["latentOf"] != owner->name)
+            throw Error(ErrorKind::Corrupt,
+                        fmt::format("\"rankwright\" of {}: \"latentOf\" must name the first linear of the same input, "
+                                    "in factors of rank {}",
+                                    info.name, info.rank),
+                        {.file = configFile()});
     }
 
     LinearTensors takeLinear(const LinearInfo& info, bool hasBias)
@@ -174,7 +200,7 @@ private:
         tensors.B = take(name + ".B.weight", {shape.rows, info.rank});
         if (info.structure == StructureKind::Factors) {
             tensors.A = take(name + ".A.weight", {info.rank, shape.columns});
-        } else {
+        } else if (info.structure == StructureKind::BlockIdentity) {
             tensors.A = take(name + ".A2.weight", {info.rank, shape.columns - info.rank});
             tensors.pivots = take(name + ".pivots", {info.rank}, true);
         }
@@ -226,6 +252,7 @@ private:
     TensorNames m_names;
     const Json* m_structures;
     ModelLayout m_layout;
+    std::unordered_set<std::string> m_owners; ///< whose latents others read
     std::unordered_set<std::string> m_used;
 };
 

@@ -12,7 +12,7 @@ struct LinearTensors
 {
     const TensorInfo* weight = nullptr; ///< dense: m x n, n x m where transposed, with firstRow more rows before
     const TensorInfo* B = nullptr;      ///< m x r
-    const TensorInfo* A = nullptr;      ///< r x n, or r x (n - r) for a block identity
+    const TensorInfo* A = nullptr;      ///< r x n, or r x (n - r) for a block identity; null for shared latents
     const TensorInfo* pivots = nullptr; ///< r indices
     const TensorInfo* bias = nullptr;
     /// Width of the heads whose rows lie in the order of neighbouring rotary pairs (GGUF q and k); 0: as they are.

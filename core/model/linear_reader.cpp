@@ -134,6 +134,9 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
         weights.form = std::move(identity);
         break;
     }
+    case StructureKind::SharedLatent:
+        weights.form = SharedLatentWeights{readMatrix(checkpoint, *tensors.B), nullptr};
+        break;
     }
     if (tensors.bias) {
         const std::vector<float> all = checkpoint.readVector(*tensors.bias);
@@ -151,6 +154,8 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
 
 Matrix<float> denseProduct(const LinearWeights& weights)
 {
+    if (std::holds_alternative<SharedLatentWeights>(weights.form))
+        return denseProduct(withOwnLatents(weights));
     if (const auto* dense = std::get_if<DenseWeights>(&weights.form))
         return dense->W;
     if (const auto* factors = std::get_if<FactorWeights>(&weights.form))

@@ -160,7 +160,15 @@ Model Model::withLinears(LinearSource source) const
 
 LinearWeights Model::readLinear(const LinearInfo& info) const
 {
-    return readLinearWeights(checkpoint(), info, m_shared->layout.linearTensors.at(info.index));
+    LinearWeights weights = readLinearWeights(checkpoint(), info, m_shared->layout.linearTensors.at(info.index));
+    if (auto* shared = std::get_if<SharedLatentWeights>(&weights.form))
+        shared->owner = std::make_shared<const LinearWeights>(readLinear(latentOwner(info)));
+    return weights;
+}
+
+const LinearInfo& Model::latentOwner(const LinearInfo& info) const
+{
+    return linears().at(taps().at(info.tap).linears.front());
 }
 
 Matrix<float> Model::readDense(const LinearInfo& info) const
@@ -177,15 +185,30 @@ std::shared_ptr<const BlockWeights> Model::loadBlock(std::size_t block) const
         weights->queryNorm = m_shared->readVector(*m_shared->layout.queryNorms.at(block));
         weights->keyNorm = m_shared->readVector(*m_shared->layout.keyNorms.at(block));
     }
+    std::array<bool, roleCount> replaced{};
     for (const LinearInfo& info : linears(block)) {
+        const auto role = static_cast<std::size_t>(info.role);
         std::shared_ptr<const LinearWeights> linear = m_source ? m_source(info) : nullptr;
+        replaced.at(role) = linear != nullptr;
         if (!linear)
-            linear = std::make_shared<const LinearWeights>(readLinear(info));
-        else if (linear->shape() != info.shape)
+            linear = std::make_shared<const LinearWeights>(
+                readLinearWeights(checkpoint(), info, m_shared->layout.linearTensors.at(info.index)));
+        const auto* shared = std::get_if<SharedLatentWeights>(&linear->form);
+        if (shared != nullptr && !shared->owner) {
+            const auto owner = static_cast<std::size_t>(latentOwner(info).role);
+            LinearWeights linked = *linear;
+            // What the checkpoint shares are the latents of its own linear, whatever has taken that one's place.
+            if (replaced.at(role) == replaced.at(owner))
+                std::get<SharedLatentWeights>(linked.form).owner = weights->linears.at(owner);
+            else
+                linked = withOwnLatents(readLinear(info));
+            linear = std::make_shared<const LinearWeights>(std::move(linked));
+        }
+        if (linear->shape() != info.shape)
             throw Error(ErrorKind::Mismatch,
                         fmt::format("a replacement of {} x {} for the {} x {} linear {}", linear->shape().rows,
                                     linear->shape().columns, info.shape.rows, info.shape.columns, info.name));
-        weights->linears.at(static_cast<std::size_t>(info.role)) = std::move(linear);
+        weights->linears.at(role) = std::move(linear);
     }
     return weights;
 }

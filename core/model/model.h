@@ -87,6 +87,8 @@ public:
     const LinearInfo& linear(std::string_view name) const;
     /// Throws Error(NotFound) where blocks have no such linear.
     const LinearInfo& linear(std::size_t block, Role role) const;
+    /// Whose A a linear uses that shares its latents: the first linear of the same input.
+    const LinearInfo& latentOwner(const LinearInfo& info) const;
     /// Opened at the first call. Throws if the model has none.
     std::shared_ptr<const Tokenizer> tokenizer() const;
     /// Stored parameters of all tensors; a tied head counts once.
@@ -94,7 +96,8 @@ public:
     /// Stored parameters of all linears.
     std::size_t linearParameterCount() const;
 
-    /// The same model with some linears replaced when blocks are brought in.
+    /// The same model with some linears replaced when blocks are brought in. One with shared latents and no owner gets
+    /// what replaces latentOwner().
     Model withLinears(LinearSource source) const;
     /// Whether withLinears() was used.
     bool hasReplacedLinears() const { return static_cast<bool>(m_source); }

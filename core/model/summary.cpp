@@ -34,15 +34,30 @@ std::string weightTypes(const Model& model)
     return result;
 }
 
+namespace {
+
+/// Values that keys and values of a block take in a cache of latents, or as they are where that is less.
+std::size_t latentWidth(const LinearInfo& key, const LinearInfo& value)
+{
+    const auto own = [](const LinearInfo& linear) {
+        return linear.structure == StructureKind::Dense ? linear.shape.rows : std::min(linear.rank, linear.shape.rows);
+    };
+    // Both read the latents of the queries: one set stands for keys and values.
+    if (key.structure == StructureKind::SharedLatent && value.structure == StructureKind::SharedLatent)
+        return std::min(key.rank, key.shape.rows + value.shape.rows);
+    return own(key) + own(value);
+}
+
+} // namespace
+
 CacheWidth cacheWidth(const Model& model)
 {
     CacheWidth width;
-    for (const LinearInfo& linear : model.linears()) {
-        if (linear.role != Role::K && linear.role != Role::V)
-            continue;
-        width.expanded += linear.shape.rows;
-        width.latent +=
-            linear.structure == StructureKind::Dense ? linear.shape.rows : std::min(linear.rank, linear.shape.rows);
+    for (std::size_t block = 0; block < model.config().blocks; ++block) {
+        const LinearInfo& key = model.linear(block, Role::K);
+        const LinearInfo& value = model.linear(block, Role::V);
+        width.expanded += key.shape.rows + value.shape.rows;
+        width.latent += latentWidth(key, value);
     }
     return width;
 }

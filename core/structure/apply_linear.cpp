@@ -37,34 +37,14 @@ void scatterColumns(ConstMatrixView<float> from, const std::vector<std::uint32_t
     }
 }
 
-} // namespace
-
-void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
-                 LinearScratch& scratch)
+/// z = A x in the scratch of a linear in factors or with a block identity.
+MatrixView<float> latentsOf(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X,
+                            LinearScratch& scratch)
 {
-    const LinearShape shape = weights.shape();
-    if (X.columns != shape.columns || Y.columns != shape.rows || X.rows != Y.rows ||
-        (!weights.bias.empty() && weights.bias.size() != shape.rows))
-        throw Error(ErrorKind::Internal,
-                    fmt::format("a linear of {}x{} with {} biases cannot bring {}x{} inputs to {}x{} outputs",
-                                shape.rows, shape.columns, weights.bias.size(), X.rows, X.columns, Y.rows, Y.columns));
-    if (X.rows == 0 || shape.rows == 0)
-        return;
-    float keep = 0.0F;
-    if (!weights.bias.empty()) {
-        for (std::size_t t = 0; t < Y.rows; ++t)
-            std::copy(weights.bias.begin(), weights.bias.end(), Y.row(t));
-        keep = 1.0F;
-    }
-    if (const auto* dense = std::get_if<DenseWeights>(&weights.form)) {
-        device.gemm(Transpose::No, Transpose::Yes, 1.0F, X, dense->W.view(), keep, Y);
-        return;
-    }
     const MatrixView<float> latent = scratchView(scratch.latent, X.rows, weights.rank());
     if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
         device.gemm(Transpose::No, Transpose::Yes, 1.0F, X, factors->A.view(), 0.0F, latent);
-        device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, factors->B.view(), keep, Y);
-        return;
+        return latent;
     }
     const auto& block = std::get<BlockIdentityWeights>(weights.form);
     gatherColumns(X, block.pivots, latent);
@@ -73,7 +53,73 @@ void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrix
         gatherColumns(X, block.rest, rest);
         device.gemm(Transpose::No, Transpose::Yes, 1.0F, rest, block.A2.view(), 1.0F, latent);
     }
-    device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, block.B.view(), keep, Y);
+    return latent;
+}
+
+/// The linear whose A a linear uses, itself where it has one, null where it is dense.
+const LinearWeights* latentOwner(const LinearWeights& weights)
+{
+    if (std::holds_alternative<DenseWeights>(weights.form))
+        return nullptr;
+    const auto* shared = std::get_if<SharedLatentWeights>(&weights.form);
+    return shared != nullptr ? shared->owner.get() : &weights;
+}
+
+const Matrix<float>& outputFactor(const LinearWeights& weights)
+{
+    if (const auto* factors = std::get_if<FactorWeights>(&weights.form))
+        return factors->B;
+    if (const auto* shared = std::get_if<SharedLatentWeights>(&weights.form))
+        return shared->B;
+    return std::get<BlockIdentityWeights>(weights.form).B;
+}
+
+void requireShapes(const LinearWeights& weights, ConstMatrixView<float> X, ConstMatrixView<float> Y)
+{
+    const LinearShape shape = weights.shape();
+    if (X.columns != shape.columns || Y.columns != shape.rows || X.rows != Y.rows ||
+        (!weights.bias.empty() && weights.bias.size() != shape.rows))
+        throw Error(ErrorKind::Internal,
+                    fmt::format("a linear of {}x{} with {} biases cannot bring {}x{} inputs to {}x{} outputs",
+                                shape.rows, shape.columns, weights.bias.size(), X.rows, X.columns, Y.rows, Y.columns));
+}
+
+} // namespace
+
+void applyLinears(const Device& device, std::span<const LinearWeights* const> weights, ConstMatrixView<float> X,
+                  std::span<const MatrixView<float>> Y, LinearScratch& scratch)
+{
+    const LinearWeights* computed = nullptr;
+    MatrixView<float> latent{};
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const LinearWeights& linear = *weights[i];
+        requireShapes(linear, X, Y[i]);
+        if (X.rows == 0 || Y[i].columns == 0)
+            continue;
+        float keep = 0.0F;
+        if (!linear.bias.empty()) {
+            for (std::size_t t = 0; t < Y[i].rows; ++t)
+                std::copy(linear.bias.begin(), linear.bias.end(), Y[i].row(t));
+            keep = 1.0F;
+        }
+        if (const auto* dense = std::get_if<DenseWeights>(&linear.form)) {
+            device.gemm(Transpose::No, Transpose::Yes, 1.0F, X, dense->W.view(), keep, Y[i]);
+            continue;
+        }
+        const LinearWeights* owner = latentOwner(linear);
+        if (owner != computed) {
+            latent = latentsOf(device, *owner, X, scratch);
+            computed = owner;
+        }
+        device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, outputFactor(linear).view(), keep, Y[i]);
+    }
+}
+
+void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
+                 LinearScratch& scratch)
+{
+    const LinearWeights* const one = &weights;
+    applyLinears(device, {&one, 1}, X, {&Y, 1}, scratch);
 }
 
 void applyLinearTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
@@ -92,13 +138,13 @@ void applyLinearTransposed(const Device& device, const LinearWeights& weights, C
         return;
     }
     const MatrixView<float> latent = scratchView(scratch.latent, dY.rows, weights.rank());
-    if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
-        device.gemm(Transpose::No, Transpose::No, 1.0F, dY, factors->B.view(), 0.0F, latent);
+    device.gemm(Transpose::No, Transpose::No, 1.0F, dY, outputFactor(weights).view(), 0.0F, latent);
+    const LinearWeights& owner = *latentOwner(weights);
+    if (const auto* factors = std::get_if<FactorWeights>(&owner.form)) {
         device.gemm(Transpose::No, Transpose::No, 1.0F, latent, factors->A.view(), keep, dX);
         return;
     }
-    const auto& block = std::get<BlockIdentityWeights>(weights.form);
-    device.gemm(Transpose::No, Transpose::No, 1.0F, dY, block.B.view(), 0.0F, latent);
+    const auto& block = std::get<BlockIdentityWeights>(owner.form);
     scatterColumns(latent, block.pivots, add, dX);
     if (block.rest.empty())
         return;

@@ -1,5 +1,10 @@
 #include "core/structure/linear_weights.h"
 
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
 namespace rankwright {
 
 namespace {
@@ -13,13 +18,30 @@ struct Overloaded : Cases...
 template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
+const LinearWeights& ownerOf(const SharedLatentWeights& shared)
+{
+    if (!shared.owner)
+        throw Error(ErrorKind::Internal,
+                    fmt::format("the latents of a linear of {} rows are not known", shared.B.rows()));
+    return *shared.owner;
+}
+
+/// Rows [first, first + count) of B.
+Matrix<float> rowsOf(const Matrix<float>& B, std::size_t first, std::size_t count)
+{
+    Matrix<float> part(count, B.columns());
+    std::copy_n(B.row(first), part.size(), part.data());
+    return part;
+}
+
 } // namespace
 
 StructureKind LinearWeights::structure() const
 {
     return std::visit(Overloaded{[](const DenseWeights&) { return StructureKind::Dense; },
                                  [](const FactorWeights&) { return StructureKind::Factors; },
-                                 [](const BlockIdentityWeights&) { return StructureKind::BlockIdentity; }},
+                                 [](const BlockIdentityWeights&) { return StructureKind::BlockIdentity; },
+                                 [](const SharedLatentWeights&) { return StructureKind::SharedLatent; }},
                       form);
 }
 
@@ -33,6 +55,9 @@ LinearShape LinearWeights::shape() const
                                  },
                                  [](const BlockIdentityWeights& block) {
                                      return LinearShape{block.B.rows(), block.pivots.size() + block.rest.size()};
+                                 },
+                                 [](const SharedLatentWeights& shared) {
+                                     return LinearShape{shared.B.rows(), ownerOf(shared).shape().columns};
                                  }},
                       form);
 }
@@ -42,8 +67,7 @@ std::size_t LinearWeights::rank() const
     return std::visit(Overloaded{[](const DenseWeights& dense) {
                                      return LinearShape{dense.W.rows(), dense.W.columns()}.fullRank();
                                  },
-                                 [](const FactorWeights& factors) { return factors.B.columns(); },
-                                 [](const BlockIdentityWeights& block) { return block.B.columns(); }},
+                                 [](const auto& factors) { return factors.B.columns(); }},
                       form);
 }
 
@@ -58,10 +82,64 @@ std::size_t LinearWeights::bytes() const
     return (parameters() + bias.size()) * sizeof(float) + indices * sizeof(std::uint32_t);
 }
 
+LinearWeights withOwnLatents(const LinearWeights& weights)
+{
+    const auto* shared = std::get_if<SharedLatentWeights>(&weights.form);
+    if (shared == nullptr)
+        return weights;
+    const LinearWeights& owner = ownerOf(*shared);
+    if (owner.rank() != shared->B.columns())
+        throw Error(ErrorKind::Internal,
+                    fmt::format("{} latents for a linear that reads {}", owner.rank(), shared->B.columns()));
+    LinearWeights result{.form = {}, .bias = weights.bias};
+    if (const auto* factors = std::get_if<FactorWeights>(&owner.form)) {
+        result.form = FactorWeights{shared->B, factors->A};
+    } else if (const auto* identity = std::get_if<BlockIdentityWeights>(&owner.form)) {
+        result.form = BlockIdentityWeights{shared->B, identity->A2, identity->pivots, identity->rest};
+    } else {
+        throw Error(ErrorKind::Internal,
+                    fmt::format("a linear of structure {} has no latents to share", structureName(owner.structure())));
+    }
+    return result;
+}
+
+std::vector<std::shared_ptr<const LinearWeights>> splitRows(const LinearWeights& weights,
+                                                            std::span<const std::size_t> rows)
+{
+    std::vector<std::shared_ptr<const LinearWeights>> result;
+    std::size_t first = 0;
+    for (const std::size_t count : rows) {
+        LinearWeights part;
+        if (!weights.bias.empty())
+            part.bias.assign(weights.bias.begin() + static_cast<std::ptrdiff_t>(first),
+                             weights.bias.begin() + static_cast<std::ptrdiff_t>(first + count));
+        if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
+            Matrix<float> B = rowsOf(factors->B, first, count);
+            if (result.empty())
+                part.form = FactorWeights{std::move(B), factors->A};
+            else
+                part.form = SharedLatentWeights{std::move(B), result.front()};
+        } else if (const auto* identity = std::get_if<BlockIdentityWeights>(&weights.form)) {
+            Matrix<float> B = rowsOf(identity->B, first, count);
+            if (result.empty())
+                part.form = BlockIdentityWeights{std::move(B), identity->A2, identity->pivots, identity->rest};
+            else
+                part.form = SharedLatentWeights{std::move(B), result.front()};
+        } else {
+            throw Error(ErrorKind::Internal, fmt::format("linears of structure {} cannot share latents",
+                                                         structureName(weights.structure())));
+        }
+        result.push_back(std::make_shared<const LinearWeights>(std::move(part)));
+        first += count;
+    }
+    return result;
+}
+
 Matrix<double> expandLinear(const Device& device, const LinearWeights& weights)
 {
     return std::visit(
         Overloaded{[](const DenseWeights& dense) { return convertMatrix<double>(dense.W); },
+                   [&](const SharedLatentWeights&) { return expandLinear(device, withOwnLatents(weights)); },
                    [&](const FactorWeights& factors) {
                        const auto B = convertMatrix<double>(factors.B);
                        const auto A = convertMatrix<double>(factors.A);

@@ -5,6 +5,8 @@
 #include "core/tensor/matrix.h"
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -33,10 +35,21 @@ struct BlockIdentityWeights
     std::vector<std::uint32_t> rest;
 };
 
+struct LinearWeights;
+
+/// W_hat = B A with the A of another linear of the same input, so that both have the latents z = A x.
+struct SharedLatentWeights
+{
+    Matrix<float> B; ///< m x r
+    /// In factors or with a block identity, of rank r. Null where only B was read: Model::loadBlock() then takes the
+    /// first linear of the same input.
+    std::shared_ptr<const LinearWeights> owner;
+};
+
 /// The weights of one linear in the form it is stored and run.
 struct LinearWeights
 {
-    std::variant<DenseWeights, FactorWeights, BlockIdentityWeights> form;
+    std::variant<DenseWeights, FactorWeights, BlockIdentityWeights, SharedLatentWeights> form;
     std::vector<float> bias; ///< m values, or empty
 
     StructureKind structure() const;
@@ -45,9 +58,17 @@ struct LinearWeights
     std::size_t rank() const;
     /// Weights only, without the bias.
     std::size_t parameters() const;
-    /// Bytes in memory.
+    /// Bytes in memory; shared latents count where their owner does.
     std::size_t bytes() const;
 };
+
+/// The same linear with an A of its own: as it is but for shared latents, whose structure becomes that of their owner.
+LinearWeights withOwnLatents(const LinearWeights& weights);
+
+/// Linears under one another, stored in factors or with a block identity, as linears of `rows` rows each: the first has
+/// A, the others share it. Their sum of parameters is that of the whole. A bias is split likewise.
+std::vector<std::shared_ptr<const LinearWeights>> splitRows(const LinearWeights& weights,
+                                                            std::span<const std::size_t> rows);
 
 /// Reusable buffers of apply(); one per thread.
 struct LinearScratch
@@ -59,6 +80,10 @@ struct LinearScratch
 /// Y = X W_hat^T + bias for X of T x n and Y of T x m.
 void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrixView<float> X, MatrixView<float> Y,
                  LinearScratch& scratch);
+
+/// applyLinear() of linears that read the same input; latents that they share are computed once.
+void applyLinears(const Device& device, std::span<const LinearWeights* const> weights, ConstMatrixView<float> X,
+                  std::span<const MatrixView<float>> Y, LinearScratch& scratch);
 
 /// dX = dY W_hat, or dX += dY W_hat where `add`, for dY of T x m and dX of T x n: the gradient with respect to the
 /// input.
@@ -85,8 +110,8 @@ struct Factorisation
 /// first order, whatever the input statistics.
 /// Block identity: columns chosen by column-pivoted QR of A, J = A[:, pivots], B' = B J rounded, and
 /// A2 = (B^T B')^-1 A[:, rest] likewise for the rounded B' (methods 0.4).
-/// Kind Dense stores the product B A. A bias is rounded to float32, never to less: it costs m values.
-/// Throws Error(Numeric) for values beyond the range of `storage`.
+/// Kind Dense stores the product B A; SharedLatent comes from splitRows(). A bias is rounded to float32, never to less:
+/// it costs m values. Throws Error(Numeric) for values beyond the range of `storage`.
 LinearWeights storeFactorisation(const Device& device, const Factorisation& factorisation, StructureKind kind,
                                  DType storage);
 

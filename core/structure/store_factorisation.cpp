@@ -150,6 +150,8 @@ LinearWeights storeFactorisation(const Device& device, const Factorisation& fact
     case StructureKind::BlockIdentity:
         weights.form = storeBlockIdentity(device, factorisation, storage);
         break;
+    case StructureKind::SharedLatent:
+        throw Error(ErrorKind::Internal, "a linear alone has no latents to share");
     }
     return weights;
 }

@@ -13,7 +13,7 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kNames{"dense", "factors", "block-identity"};
+constexpr std::array<std::string_view, 4> kNames{"dense", "factors", "block-identity", "shared-latent"};
 
 } // namespace
 
@@ -38,6 +38,8 @@ std::size_t parameterCount(StructureKind kind, LinearShape shape, std::size_t ra
         return rank * (shape.rows + shape.columns);
     case StructureKind::BlockIdentity:
         return rank * (shape.rows + shape.columns - rank);
+    case StructureKind::SharedLatent:
+        return rank * shape.rows;
     case StructureKind::Dense:
         break;
     }

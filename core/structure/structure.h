@@ -21,13 +21,14 @@ struct LinearShape
 
 /// How a linear of rank r is stored.
 enum class StructureKind {
-    Dense,        ///< W itself: m n parameters
-    Factors,      ///< B A, B of m x r and A of r x n: r (m + n) parameters
-    BlockIdentity ///< B A with an identity in r chosen columns of A: r (m + n) - r^2 parameters and r indices
-                  ///< (LatentLLM's junction; methods: any factorisation, gauge GL(r))
+    Dense,         ///< W itself: m n parameters
+    Factors,       ///< B A, B of m x r and A of r x n: r (m + n) parameters
+    BlockIdentity, ///< B A with an identity in r chosen columns of A: r (m + n) - r^2 parameters and r indices
+                   ///< (LatentLLM's junction; methods: any factorisation, gauge GL(r))
+    SharedLatent   ///< B, with the A that the first linear of the same input has: r m parameters
 };
 
-/// "dense", "factors", "block-identity".
+/// "dense", "factors", "block-identity", "shared-latent".
 std::string_view structureName(StructureKind kind);
 /// Throws Error(InvalidArgument) listing the known names.
 StructureKind structureFromName(std::string_view name);

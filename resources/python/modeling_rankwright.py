@@ -3,9 +3,9 @@
 """Language models with linears stored as low-rank factors, for transformers 4.45 and later.
 
 The stock classes build the model; the linears that config.json lists under "rankwright" are then swapped:
-{"linears": {name: {"structure": ..., "rank": ..., "bias": ...}}}, `bias` where that is not as in the stock classes. For each
-architecture of ARCHITECTURES that the installed transformers knows there are Rankwright...Config, Rankwright...Model and
-Rankwright...ForCausalLM, subclasses of the stock ones.
+{"linears": {name: {"structure": ..., "rank": ..., "bias": ..., "latentOf": ...}}}, `bias` where that is not as in the stock
+classes, `latentOf` the name of the linear whose A x this one reads. For each architecture of ARCHITECTURES that the installed
+transformers knows there are Rankwright...Config, Rankwright...Model and Rankwright...ForCausalLM, subclasses of the stock ones.
 """
 
 import torch
@@ -36,8 +36,11 @@ class FactoredLinear(nn.Module):
         self.A = nn.Linear(in_features, rank, bias=False, device=device, dtype=dtype)
         self.B = nn.Linear(rank, out_features, bias=bias, device=device, dtype=dtype)
 
+    def latents(self, x):
+        return self.A(x)
+
     def forward(self, x):
-        return self.B(self.A(x))
+        return self.B(self.latents(x))
 
 
 class BlockIdentityLinear(nn.Module):
@@ -70,8 +73,58 @@ class BlockIdentityLinear(nn.Module):
                 self._rest = torch.sort(chosen, stable=True).indices[: self.in_features - self.rank].clone()
         return self._rest
 
+    def latents(self, x):
+        return x.index_select(-1, self.pivots) + self.A2(x.index_select(-1, self.rest()))
+
     def forward(self, x):
-        return self.B(x.index_select(-1, self.pivots) + self.A2(x.index_select(-1, self.rest())))
+        return self.B(self.latents(x))
+
+
+class LatentOwner:
+    """What the linear adds whose latents others read: they are computed once per input.
+
+    They are kept until the last reader has taken them, for the very tensor that they were computed of; any other input, or a
+    reader that comes first, makes the readers compute their own.
+    """
+
+    def keep_for(self, readers):
+        self.readers = readers
+
+    def forward(self, x):
+        z = self.latents(x)
+        self.__dict__["kept"] = (x, z, self.readers)
+        return self.B(z)
+
+    def take(self, x):
+        known, z, readers = self.__dict__.pop("kept", (None, None, 0))
+        if known is not x:
+            return self.latents(x)
+        if readers > 1:
+            self.__dict__["kept"] = (x, z, readers - 1)
+        return z
+
+
+class OwningFactoredLinear(LatentOwner, FactoredLinear):
+    pass
+
+
+class OwningBlockIdentityLinear(LatentOwner, BlockIdentityLinear):
+    pass
+
+
+class SharedLatentLinear(nn.Module):
+    """y = B z + bias with the latents z = A x of another linear, `owner`, which is no submodule of this one."""
+
+    def __init__(self, in_features, out_features, rank, bias, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.rank = rank
+        self.B = nn.Linear(rank, out_features, bias=bias, device=device, dtype=dtype)
+        self.__dict__["owner"] = None
+
+    def forward(self, x):
+        return self.B(self.owner.take(x))
 
 
 class SplitLinear(nn.Module):
@@ -85,7 +138,8 @@ class SplitLinear(nn.Module):
         return torch.cat((self.q(x), self.k(x), self.v(x)), dim=-1)
 
 
-STRUCTURES = {"factors": FactoredLinear, "block-identity": BlockIdentityLinear}
+STRUCTURES = {"factors": FactoredLinear, "block-identity": BlockIdentityLinear, "shared-latent": SharedLatentLinear}
+OWNERS = {"factors": OwningFactoredLinear, "block-identity": OwningBlockIdentityLinear}
 
 
 def arguments_of(linear):
@@ -95,13 +149,13 @@ def arguments_of(linear):
     return (columns, rows), {"bias": bias, "device": linear.weight.device, "dtype": linear.weight.dtype}
 
 
-def make_linear(entry, linear):
+def make_linear(entry, linear, structures):
     """The linear that an entry of the table asks for in place of a stock one."""
     sizes, options = arguments_of(linear)
     options["bias"] = entry.get("bias", options["bias"])
     if entry["structure"] == "dense":
         return nn.Linear(*sizes, **options)
-    return STRUCTURES[entry["structure"]](*sizes, entry["rank"], **options)
+    return structures[entry["structure"]](*sizes, entry["rank"], **options)
 
 
 def child_of(model, path):
@@ -119,13 +173,22 @@ def child_of(model, path):
 def swap_linears(model, prefix):
     """Replaces the linears of the table; `prefix` is what their names have before the path inside `model`."""
     table = (getattr(model.config, "rankwright", None) or {}).get("linears", {})
+    readers = {}
+    for name, entry in table.items():
+        if "latentOf" in entry:
+            readers.setdefault(entry["latentOf"], []).append(name)
     for name, entry in table.items():
         if not name.startswith(prefix):
             raise ValueError(f"{name}: no linear of this model")
         if entry["structure"] not in ("dense", *STRUCTURES):
             raise ValueError(f"{name}: structure {entry['structure']!r} is not known to this file; known are {list(STRUCTURES)}")
         owner, leaf = child_of(model, name[len(prefix) :])
-        setattr(owner, leaf, make_linear(entry, getattr(owner, leaf)))
+        setattr(owner, leaf, make_linear(entry, getattr(owner, leaf), OWNERS if name in readers else STRUCTURES))
+    for name, names in readers.items():
+        owner = model.get_submodule(name[len(prefix) :])
+        owner.keep_for(len(names))
+        for reader in names:
+            model.get_submodule(reader[len(prefix) :]).__dict__["owner"] = owner
 
 
 class FactoredModel:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 namespace rankwright::exporting {
@@ -15,6 +16,7 @@ struct Replacements::State
     std::size_t every = 1;
     double ratio = 0.5;
     bool biases = false;
+    bool shared = false;
     std::mutex mutex;
     std::map<std::size_t, std::shared_ptr<const LinearWeights>> made;
 
@@ -41,16 +43,12 @@ struct Replacements::State
         }
     }
 
-    std::shared_ptr<const LinearWeights> make(const LinearInfo& info) const
+    /// Of `ratio` of the full rank: B spans a random part of the range of W.
+    LinearWeights factored(const Matrix<double>& W, StructureKind kind, std::size_t seed) const
     {
-        const StructureKind kind = kindOf(info);
-        if (info.block % every != 0 || kind == StructureKind::Dense)
-            return biases && info.block % every == 0 && info.role == Role::O ? withBias(model.readLinear(info), info)
-                                                                             : nullptr;
-        const auto W = convertMatrix<double>(model.readDense(info));
-        const auto rank =
-            std::max<std::size_t>(1, static_cast<std::size_t>(ratio * static_cast<double>(info.shape.fullRank())));
-        std::mt19937_64 random(info.index);
+        const auto rank = std::max<std::size_t>(
+            1, static_cast<std::size_t>(ratio * static_cast<double>(std::min(W.rows(), W.columns()))));
+        std::mt19937_64 random(seed);
         std::normal_distribution<double> normal;
         Matrix<double> directions(W.columns(), rank);
         for (double& value : directions.span())
@@ -59,7 +57,42 @@ struct Replacements::State
         device->gemm(Transpose::No, Transpose::No, 1.0, W.view(), directions.view(), 0.0, range.view());
         Factorisation factorisation{device->qr(std::move(range)).Q, Matrix<double>(rank, W.columns())};
         device->gemm(Transpose::Yes, Transpose::No, 1.0, factorisation.B.view(), W.view(), 0.0, factorisation.A.view());
-        LinearWeights weights = storeFactorisation(*device, factorisation, kind, DType::F32);
+        return storeFactorisation(*device, factorisation, kind, DType::F32);
+    }
+
+    /// All linears of the input of `info` over one A.
+    void makeShared(const LinearInfo& info)
+    {
+        const std::vector<std::size_t>& linears = model.taps()[info.tap].linears;
+        Matrix<double> W;
+        std::vector<std::size_t> rows;
+        std::vector<float> bias;
+        for (const std::size_t linear : linears) {
+            const LinearWeights part = model.readLinear(model.linears()[linear]);
+            rows.push_back(part.shape().rows);
+            bias.insert(bias.end(), part.bias.begin(), part.bias.end());
+        }
+        W = Matrix<double>(std::accumulate(rows.begin(), rows.end(), std::size_t{0}), info.shape.columns);
+        double* next = W.data();
+        for (const std::size_t linear : linears) {
+            const Matrix<float> part = model.readDense(model.linears()[linear]);
+            next = std::copy_n(part.data(), part.size(), next);
+        }
+        const StructureKind kind = info.block / every % 2 == 0 ? StructureKind::Factors : StructureKind::BlockIdentity;
+        LinearWeights whole = factored(W, kind, info.index);
+        whole.bias = std::move(bias);
+        const auto parts = splitRows(whole, rows);
+        for (std::size_t i = 0; i < linears.size(); ++i)
+            made[linears[i]] = parts[i];
+    }
+
+    std::shared_ptr<const LinearWeights> make(const LinearInfo& info) const
+    {
+        const StructureKind kind = kindOf(info);
+        if (info.block % every != 0 || kind == StructureKind::Dense)
+            return biases && info.block % every == 0 && info.role == Role::O ? withBias(model.readLinear(info), info)
+                                                                             : nullptr;
+        LinearWeights weights = factored(convertMatrix<double>(model.readDense(info)), kind, info.index);
         weights.bias = model.readLinear(info).bias;
         if (biases && info.index % 2 == 0)
             return withBias(std::move(weights), info);
@@ -78,7 +111,7 @@ struct Replacements::State
 };
 
 Replacements::Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every, double ratio,
-                           bool biases)
+                           bool biases, bool shared)
     : m_state(std::make_shared<State>())
 {
     m_state->model = model;
@@ -86,6 +119,7 @@ Replacements::Replacements(const Model& model, std::shared_ptr<const Device> dev
     m_state->every = every;
     m_state->ratio = ratio;
     m_state->biases = biases;
+    m_state->shared = shared;
 }
 
 LinearSource Replacements::source() const
@@ -95,6 +129,10 @@ LinearSource Replacements::source() const
         const auto found = state->made.find(info.index);
         if (found != state->made.end())
             return found->second;
+        if (state->shared && info.block % state->every == 0 && state->model.taps()[info.tap].linears.size() > 1) {
+            state->makeShared(info);
+            return state->made.at(info.index);
+        }
         return state->made.emplace(info.index, state->make(info)).first->second;
     };
 }

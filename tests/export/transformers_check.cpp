@@ -42,10 +42,11 @@ TransformersCheck::TransformersCheck(std::filesystem::path place, std::shared_pt
 }
 
 void TransformersCheck::add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
-                            const std::vector<std::string>& texts, std::size_t every, bool thorough, bool biases)
+                            const std::vector<std::string>& texts, std::size_t every, bool thorough, bool biases,
+                            bool shared)
 {
     const Model model = Model::open(source);
-    const Replacements replacements(model, m_device, every, 0.5, biases);
+    const Replacements replacements(model, m_device, every, 0.5, biases, shared);
     const Model compressed = model.withLinears(replacements.source());
     const std::filesystem::path folder = m_place / name;
     exportModel(compressed, *m_device, folder, {.format = format}, {});

@@ -15,7 +15,8 @@ public:
     /// sides. Thorough checks load the folder in bfloat16, as a base model, from its configuration alone and with
     /// gradients as well.
     void add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
-             const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false);
+             const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false,
+             bool shared = false);
 
     /// What the script printed; fails the running test where it failed. `stocks`, models of the stock classes, are
     /// loaded after the exports, and before them as well with stockFirst.

@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/model/summary.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/export/export_support.h"
 
@@ -120,6 +121,71 @@ private slots:
         QCOMPARE(result.weightBytes, content.at("model.safetensors").size());
         QCOMPARE(content.at("README.md").find("saves nothing") != std::string::npos, dense);
         QVERIFY(content.contains("LICENSE"));
+    }
+
+    /// Linears of one input over one A: the table says whose, and nothing is written twice.
+    void sharedLatentsAreWrittenOnce()
+    {
+        const Model model = Model::open(demo);
+        const exporting::Replacements replacements(model, m_device, 1, 0.5, false, true);
+        const Model compressed = model.withLinears(replacements.source());
+        const QTemporaryDir place;
+        const fs::path folder = fs::path(place.path().toStdString()) / "out";
+        exportModel(compressed, *m_device, folder, {}, {});
+        const Model reopened = Model::open(folder);
+        const std::vector<std::int32_t> ids = someIds(model, 64);
+        const Matrix<float> expected = exporting::logitsOf(compressed, *m_device, ids);
+        QCOMPARE(exporting::relativeDifference(expected, exporting::logitsOf(reopened, *m_device, ids)), 0.0);
+        std::size_t parameters = 0;
+        for (const LinearInfo& info : reopened.linears())
+            parameters +=
+                replacements.source()(info) ? replacements.source()(info)->parameters() : info.shape.parameters();
+        QCOMPARE(reopened.linearParameterCount(), parameters);
+        const LinearInfo& key = reopened.linear(0, Role::K);
+        QCOMPARE(key.structure, StructureKind::SharedLatent);
+        QVERIFY(!reopened.checkpoint().find(key.name + ".A.weight"));
+        // One latent stands for keys and values.
+        QCOMPARE(cacheWidth(reopened).latent, key.rank * 5);
+
+        // Again as it is, dense, and with the owner of the latents replaced, which leaves the readers their own.
+        exportModel(reopened, *m_device, fs::path(place.path().toStdString()) / "again", {}, {});
+        const Model again = Model::open(fs::path(place.path().toStdString()) / "again");
+        QCOMPARE(exporting::relativeDifference(expected, exporting::logitsOf(again, *m_device, ids)), 0.0);
+        const fs::path denseFolder = fs::path(place.path().toStdString()) / "dense";
+        exportModel(reopened, *m_device, denseFolder, {.format = ExportFormat::Dense}, {});
+        QVERIFY(exporting::relativeDifference(expected, exporting::logitsOf(Model::open(denseFolder), *m_device, ids)) <
+                1e-5);
+        const Model other = reopened.withLinears([&](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            if (info.role != Role::Q)
+                return nullptr;
+            return std::make_shared<const LinearWeights>(LinearWeights{DenseWeights{reopened.readDense(info)}, {}});
+        });
+        QVERIFY(exporting::relativeDifference(expected, exporting::logitsOf(other, *m_device, ids)) < 1e-5);
+        const fs::path partFolder = fs::path(place.path().toStdString()) / "part";
+        exportModel(other, *m_device, partFolder, {}, {});
+        QVERIFY(exporting::relativeDifference(expected, exporting::logitsOf(Model::open(partFolder), *m_device, ids)) <
+                1e-5);
+
+        // A table that cannot be is refused.
+        Json config = readJson(folder / "config.json");
+        const auto refused = [&](const auto& change) {
+            Json wrong = config;
+            change(wrong["rankwright"]["linears"]);
+            writeFileAtomically(folder / "config.json", dumpJson(wrong));
+            try {
+                Model::open(folder);
+            } catch (const Error& error) {
+                // Without its entry the owner would have to be there as a dense tensor.
+                return error.kind() == ErrorKind::Corrupt || error.kind() == ErrorKind::NotFound;
+            }
+            return false;
+        };
+        const std::string q = reopened.linear(0, Role::Q).name;
+        QVERIFY(refused([&](Json& table) { table[key.name].erase("latentOf"); }));
+        QVERIFY(refused([&](Json& table) { table[key.name]["latentOf"] = reopened.linear(1, Role::Q).name; }));
+        QVERIFY(refused([&](Json& table) { table[key.name]["rank"] = key.rank + 1; }));
+        QVERIFY(refused([&](Json& table) { table.erase(q); }));
+        QVERIFY(refused([&](Json& table) { table[q]["structure"] = "shared-latent"; }));
     }
 
     void biasesThatTheModelDidNotHaveAreWritten_data()

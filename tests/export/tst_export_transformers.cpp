@@ -94,6 +94,7 @@ private slots:
             check.add("variant." + kind, m_place / "variant", format, {}, 1, !stockFirst);
             check.add("biases." + kind, babyllama, format, {}, 1, false, true);
         }
+        check.add("shared", demo, ExportFormat::Factored, {}, 1, !stockFirst, false, true);
         compare(check, {demo}, stockFirst);
     }
 
@@ -109,6 +110,8 @@ private slots:
             check.add(name + ".factored", folder, ExportFormat::Factored, {}, 1, !stockFirst);
             check.add(name + ".dense", folder, ExportFormat::Dense, {}, 1, !stockFirst);
             check.add(name + ".biases", folder, ExportFormat::Factored, {}, 1, false, true);
+            if (!stockFirst)
+                check.add(name + ".shared", folder, ExportFormat::Factored, {}, 1, false, false, true);
             if (name != "qwen3")
                 stocks.push_back(folder);
         }

@@ -226,6 +226,76 @@ private slots:
         QVERIFY_EXCEPTION_THROWN(applyLinear(*m_device, weights, X.view(), Y.view(), scratch), Error);
     }
 
+    /// Linears under one another are the same whether their rows are stored together or share one A.
+    void sharedLatentsAreRowsOfOneLinear()
+    {
+        const Matrix<double> W = randomMatrix<double>(30, 22, 50);
+        const std::vector<std::size_t> rows{14, 6, 10};
+        for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity}) {
+            LinearWeights whole = storeFactorisation(*m_device, projection(W, 9, 51), kind, DType::F32);
+            for (std::size_t i = 0; i < W.rows(); ++i)
+                whole.bias.push_back(0.1F * static_cast<float>(i));
+            const auto parts = splitRows(whole, rows);
+            QCOMPARE(parts.size(), rows.size());
+            QCOMPARE(parts[0]->structure(), kind);
+            std::size_t parameters = 0;
+            for (const auto& part : parts)
+                parameters += part->parameters();
+            QCOMPARE(parameters, whole.parameters()); // r (n + sum of m), less r^2 with a block identity
+
+            const Matrix<float> X = randomMatrix<float>(7, 22, 52);
+            Matrix<float> expected(7, 30);
+            LinearScratch scratch;
+            applyLinear(*m_device, whole, X.view(), expected.view(), scratch);
+            std::vector<Matrix<float>> found;
+            std::vector<const LinearWeights*> linears;
+            std::vector<MatrixView<float>> outputs;
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                found.emplace_back(7, rows[i]);
+                linears.push_back(parts[i].get());
+                QCOMPARE(parts[i]->shape(), (LinearShape{rows[i], 22}));
+                QCOMPARE(parts[i]->rank(), std::size_t{9});
+            }
+            for (Matrix<float>& Y : found)
+                outputs.push_back(Y.view());
+            applyLinears(*m_device, linears, X.view(), outputs, scratch);
+            const Matrix<double> product = expandLinear(*m_device, whole);
+            std::size_t first = 0;
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                Matrix<float> alone(7, rows[i]);
+                applyLinear(*m_device, *parts[i], X.view(), alone.view(), scratch);
+                const Matrix<double> part = expandLinear(*m_device, *parts[i]);
+                const Matrix<double> own = expandLinear(*m_device, withOwnLatents(*parts[i]));
+                for (std::size_t row = 0; row < rows[i]; ++row) {
+                    for (std::size_t t = 0; t < 7; ++t) {
+                        // float32 sums of 9 products in another order
+                        QVERIFY(std::abs(found[i](t, row) - expected(t, first + row)) < 2e-5F);
+                        QVERIFY(std::abs(alone(t, row) - expected(t, first + row)) < 2e-5F);
+                    }
+                    for (std::size_t j = 0; j < 22; ++j) {
+                        QVERIFY(std::abs(part(row, j) - product(first + row, j)) < 1e-12);
+                        QVERIFY(std::abs(own(row, j) - product(first + row, j)) < 1e-12);
+                    }
+                }
+                const Matrix<float> dY = randomMatrix<float>(7, rows[i], 53);
+                Matrix<float> dX(7, 22);
+                applyLinearTransposed(*m_device, *parts[i], dY.view(), dX.view(), false, scratch);
+                for (std::size_t t = 0; t < 7; ++t)
+                    for (std::size_t j = 0; j < 22; ++j) {
+                        double sum = 0.0;
+                        for (std::size_t row = 0; row < rows[i]; ++row)
+                            sum += static_cast<double>(dY(t, row)) * part(row, j);
+                        QVERIFY(std::abs(static_cast<double>(dX(t, j)) - sum) < 1e-4);
+                    }
+                first += rows[i];
+            }
+        }
+        const LinearWeights dense{DenseWeights{Matrix<float>(30, 22)}, {}};
+        QVERIFY_EXCEPTION_THROWN(splitRows(dense, rows), Error);
+        QCOMPARE(parameterCount(StructureKind::SharedLatent, {14, 22}, 9), std::size_t{126});
+        QCOMPARE(storedBytes(StructureKind::SharedLatent, {14, 22}, 9, DType::F16), std::size_t{252});
+    }
+
     void blockIdentityHasSmallEntriesAndAscendingIndices()
     {
         // Columns of very different size: the first r columns would be a bad junction.
