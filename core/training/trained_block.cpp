@@ -49,12 +49,27 @@ void BlockGradients::addLinear(const Device& device, const TrainedBlock& block, 
         addLinearGradients(device, block.linear(role), X, dY, m_linears[static_cast<std::size_t>(role)], m_scratch);
 }
 
+namespace {
+
+/// Whether a linear reads the latents of another, or another reads its own: they would have to be trained as one.
+bool sharesLatents(const BlockWeights& block, const LinearWeights& linear)
+{
+    return linear.structure() == StructureKind::SharedLatent ||
+           std::ranges::any_of(block.linears, [&](const std::shared_ptr<const LinearWeights>& other) {
+               const auto* shared = other ? std::get_if<SharedLatentWeights>(&other->form) : nullptr;
+               return shared != nullptr && shared->owner.get() == &linear;
+           });
+}
+
+} // namespace
+
 TrainedBlock::TrainedBlock(const BlockWeights& start, std::span<const Role> roles)
     : m_weights(start)
 {
     for (const Role role : roles) {
         const auto index = static_cast<std::size_t>(role);
-        if (!start.linears[index] || start.linears[index]->structure() == StructureKind::Dense)
+        if (!start.linears[index] || start.linears[index]->structure() == StructureKind::Dense ||
+            sharesLatents(start, *start.linears[index]))
             continue;
         m_trained[index] = std::make_shared<LinearWeights>(*start.linears[index]);
         balanceFactors(*m_trained[index]);

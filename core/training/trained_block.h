@@ -38,7 +38,8 @@ private:
 class TrainedBlock
 {
 public:
-    /// Trains the linears of `start` with these roles that have factors, which are balanced first.
+    /// Trains the linears of `start` with these roles that have factors of their own, which are balanced first. Linears
+    /// that share latents stay as they are.
     TrainedBlock(const BlockWeights& start, std::span<const Role> roles);
 
     /// Lives with this object and follows its steps.
