@@ -69,6 +69,49 @@ void changeCalibration(Recipe& recipe, const WindowChoice& choice)
     readOption("--calibration-order", [&] { choice.apply(*recipe.calibration); });
 }
 
+void addTrainingOptions(CLI::App& command, const std::string& prefix, const std::string& kinds,
+                        const std::string& description, TrainingChoice& choice)
+{
+    command.add_option(prefix, choice.kind, description)->type_name(kinds)->group("Training");
+    const auto count = [&](const char* name, std::optional<std::size_t>& target, const char* what) {
+        addCount(command, prefix + name, target, what)->type_name("N")->group("Training");
+    };
+    count("-windows", choice.windows, "Windows of the calibration text (default: those of the calibration)");
+    count("-epochs", choice.epochs, "Passes over them (default: 1)");
+    count("-batch", choice.batch, "Windows per step (default: 8)");
+    command
+        .add_option_function<std::string>(
+            prefix + "-learning-rate",
+            [&choice, prefix](const std::string& text) {
+                choice.learningRate = parseNumber(prefix + "-learning-rate", text);
+            },
+            "Highest learning rate of AdamW (default: 0.001)")
+        ->type_name("X")
+        ->group("Training");
+}
+
+void changeTraining(Recipe& recipe, const RecipeChoice& choice)
+{
+    if (choice.distillation.kind && !recipe.distillation)
+        recipe.distillation.emplace();
+    if (!recipe.distillation && choice.distillation.given())
+        recipe.distillation = distillationOf(recipe);
+    if (recipe.distillation) {
+        change(recipe.distillation->inputs, choice.distillation.kind, "--distill", distillationInputsFromName);
+        choice.distillation.apply(recipe.distillation->training);
+    } else if (choice.distillation.given()) {
+        throw CLI::RequiredError("--distill");
+    }
+    if (choice.recovery.kind && !recipe.recovery)
+        recipe.recovery.emplace();
+    if (recipe.recovery) {
+        change(recipe.recovery->target, choice.recovery.kind, "--recover", recoveryTargetFromName);
+        choice.recovery.apply(recipe.recovery->training);
+    } else if (choice.recovery.given()) {
+        throw CLI::RequiredError("--recover");
+    }
+}
+
 void makeAbsolute(Recipe& recipe)
 {
     recipe.model = absolutePath(recipe.model);
@@ -80,6 +123,14 @@ void makeAbsolute(Recipe& recipe)
 }
 
 } // namespace
+
+void TrainingChoice::apply(TrainingOptions& training) const
+{
+    training.windows = windows.value_or(training.windows);
+    training.epochs = epochs.value_or(training.epochs);
+    training.batch = batch.value_or(training.batch);
+    training.learningRate = learningRate.value_or(training.learningRate);
+}
 
 void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
 {
@@ -131,6 +182,13 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
                   "Take gradients with any method: the run then says what it costs in nats and calibrates forecasts of "
                   "perplexity")
         ->group("Calibration");
+    addTrainingOptions(command, "--distill", "teacher|student|joint",
+                       "Train the factors of every block to give the original block's outputs, on the original's "
+                       "inputs, the compressed model's, or both",
+                       choice.distillation);
+    addTrainingOptions(command, "--recover", "text|teacher",
+                       "Then fine-tune all factors on the next tokens of the text, or on the original's predictions",
+                       choice.recovery);
     const auto evaluation = [](CLI::Option* added) { added->group("Evaluation"); };
     evaluation(command
                    .add_option("--evaluate-text", choice.evaluateTexts,
@@ -187,6 +245,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
     change(recipe.curvature.labels, choice.curvature, "--curvature", gradientLabelsFromName);
     recipe.curvature.seed = choice.curvatureSeed.value_or(recipe.curvature.seed);
     recipe.forecast = recipe.forecast || choice.forecast;
+    changeTraining(recipe, choice);
     changeEvaluations(recipe, choice);
     recipe.heldOutWindows = choice.heldOut.value_or(recipe.heldOutWindows);
     recipe.device = choice.pass.device.value_or(recipe.device);

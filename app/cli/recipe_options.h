@@ -5,6 +5,17 @@
 
 namespace rankwright::cli {
 
+/// How factors are trained.
+struct TrainingChoice
+{
+    std::optional<std::string> kind; ///< inputs or target
+    std::optional<std::size_t> windows, epochs, batch;
+    std::optional<double> learningRate;
+
+    bool given() const { return windows || epochs || batch || learningRate; }
+    void apply(TrainingOptions& training) const;
+};
+
 /// The options of `compress`: a recipe from nothing, or changes to that of --recipe.
 struct RecipeChoice
 {
@@ -16,6 +27,8 @@ struct RecipeChoice
     bool forecast = false;
     std::optional<std::size_t> heldOut;
     std::optional<std::size_t> curvatureSeed;
+    TrainingChoice distillation;
+    TrainingChoice recovery;
     WindowChoice calibration;
     WindowChoice evaluation; ///< of all evaluateTexts
     PassChoice pass;

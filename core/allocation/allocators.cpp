@@ -286,4 +286,37 @@ void raiseLastBlocks(const AllocationTask& task, std::vector<std::size_t>& ranks
     raiseByShares(task, shares, ranks);
 }
 
+void lowerBlockByBlock(const AllocationTask& task, bool fromLast, std::vector<std::size_t>& ranks)
+{
+    std::map<std::size_t, std::vector<std::size_t>> blocks; // of positions in `open`
+    for (std::size_t k = 0; k < task.open.size(); ++k)
+        blocks[task.items[task.open[k]].block].push_back(k);
+    std::vector<std::size_t> order;
+    for (const auto& [block, members] : blocks)
+        order.push_back(block);
+    if (fromLast)
+        std::ranges::reverse(order);
+    std::vector<std::size_t> chosen;
+    for (const std::size_t item : task.open)
+        chosen.push_back(task.items[item].shape.fullRank());
+    double cost = costOf(task, chosen);
+    constexpr int parts = 16;
+    constexpr int half = parts / 2;
+    for (const auto& [first, last] : {std::pair(parts - 1, half), std::pair(half - 1, 0)})
+        for (const std::size_t block : order)
+            for (int part = first; part >= last; --part)
+                for (const std::size_t k : blocks[block]) {
+                    if (cost <= task.budget * (1.0 + 1e-12) + 1e-9) {
+                        take(task, chosen, ranks);
+                        return;
+                    }
+                    const LinearShape shape = task.items[task.open[k]].shape;
+                    const std::size_t lower = rankOfShare(task, task.open[k], static_cast<double>(part) / parts);
+                    cost += static_cast<double>(task.costs.parameters(shape, lower)) -
+                            static_cast<double>(task.costs.parameters(shape, chosen[k]));
+                    chosen[k] = lower;
+                }
+    take(task, chosen, ranks);
+}
+
 } // namespace rankwright

@@ -23,6 +23,10 @@ void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks);
 void raiseBySpectrum(const AllocationTask& task, std::vector<std::size_t>& ranks);
 /// methods 25.2 with relative losses for sensitivities.
 void raiseByThreshold(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// Lillama's rank search (methods 3.4): all linears are dense at first, and give up a sixteenth of their parameters
+/// after the other, down to half, block by block from the first (or `fromLast`) on, until the budget is kept; where
+/// that is not enough, once more down to nothing.
+void lowerBlockByBlock(const AllocationTask& task, bool fromLast, std::vector<std::size_t>& ranks);
 /// methods 25.11.
 void raiseLastBlocks(const AllocationTask& task, std::vector<std::size_t>& ranks);
 

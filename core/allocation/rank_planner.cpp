@@ -36,6 +36,8 @@ void raise(std::string_view allocator, const AllocationTask& task, std::vector<s
         raiseByThreshold(task, ranks);
     else if (allocator == "partial-layers")
         raiseLastBlocks(task, ranks);
+    else if (allocator == "lillama-bottom" || allocator == "lillama-top")
+        lowerBlockByBlock(task, allocator == "lillama-top", ranks);
     else
         raiseUniformly(task, ranks);
 }

@@ -22,7 +22,7 @@ std::vector<ParameterInfo> Preset::parameters() const
 
 bool Preset::needsStatistics() const
 {
-    return m_base.needsStatistics();
+    return m_names.needsText || m_base.needsStatistics();
 }
 
 std::unique_ptr<Analysis> Preset::analyze(const Device& device, const LinearProblem& problem,
@@ -46,6 +46,19 @@ const Method& atomicFeatureMimicking()
                                     "Atomic Feature Mimicking (Yu and Wu, AAAI 2023); unified low-rank compression"
                                     " for CTR prediction"},
                                {{std::string(biasUpdateParameter), 1.0}});
+    return preset;
+}
+
+const Method& lillama()
+{
+    static const Preset preset(plainSvd(),
+                               {.name = "lillama",
+                                .title = "Lillama",
+                                .description = "Plain SVD, whose factors then learn the outputs of the original blocks "
+                                               "by local distillation.",
+                                .source = "Lillama (Sy, Cerisara and Illina 2024), arXiv 2412.16719",
+                                .needsText = true},
+                               {});
     return preset;
 }
 

@@ -12,6 +12,7 @@ struct PresetNames
     std::string_view description;
     std::string_view source;
     std::vector<std::string_view> aliases = {};
+    bool needsText = false; ///< statistics where the base method needs none: what comes after is trained on the text
 };
 
 /// A published method that is another one with other defaults of its parameters.

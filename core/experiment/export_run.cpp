@@ -34,6 +34,12 @@ Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrat
             calibration["windows"] = calibrationWindows;
         card["calibration"] = std::move(calibration);
     }
+    if (const auto distillation = distillationOf(recipe))
+        card["distillation"] = fmt::format("{} inputs, {} epochs", distillationInputsName(distillation->inputs),
+                                           distillation->training.epochs);
+    if (recipe.recovery)
+        card["recovery"] = fmt::format("on {}, {} epochs", recoveryTargetName(recipe.recovery->target),
+                                       recipe.recovery->training.epochs);
     Json evaluations = Json::array();
     for (const EvaluationOutcome& outcome : result.evaluations)
         evaluations.push_back({{"text", outcome.name},

@@ -200,9 +200,9 @@ Json outcomeToJson(const LinearOutcome& outcome)
             {"notes", outcome.notes}};
 }
 
-std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index)
+std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index, std::string_view kind)
 {
-    return folder / fmt::format("linear-{:05}.safetensors", index);
+    return folder / fmt::format("{}-{:05}.safetensors", kind, index);
 }
 
 void writeLinearFile(const std::filesystem::path& file, const std::string& fingerprint, const LinearRecord& record,

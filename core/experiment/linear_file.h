@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rankwright {
@@ -19,7 +20,9 @@ struct LinearRecord
 };
 
 /// FOLDER/linear-00012.safetensors for the linear at position 12 of Model::linears().
-std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index);
+/// `kind` "distilled" or "recovered" for the same linear after a training.
+std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index,
+                                 std::string_view kind = "linear");
 
 /// Writes B and A, or B, A2 and pivots, in `storage`, the bias in F32, singularValues in F64, and the outcome and a
 /// hash of all values as metadata. Equal input gives equal bytes. The file appears when it is whole and synced.

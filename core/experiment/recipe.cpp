@@ -87,6 +87,18 @@ void validateAllocation(const Recipe& recipe)
         refuse("only: an empty pattern selects nothing");
 }
 
+void validateTraining(const Recipe& recipe)
+{
+    if (!distillationOf(recipe) && !recipe.recovery)
+        return;
+    if (!recipe.calibration)
+        refuse("training of factors needs a calibration text");
+    if (const auto distillation = distillationOf(recipe))
+        rankwright::validateTraining(distillation->training, "distillation");
+    if (recipe.recovery)
+        rankwright::validateTraining(recipe.recovery->training, "recovery");
+}
+
 void validateTexts(const Recipe& recipe)
 {
     if (recipe.calibration)
@@ -155,6 +167,7 @@ void validateRecipe(const Recipe& recipe)
     validateAllocation(recipe);
     validateGradients(recipe);
     validateTexts(recipe);
+    validateTraining(recipe);
     validateWeightType(recipe.storage, "storage");
     validateWeightType(recipe.exportDType, "exportDtype");
     exportFormatFromName(recipe.exportFormat);
@@ -179,6 +192,21 @@ bool takesGradients(const Recipe& recipe)
     return recipe.forecast || needsGradients(recipe);
 }
 
+std::optional<DistillationOptions> distillationOf(const Recipe& recipe)
+{
+    if (recipe.distillation || findMethod(recipe.method).name() != "lillama")
+        return recipe.distillation;
+    return DistillationOptions{};
+}
+
+WindowOptions trainingWindows(const Recipe& recipe, const TrainingOptions& training)
+{
+    WindowOptions windows = *recipe.calibration;
+    if (training.windows > 0)
+        windows.count = training.windows;
+    return windows;
+}
+
 std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFingerprint,
                               const std::string& calibrationFingerprint)
 {
@@ -195,6 +223,22 @@ std::string recipeFingerprint(const Recipe& recipe, const std::string& modelFing
                  {"only", only}};
     if (needsGradients(recipe))
         what["curvature"] = {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}};
+    const auto training = [](Json& json, const TrainingOptions& options) {
+        json.update({{"windows", options.windows},
+                     {"epochs", options.epochs},
+                     {"batch", options.batch},
+                     {"learningRate", options.learningRate},
+                     {"weightDecay", options.weightDecay},
+                     {"seed", options.seed}});
+    };
+    if (const auto distillation = distillationOf(recipe)) {
+        what["distillation"] = {{"inputs", distillationInputsName(distillation->inputs)}};
+        training(what["distillation"], distillation->training);
+    }
+    if (recipe.recovery) {
+        what["recovery"] = {{"target", recoveryTargetName(recipe.recovery->target)}};
+        training(what["recovery"], recipe.recovery->training);
+    }
     Hasher hasher;
     hasher.update(std::string_view("run")).update(version()).update(std::string_view(dumpJson(what)));
     hasher.update(std::string_view(modelFingerprint)).update(std::string_view(calibrationFingerprint));

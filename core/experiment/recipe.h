@@ -4,6 +4,7 @@
 #include "core/calibration/curvature.h"
 #include "core/decomposition/method.h"
 #include "core/structure/structure.h"
+#include "core/training/training_options.h"
 
 #include <filesystem>
 #include <map>
@@ -35,11 +36,13 @@ struct Recipe
     std::string allocation = "uniform";
     StructureKind structure = StructureKind::Factors;
     SequentialMode sequential = SequentialMode::Dense;
-    DType storage = DType::F32;               ///< rounding of the factors
-    std::map<std::string, std::size_t> ranks; ///< set by hand, by linear
-    std::vector<std::string> only;            ///< patterns (* and ?) of linears or roles to compress; empty: all
-    std::optional<WindowOptions> calibration; ///< null where the method needs none
-    CurvatureOptions curvature;               ///< of the gradients, where method or allocation need them
+    DType storage = DType::F32;                      ///< rounding of the factors
+    std::map<std::string, std::size_t> ranks;        ///< set by hand, by linear
+    std::vector<std::string> only;                   ///< patterns (* and ?) of linears or roles to compress; empty: all
+    std::optional<WindowOptions> calibration;        ///< null where the method needs none
+    CurvatureOptions curvature;                      ///< of the gradients, where method or allocation need them
+    std::optional<DistillationOptions> distillation; ///< of the factors, block by block; see distillationOf()
+    std::optional<RecoveryOptions> recovery;         ///< fine-tuning of all factors, after distillation; null: none
     std::vector<EvaluationText> evaluations;
     bool forecast = false;          ///< take gradients to record what the run costs in nats, see forecast.h
     std::size_t heldOutWindows = 0; ///< windows after the calibration windows for relative output errors; 0: none
@@ -59,10 +62,11 @@ DType weightTypeFromName(std::string_view name);
 /// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
 /// camelCase: name, model, method, parameters {NAME: number, or the name of a choice}, keptRatio, allocation,
 /// structure, sequential, storage, ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), curvature
-/// {labels, seed}, evaluations [a text with a name], forecast, heldOutWindows, device, threads, memoryLimit (bytes, or
-/// a text such as "1GiB"), out, exportFormat, exportDtype. A text has the keys text, rows, window (tokens of one),
-/// windows (how many, 0: all), order, seed, bosPerWindow. Throws Error(InvalidArgument) for unknown keys (naming the
-/// nearest known one), wrong types and values out of range, before any work.
+/// {labels, seed}, distillation (null or {inputs, windows, epochs, batch, learningRate, weightDecay, seed}), recovery
+/// (the same with target in place of inputs), evaluations [a text with a name], forecast, heldOutWindows, device,
+/// threads, memoryLimit (bytes, or a text such as "1GiB"), out, exportFormat, exportDtype. A text has the keys text,
+/// rows, window (tokens of one), windows (how many, 0: all), order, seed, bosPerWindow. Throws Error(InvalidArgument)
+/// for unknown keys (naming the nearest known one), wrong types and values out of range, before any work.
 Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
 /// Complete: every key with its value.
 Json recipeToJson(const Recipe& recipe);
@@ -70,6 +74,10 @@ Json recipeToJson(const Recipe& recipe);
 bool needsGradients(const Recipe& recipe);
 /// Whether the run takes them: the same, or to record what it costs in nats.
 bool takesGradients(const Recipe& recipe);
+/// Recipe::distillation, or its defaults where the method is Lillama.
+std::optional<DistillationOptions> distillationOf(const Recipe& recipe);
+/// Windows of the calibration text that a training takes.
+WindowOptions trainingWindows(const Recipe& recipe, const TrainingOptions& training);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
 /// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.

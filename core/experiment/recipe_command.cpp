@@ -66,9 +66,19 @@ bool sameButText(const WindowOptions& a, const WindowOptions& b)
     return a.rows == b.rows && a.length == b.length && a.count == b.count;
 }
 
+/// Options know neither weight decay nor seed of a training.
+bool usualTraining(const TrainingOptions& training)
+{
+    const TrainingOptions usual;
+    return training.weightDecay == usual.weightDecay && training.seed == usual.seed;
+}
+
 /// Options give all evaluation texts the same windows and no names.
 bool optionsCanSay(const Recipe& recipe)
 {
+    if ((recipe.distillation && !usualTraining(recipe.distillation->training)) ||
+        (recipe.recovery && !usualTraining(recipe.recovery->training)))
+        return false;
     return std::ranges::all_of(recipe.evaluations, [&](const EvaluationText& text) {
         return (text.name.empty() || text.name == text.windows.text.filename()) &&
                text.windows.order == WindowOrder::Consecutive && !text.windows.bosPerWindow &&
@@ -118,6 +128,18 @@ void addEvaluations(const Recipe& recipe, CommandLine& command)
         command.option("--evaluate-windows", windows.count);
 }
 
+void addTraining(const std::string& prefix, std::string_view kind, const TrainingOptions& training,
+                 CommandLine& command)
+{
+    const TrainingOptions usual;
+    command.option(prefix, kind);
+    command.changed(prefix + "-windows", training.windows, usual.windows);
+    command.changed(prefix + "-epochs", training.epochs, usual.epochs);
+    command.changed(prefix + "-batch", training.batch, usual.batch);
+    if (training.learningRate != usual.learningRate)
+        command.option(prefix + "-learning-rate", fmt::format("{}", training.learningRate));
+}
+
 } // namespace
 
 std::string recipeToCommand(const Recipe& recipe)
@@ -152,6 +174,11 @@ std::string recipeToCommand(const Recipe& recipe)
                     gradientLabelsName(usual.curvature.labels));
     command.changed("--curvature-seed", recipe.curvature.seed, usual.curvature.seed);
     command.flag("--forecast", recipe.forecast);
+    if (recipe.distillation)
+        addTraining("--distill", distillationInputsName(recipe.distillation->inputs), recipe.distillation->training,
+                    command);
+    if (recipe.recovery)
+        addTraining("--recover", recoveryTargetName(recipe.recovery->target), recipe.recovery->training, command);
     if (recipe.heldOutWindows > 0)
         command.option("--held-out-windows", recipe.heldOutWindows);
     if (!recipe.evaluations.empty())

@@ -13,10 +13,11 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, 22> recipeKeys = {
-    "name",    "model",   "method",      "parameters",  "keptRatio",    "allocation",     "structure", "sequential",
-    "storage", "ranks",   "only",        "calibration", "evaluations",  "heldOutWindows", "curvature", "forecast",
-    "device",  "threads", "memoryLimit", "out",         "exportFormat", "exportDtype"};
+constexpr std::array<std::string_view, 24> recipeKeys = {
+    "forecast",
+    "name",     "model",  "method",  "parameters",  "keptRatio",   "allocation",     "structure",  "sequential",
+    "storage",  "ranks",  "only",    "calibration", "evaluations", "heldOutWindows", "curvature",  "distillation",
+    "recovery", "device", "threads", "memoryLimit", "out",         "exportFormat",   "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
 constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",
@@ -183,6 +184,49 @@ std::size_t bytesFrom(const Json& json, const std::string& key)
     }
 }
 
+void readTraining(const Fields& fields, TrainingOptions& training)
+{
+    fields.read("windows", training.windows, asCount);
+    fields.read("epochs", training.epochs, asCount);
+    fields.read("batch", training.batch, asCount);
+    fields.read("learningRate", training.learningRate, asNumber);
+    fields.read("weightDecay", training.weightDecay, asNumber);
+    fields.read("seed", training.seed, asCount);
+}
+
+std::optional<DistillationOptions> distillationFrom(const Json& json, const std::string& key)
+{
+    constexpr std::array<std::string_view, 7> keys = {"inputs",       "windows",     "epochs", "batch",
+                                                      "learningRate", "weightDecay", "seed"};
+    if (json.is_null())
+        return std::nullopt;
+    const Fields fields(json, key, keys);
+    DistillationOptions distillation;
+    fields.readName("inputs", distillation.inputs, distillationInputsFromName);
+    readTraining(fields, distillation.training);
+    return distillation;
+}
+
+std::optional<RecoveryOptions> recoveryFrom(const Json& json, const std::string& key)
+{
+    constexpr std::array<std::string_view, 7> keys = {"target",       "windows",     "epochs", "batch",
+                                                      "learningRate", "weightDecay", "seed"};
+    if (json.is_null())
+        return std::nullopt;
+    const Fields fields(json, key, keys);
+    RecoveryOptions recovery;
+    fields.readName("target", recovery.target, recoveryTargetFromName);
+    readTraining(fields, recovery.training);
+    return recovery;
+}
+
+Json trainingToJson(std::string_view key, std::string_view value, const TrainingOptions& training)
+{
+    return {{std::string(key), value}, {"windows", training.windows},           {"epochs", training.epochs},
+            {"batch", training.batch}, {"learningRate", training.learningRate}, {"weightDecay", training.weightDecay},
+            {"seed", training.seed}};
+}
+
 Json windowsToJson(const WindowOptions& windows)
 {
     return {{"text", windows.text.string()},
@@ -226,6 +270,8 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
         options.read("seed", curvature.seed, asCount);
         return curvature;
     });
+    fields.read("distillation", recipe.distillation, distillationFrom);
+    fields.read("recovery", recipe.recovery, recoveryFrom);
     fields.read("evaluations", recipe.evaluations,
                 [&](const Json& value, const std::string& key) { return evaluationsFrom(value, key, folder); });
     fields.read("forecast", recipe.forecast, asBool);
@@ -267,6 +313,13 @@ Json recipeToJson(const Recipe& recipe)
             {"only", recipe.only},
             {"calibration", recipe.calibration ? windowsToJson(*recipe.calibration) : Json()},
             {"curvature", {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}}},
+            {"distillation", recipe.distillation
+                                 ? trainingToJson("inputs", distillationInputsName(recipe.distillation->inputs),
+                                                  recipe.distillation->training)
+                                 : Json()},
+            {"recovery", recipe.recovery ? trainingToJson("target", recoveryTargetName(recipe.recovery->target),
+                                                          recipe.recovery->training)
+                                         : Json()},
             {"evaluations", std::move(evaluations)},
             {"forecast", recipe.forecast},
             {"heldOutWindows", recipe.heldOutWindows},

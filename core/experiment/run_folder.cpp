@@ -108,6 +108,13 @@ void removePartialFiles(const std::filesystem::path& folder)
     }
 }
 
+std::string_view lastKind(const Recipe& recipe, const LinearOutcome& outcome)
+{
+    if (outcome.structure == StructureKind::Dense)
+        return "linear";
+    return recipe.recovery ? "recovered" : distillationOf(recipe) ? "distilled" : "linear";
+}
+
 void writePlan(const std::filesystem::path& folder, const std::string& fingerprint, const AllocationPlan& plan)
 {
     Json ranks = Json::array();
@@ -168,7 +175,8 @@ void writeManifest(const std::filesystem::path& folder, const Recipe& recipe, co
     Json outcomes = Json::array();
     for (std::size_t i = 0; i < linears.size(); ++i) {
         Json outcome = outcomeToJson(result.linears[i]);
-        outcome["file"] = linearFile(folder, linears[i]->index).filename().string();
+        outcome["file"] =
+            linearFile(folder, linears[i]->index, lastKind(recipe, result.linears[i])).filename().string();
         outcomes.push_back(std::move(outcome));
     }
     writeFileAtomically(folder / "run.json", dumpJson({{"fingerprint", result.fingerprint},

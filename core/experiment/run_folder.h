@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace rankwright {
 
@@ -38,6 +39,9 @@ void writePlan(const std::filesystem::path& folder, const std::string& fingerpri
 /// Nothing if there is no plan. Throws Error(Corrupt or Mismatch) if it is not one for `linears`.
 std::optional<AllocationPlan> readPlan(const std::filesystem::path& folder, const std::string& fingerprint,
                                        const Recipe& recipe, std::span<const LinearInfo* const> linears);
+
+/// Which of its files (linearFile()) holds a linear at the end of a run.
+std::string_view lastKind(const Recipe& recipe, const LinearOutcome& outcome);
 
 /// run.json, the last file of a run: what of the recipe decides the result, and the outcomes.
 void writeManifest(const std::filesystem::path& folder, const Recipe& recipe, const RunResult& result,

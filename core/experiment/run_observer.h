@@ -2,6 +2,7 @@
 
 #include "core/allocation/allocation.h"
 #include "core/experiment/run_result.h"
+#include "core/training/training_options.h"
 
 #include <cstdint>
 #include <functional>
@@ -18,6 +19,8 @@ struct RunObserver
     /// Once per chosen linear, also for those taken over from an earlier run; heldOutError is not known yet.
     std::function<void(const LinearOutcome& outcome)> linearDone;
     std::function<void(const EvaluationOutcome& outcome)> evaluated;
+    /// One more point of a loss curve.
+    std::function<void(const TrainingPoint& point)> trained = {};
 };
 
 } // namespace rankwright

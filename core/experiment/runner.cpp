@@ -12,10 +12,12 @@
 #include "core/experiment/forecast_plan.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/stored_curvature.h"
+#include "core/experiment/training_stages.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -44,6 +46,7 @@ public:
         , m_places(places)
         , m_device(openDevice(recipe.device, recipe.threads))
         , m_method(findMethod(recipe.method))
+        , m_distillation(distillationOf(recipe))
         , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
         , m_userContext(context)
         , m_context(context)
@@ -137,7 +140,10 @@ private:
         m_result.vocabulary = m_model->config().vocabularySize;
         m_linears = chosenLinears(*m_model, m_recipe);
         openTexts();
-        m_result.fingerprint = recipeFingerprint(m_recipe, m_result.modelFingerprint, m_result.calibrationFingerprint);
+        std::string texts = m_result.calibrationFingerprint;
+        for (const TokenWindows& windows : {std::cref(m_distillationWindows), std::cref(m_recoveryWindows)})
+            texts += windows.fingerprint;
+        m_result.fingerprint = recipeFingerprint(m_recipe, m_result.modelFingerprint, texts);
         m_result.folder = m_store.runsFolder() / m_result.fingerprint;
         m_store.setFingerprints(m_result.id, m_result.fingerprint, m_result.modelFingerprint,
                                 m_result.calibrationFingerprint);
@@ -152,6 +158,15 @@ private:
             m_calibrationWindows = makeWindows(*m_model->tokenizer(), *m_recipe.calibration, m_context);
             m_result.calibrationFingerprint = calibrationFingerprint(*m_model, *m_calibrationWindows);
         }
+        const auto trainOn = [&](const TrainingOptions& training) {
+            TokenWindows windows = makeWindows(*m_model->tokenizer(), trainingWindows(m_recipe, training), m_context);
+            static_cast<void>(WindowSplit(windows.ids.size()));
+            return windows;
+        };
+        if (m_distillation)
+            m_distillationWindows = trainOn(m_distillation->training);
+        if (m_recipe.recovery)
+            m_recoveryWindows = trainOn(m_recipe.recovery->training);
         if (m_recipe.heldOutWindows > 0) {
             WindowOptions more = *m_recipe.calibration;
             more.count += m_recipe.heldOutWindows;
@@ -237,11 +252,25 @@ private:
         splitSeconds(planning, all, compression.seconds());
 
         m_result.linears = m_journal->outcomes();
-        if (gradients)
+        train();
+        // A forecast is of what the method gives: runs that train neither have nor calibrate one.
+        if (gradients && !m_training)
             stage("forecast", [&] { sumUpNats(storedCurvature(*m_job, *calibration, *gradients)); });
         sumUp();
         writeManifest(m_result.folder, m_recipe, m_result, m_linears);
         m_store.recordArtefact(m_result.id, "linears", m_result.folder, m_result.bytes);
+    }
+
+    void train()
+    {
+        if (!m_distillation && !m_recipe.recovery)
+            return;
+        m_training.emplace(*m_job, m_store, m_result.id);
+        if (m_distillation)
+            stage("distill", [&] { m_training->distill(m_distillationWindows, *m_distillation, m_options); });
+        if (m_recipe.recovery)
+            stage("recover", [&] { m_training->recover(m_recoveryWindows, *m_recipe.recovery, m_options); });
+        m_training->updateNotes(m_result.linears);
     }
 
     /// Whether ranks depend on analyses.
@@ -313,13 +342,28 @@ private:
                                std::string(m_method.name()), outcome.original.perplexity, m_result.vocabulary)
                         .at(m_result.predictedNats);
             outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
-            m_store.recordEvaluation(m_result.id, outcome);
-            if (m_observer.evaluated)
-                m_observer.evaluated(outcome);
-            m_result.evaluations.push_back(outcome);
+            record(outcome);
+        }
+        // What training gives is told apart from what the method gives without.
+        for (Evaluation& evaluation : m_evaluations) {
+            if (!m_training)
+                break;
+            m_context.checkStop();
+            evaluation.outcome.name += ", before training";
+            evaluation.outcome.compressed =
+                evaluatePerplexity(m_training->untrained(), *m_device, evaluation.windows, m_options, m_context);
+            record(evaluation.outcome);
         }
         if (!m_heldOut.ids.empty())
             evaluateHeldOut(other);
+    }
+
+    void record(const EvaluationOutcome& outcome)
+    {
+        m_store.recordEvaluation(m_result.id, outcome);
+        if (m_observer.evaluated)
+            m_observer.evaluated(outcome);
+        m_result.evaluations.push_back(outcome);
     }
 
     void evaluateHeldOut(const Model& other)
@@ -354,6 +398,7 @@ private:
     const RunPlaces& m_places;
     std::shared_ptr<const Device> m_device;
     const Method& m_method;
+    std::optional<DistillationOptions> m_distillation;
     PassOptions m_options;
     const TaskContext& m_userContext;
     TaskContext m_context;
@@ -364,10 +409,13 @@ private:
     std::vector<const LinearInfo*> m_linears;
     std::optional<TokenWindows> m_calibrationWindows;
     TokenWindows m_heldOut;
+    TokenWindows m_distillationWindows; ///< empty where nothing is distilled
+    TokenWindows m_recoveryWindows;
     std::vector<Evaluation> m_evaluations;
     std::optional<RunLock> m_lock;
     std::optional<RunJob> m_job;
     std::optional<RunJournal> m_journal;
+    std::optional<TrainingStages> m_training;
 };
 
 } // namespace

@@ -209,6 +209,37 @@ void Store::recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome)
     });
 }
 
+void Store::recordTrainingPoint(std::int64_t run, const TrainingPoint& point)
+{
+    m_worker->call(true, [&](SQLite::Database& database) {
+        SQLite::Statement statement(database, "INSERT INTO training_points (run, stage, part, step, steps, loss, "
+                                              "held_out_loss) VALUES (?, ?, ?, ?, ?, ?, ?)");
+        Binder(statement)
+            .integer(run)
+            .text(point.stage)
+            .text(point.part)
+            .size(point.step)
+            .size(point.steps)
+            .real(point.loss)
+            .real(point.heldOutLoss);
+        statement.exec();
+    });
+}
+
+std::vector<TrainingPoint> Store::trainingPoints(std::int64_t run) const
+{
+    return m_worker->call(false, [&](SQLite::Database& database) {
+        SQLite::Statement row(database, "SELECT stage, part, step, steps, loss, held_out_loss FROM training_points "
+                                        "WHERE run = ? ORDER BY id");
+        Binder(row).integer(run);
+        std::vector<TrainingPoint> points;
+        while (row.executeStep())
+            points.push_back({row.getColumn(0).getString(), row.getColumn(1).getString(), readSize(row.getColumn(2)),
+                              readSize(row.getColumn(3)), readDouble(row.getColumn(4)), readDouble(row.getColumn(5))});
+        return points;
+    });
+}
+
 void Store::recordArtefact(std::int64_t run, const std::string& kind, const std::filesystem::path& path,
                            std::size_t bytes)
 {

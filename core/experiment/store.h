@@ -103,6 +103,7 @@ public:
     void recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome);
     void recordArtefact(std::int64_t run, const std::string& kind, const std::filesystem::path& path,
                         std::size_t bytes);
+    void recordTrainingPoint(std::int64_t run, const TrainingPoint& point);
     /// Ratios, sizes, folders, stages and the order of the linears come from `result`; what was recorded one by one
     /// stays. Throws Error(NotFound).
     void finishRun(std::int64_t run, RunState state, const RunResult& result, const std::string& error);
@@ -114,6 +115,9 @@ public:
     RunRecord run(std::int64_t id) const;
     /// Throws Error(NotFound) where none was recorded.
     std::vector<double> spectrum(std::int64_t run, const std::string& linear) const;
+    /// Loss curves of a run, in the order they were recorded; empty where nothing was trained. A resumed run has the
+    /// points of what it did itself.
+    std::vector<TrainingPoint> trainingPoints(std::int64_t run) const;
     /// Deletes a run with all that is recorded of it, and the folder of its linears unless another run of the store has
     /// the same fingerprint. Exports and statistics stay. Throws Error(NotFound); Error(InvalidArgument) for a run that
     /// a process is at; Error(Io) where the folder cannot be removed (the row may be gone by then).

@@ -154,9 +154,23 @@ ALTER TABLE evaluations ADD COLUMN forecast_low REAL;
 ALTER TABLE evaluations ADD COLUMN forecast_high REAL;
 )sql";
 
+constexpr const char* trainingPoints = R"sql(
+CREATE TABLE training_points (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    part TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    steps INTEGER NOT NULL,
+    loss REAL,
+    held_out_loss REAL
+);
+CREATE INDEX training_points_run ON training_points (run);
+)sql";
+
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
 constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex,
-                                                      natsColumns};
+                                                      natsColumns, trainingPoints};
 
 int pragma(SQLite::Database& database, const char* name)
 {

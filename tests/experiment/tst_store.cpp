@@ -329,8 +329,8 @@ private slots:
             const Store store(fresh);
         }
         SQLite::Database freshDatabase(fresh.string());
-        for (const char* table :
-             {"runs", "linears", "spectra", "evaluations", "events", "artefacts", "stages", "dense_perplexities"}) {
+        for (const char* table : {"runs", "linears", "spectra", "evaluations", "events", "artefacts", "stages",
+                                  "dense_perplexities", "training_points"}) {
             const std::string columns = std::string("SELECT group_concat(name || type || \"notnull\" || "
                                                     "coalesce(dflt_value, '-') || pk) FROM pragma_table_info('") +
                                         table + "')";

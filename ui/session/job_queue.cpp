@@ -29,6 +29,8 @@ StageShares sharesOf(const Job& job)
                         {"calibrate", recipe.calibration ? 0.28 : 0.0},
                         {"analyse", findAllocator(recipe.allocation).needsAnalyses() ? 0.25 : 0.0},
                         {"factorise", 0.35},
+                        {"distill", distillationOf(recipe) ? 2.0 : 0.0},
+                        {"recover", recipe.recovery ? 4.0 : 0.0},
                         {"evaluate", recipe.evaluations.empty() ? 0.0 : 0.35},
                         {"export", recipe.out.empty() ? 0.0 : 0.1}});
 }

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core/experiment/linear_file.h"
+#include "core/experiment/run_job.h"
+#include "core/experiment/store.h"
+
+namespace rankwright {
+
+/// The stages of a run that train factors. Each writes its linears to files of its own beside those it starts from,
+/// which stay: distilled blocks one by one, recovered ones at the end, from a checkpoint that is deleted then. What an
+/// earlier attempt finished is taken over. Loss curves go to the store and to RunObserver::trained.
+class TrainingStages
+{
+public:
+    TrainingStages(const RunJob& job, Store& store, std::int64_t run);
+
+    /// Trains what compression wrote.
+    void distill(const TokenWindows& windows, const DistillationOptions& options, const PassOptions& pass);
+    /// Trains what distill() wrote, or where there is none compression.
+    void recover(const TokenWindows& windows, const RecoveryOptions& options, const PassOptions& pass);
+    /// Outcomes with the notes of the last stage that ran.
+    void updateNotes(std::vector<LinearOutcome>& outcomes) const;
+
+    /// The model as compression left it.
+    Model untrained() const;
+
+private:
+    std::vector<const LinearInfo*> chosenOf(std::size_t block) const;
+    LinearRecord read(const LinearInfo& info, std::string_view kind) const;
+    /// The model with every chosen linear from the first of `kinds` that it has a file of.
+    Model modelOf(std::vector<std::string> kinds) const;
+    /// Whether all files of a block are there and whole; else those that are there are deleted.
+    bool takeOver(std::size_t block, std::string_view kind) const;
+    void keep(const LinearInfo& info, std::string_view from, std::string_view kind, const LinearWeights& weights,
+              const std::string& note) const;
+    std::function<std::vector<Role>(std::size_t)> rolesOf() const;
+    TrainingObserver observer() const;
+
+    const RunJob& m_job;
+    Store& m_store;
+    std::int64_t m_run;
+    std::string m_lastKind = "linear";
+};
+
+} // namespace rankwright
