@@ -96,6 +96,31 @@ private slots:
         QVERIFY_THROWS_EXCEPTION(Error, findAllocator("by-tipe"));
     }
 
+    /// Eight blocks of two equal linears. Half of the parameters of two blocks are 1/8 of all: at 0.875, two pay and
+    /// the others stay dense, the first or the last ones; below 0.5 all pay half and then, in turn, more.
+    void lillamaLowersBlockAfterBlock()
+    {
+        std::vector<AllocationItem> items;
+        for (std::size_t block = 0; block < 8; ++block)
+            for (const char* role : {"q", "up"})
+                items.push_back({.name = role + std::to_string(block), .shape = {64, 64}, .loss = {}, .block = block});
+        const auto shares = [&](const char* allocator, double ratio) {
+            std::vector<double> result;
+            for (const AllocatedRank& rank : allocate(allocator, StructureKind::Factors, ratio, items).ranks)
+                result.push_back(static_cast<double>(rank.keptParameters) / 4096.0);
+            return result;
+        };
+        const std::vector<double> bottom = shares("lillama-bottom", 0.875);
+        const std::vector<double> half(4, 0.5);
+        QVERIFY(std::equal(half.begin(), half.end(), bottom.begin()));
+        QVERIFY(std::all_of(bottom.begin() + 4, bottom.end(), [](double share) { return share == 1.0; }));
+        const std::vector<double> top = shares("lillama-top", 0.875);
+        QVERIFY(std::equal(half.begin(), half.end(), top.rbegin()));
+        QVERIFY(std::all_of(top.begin(), top.begin() + 12, [](double share) { return share == 1.0; }));
+        const std::vector<double> low = shares("lillama-bottom", 0.4);
+        QVERIFY(low.front() < 0.25 && low.back() == 0.5);
+    }
+
     void byTypeIsTheFormulaInsideARole()
     {
         std::vector<AllocationItem> items = model();

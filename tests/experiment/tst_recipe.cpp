@@ -32,6 +32,10 @@ Recipe fullRecipe()
                           {"", {.text = "/texts/other.txt", .rows = true, .length = 2048, .count = 10}}};
     recipe.curvature = {.labels = GradientLabels::Text, .seed = 7};
     recipe.forecast = true;
+    recipe.distillation =
+        DistillationOptions{.inputs = DistillationInputs::Teacher,
+                            .training = {.windows = 200, .epochs = 2, .batch = 4, .learningRate = 2e-4}};
+    recipe.recovery = RecoveryOptions{.target = RecoveryTarget::Teacher, .training = {.epochs = 3}};
     recipe.heldOutWindows = 4;
     recipe.threads = 2;
     recipe.memoryLimit = std::size_t{1536} << 20U;
@@ -109,7 +113,7 @@ private slots:
     {
         for (const Recipe& recipe : {fullRecipe(), smallRecipe()}) {
             const Json json = recipeToJson(recipe);
-            QCOMPARE(json.size(), std::size_t{22});
+            QCOMPARE(json.size(), std::size_t{24});
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(json, {}))), dumpJson(json));
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(parseJson(dumpJson(json, 2), "r"), {}))), dumpJson(json));
         }
@@ -346,7 +350,8 @@ private slots:
                              "--rank model.layers.1.mlp.up_proj=30 --only 'model.layers.*.mlp.*' --only q "
                              "--calibration-text '/texts/a b.txt' --calibration-rows --calibration-window 256 "
                              "--calibration-windows 128 --calibration-bos-per-window --curvature text --curvature-seed "
-                             "7 --forecast --held-out-windows 4 "
+                             "7 --forecast --distill teacher --distill-windows 200 --distill-epochs 2 --distill-batch 4 "
+                             "--distill-learning-rate 0.0002 --recover teacher --recover-epochs 3 --held-out-windows 4 "
                              "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
                              "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
                              "--threads 2 --memory-limit 1536MiB"));
@@ -375,6 +380,9 @@ private slots:
             edit(edited.evaluations[1]);
             QVERIFY(has(recipeToCommand(edited), "--recipe") && !has(recipeToCommand(recipe), "--recipe"));
         }
+        Recipe seeded = recipe;
+        seeded.recovery->training.seed = 3;
+        QVERIFY(has(recipeToCommand(seeded), "--recipe"));
         recipe.evaluations[1].windows.length = 512;
         recipe.evaluations[0].name = "WikiText-2";
         const std::string command = recipeToCommand(recipe);
@@ -426,6 +434,10 @@ private slots:
         QVERIFY(differs([](Recipe& r) { r.storage = DType::F16; }));
         QVERIFY(differs([](Recipe& r) { r.ranks.begin()->second = 13; }));
         QVERIFY(differs([](Recipe& r) { r.only.pop_back(); }));
+        QVERIFY(differs([](Recipe& r) { r.distillation.reset(); }));
+        QVERIFY(differs([](Recipe& r) { r.distillation->inputs = DistillationInputs::Joint; }));
+        QVERIFY(differs([](Recipe& r) { r.recovery->training.seed = 1; }));
+        QVERIFY(differs([](Recipe& r) { r.recovery->training.weightDecay = 0.0; }));
     }
 
     void choicesStandByNameEverywhere()

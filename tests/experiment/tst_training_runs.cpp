@@ -1,0 +1,252 @@
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/experiment/linear_file.h"
+#include "core/experiment/runner.h"
+
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+using namespace rankwright;
+
+namespace {
+
+const std::filesystem::path demo = RANKWRIGHT_DEMO;
+constexpr std::size_t demoLinears = 35;
+
+struct Place
+{
+    QTemporaryDir folder;
+    std::filesystem::path path = folder.path().toStdString();
+    Store store{path / "experiments.sqlite"};
+
+    RunResult run(const Recipe& recipe, const RunObserver& observer = {})
+    {
+        return runRecipe(recipe, store, {.cache = path / "cache"}, {}, observer);
+    }
+};
+
+Recipe trainingRecipe()
+{
+    Recipe recipe;
+    recipe.model = demo / "stories260K";
+    recipe.method = "whitened-svd";
+    recipe.structure = StructureKind::BlockIdentity;
+    recipe.keptRatio = 0.6;
+    recipe.threads = 2;
+    recipe.calibration = WindowOptions{.text = demo / "stories-calibration.txt", .length = 64, .count = 8};
+    recipe.distillation = DistillationOptions{.training = {.windows = 24, .epochs = 3, .batch = 4}};
+    recipe.recovery = RecoveryOptions{.training = {.windows = 24, .epochs = 3, .batch = 4}};
+    return recipe;
+}
+
+EvaluationText heldOutStories()
+{
+    return {"held-out stories", {.text = demo / "stories-heldout.txt", .length = 64, .count = 8}};
+}
+
+/// Name and content of every file of a run's folder.
+std::map<std::string, std::string> contentOf(const std::filesystem::path& folder)
+{
+    std::map<std::string, std::string> result;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        result[entry.path().filename().string()] = readFile(entry.path());
+    return result;
+}
+
+std::size_t countFiles(const std::filesystem::path& folder, const std::string& prefix)
+{
+    std::size_t count = 0;
+    std::error_code ignored; // files come and go
+    std::filesystem::recursive_directory_iterator entry(folder, ignored);
+    for (; entry != std::filesystem::recursive_directory_iterator(); entry.increment(ignored))
+        count += entry->path().filename().string().starts_with(prefix) ? 1 : 0;
+    return count;
+}
+
+double ratio(const EvaluationOutcome& outcome)
+{
+    return outcome.compressed.perplexity / outcome.original.perplexity;
+}
+
+} // namespace
+
+/// Runs that train their factors.
+class TestTrainingRuns : public QObject
+{
+    Q_OBJECT
+
+private slots:
+    void trainingHelpsAndIsToldApart()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.evaluations = {heldOutStories()};
+        std::vector<TrainingPoint> seen;
+        std::mutex mutex;
+        RunObserver observer;
+        observer.trained = [&](const TrainingPoint& point) {
+            const std::lock_guard lock(mutex);
+            seen.push_back(point);
+        };
+        const RunResult result = place.run(recipe, observer);
+        QCOMPARE(result.evaluations.size(), std::size_t{2});
+        QCOMPARE(result.evaluations[1].name, std::string("held-out stories, before training"));
+        QVERIFY2(ratio(result.evaluations[0]) < 0.95 * ratio(result.evaluations[1]),
+                 qPrintable(
+                     QStringLiteral("%1 from %2").arg(ratio(result.evaluations[0])).arg(ratio(result.evaluations[1]))));
+
+        // What comes before training is what the same recipe without gives.
+        Recipe plain = recipe;
+        plain.distillation.reset();
+        plain.recovery.reset();
+        const RunResult untrained = place.run(plain);
+        QVERIFY(untrained.fingerprint != result.fingerprint);
+        QCOMPARE(untrained.evaluations[0].compressed.windowNll, result.evaluations[1].compressed.windowNll);
+
+        // The model that is exported and evaluated later is the trained one.
+        const Model model = compressedModel(Model::open(recipe.model), place.store.run(result.id));
+        const auto device = makeCpuDevice(2);
+        const TokenWindows windows = makeWindows(*model.tokenizer(), heldOutStories().windows, {});
+        QCOMPARE(evaluatePerplexity(model, *device, windows, {.threads = 2}, {}).windowNll,
+                 result.evaluations[0].compressed.windowNll);
+
+        for (const LinearOutcome& outcome : result.linears) {
+            if (outcome.structure == StructureKind::Dense)
+                continue;
+            for (const char* word : {"distilled", "recovered"})
+                QVERIFY(std::ranges::any_of(outcome.notes,
+                                            [&](const std::string& note) { return note.starts_with(word); }));
+        }
+        QVERIFY(!std::filesystem::exists(result.folder / "recovery.safetensors"));
+
+        const std::vector<TrainingPoint> stored = place.store.trainingPoints(result.id);
+        QCOMPARE(stored.size(), seen.size());
+        std::set<std::string> parts;
+        for (std::size_t i = 0; i < stored.size(); ++i) {
+            parts.insert(stored[i].stage + stored[i].part);
+            QVERIFY(std::isfinite(stored[i].loss) != std::isfinite(stored[i].heldOutLoss));
+            QVERIFY(stored[i].step <= stored[i].steps);
+        }
+        QCOMPARE(parts.size(), std::size_t{6}); // five blocks and the whole
+        QVERIFY(place.store.trainingPoints(untrained.id).empty());
+    }
+
+    /// Lillama is plain SVD, distilled without being told.
+    void lillamaStartsFromPlainSvd()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.method = "lillama";
+        recipe.structure = StructureKind::Factors;
+        recipe.distillation.reset();
+        recipe.recovery.reset();
+        recipe.evaluations = {heldOutStories()};
+        const RunResult result = place.run(recipe);
+        recipe.method = "svd";
+        const RunResult plain = place.run(recipe);
+        QCOMPARE(plain.evaluations.size(), std::size_t{1});
+        QCOMPARE(result.evaluations[1].compressed.windowNll, plain.evaluations[0].compressed.windowNll);
+        QVERIFY(result.evaluations[0].compressed.perplexity < plain.evaluations[0].compressed.perplexity);
+    }
+
+    /// Killed anywhere in a training, a run goes on to the bytes of one that was left alone.
+    void killedTrainingsLoseNothing()
+    {
+        Recipe recipe = trainingRecipe();
+        recipe.recovery->training.epochs = 8;
+        Place unbroken;
+        const auto expected = contentOf(unbroken.run(recipe).folder);
+        const auto recipeFile = unbroken.path / "recipe.json";
+        writeFileAtomically(recipeFile, dumpJson(recipeToJson(recipe)));
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        int killed = 0;
+        const auto killAt = [&](const std::string& prefix, std::size_t count) {
+            QProcess process;
+            process.setProcessChannelMode(QProcess::ForwardedChannels);
+            process.start(QStringLiteral(EXPERIMENT_HELPER),
+                          {QStringLiteral("run"), QString::fromStdString(recipeFile.string()),
+                           QString::fromStdString((path / "experiments.sqlite").string()),
+                           QString::fromStdString((path / "cache").string())});
+            QVERIFY(process.waitForStarted());
+            while (process.state() == QProcess::Running && countFiles(path, prefix) < count)
+                process.waitForFinished(1);
+            std::this_thread::sleep_for(std::chrono::milliseconds(3 * (killed + 1)));
+            process.kill();
+            QVERIFY(process.waitForFinished(30'000));
+            killed += process.exitStatus() == QProcess::CrashExit ? 1 : 0;
+        };
+        for (const std::size_t blocks : {1, 2, 4})
+            killAt("distilled-", 7 * blocks - 3);
+        for (int i = 0; i < 3; ++i)
+            killAt("recovery.safetensors", 1);
+        QVERIFY(killed >= 4);
+        Store store(path / "experiments.sqlite");
+        const RunResult result = runRecipe(recipe, store, {.cache = path / "cache"}, {});
+        QCOMPARE(result.linears.size(), demoLinears);
+        const auto content = contentOf(result.folder);
+        QCOMPARE(content.size(), expected.size());
+        for (const auto& [name, bytes] : expected)
+            QVERIFY2(content.contains(name) && content.at(name) == bytes, name.c_str());
+    }
+
+    void divergenceIsRecorded()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.distillation->training.learningRate = 1e30;
+        recipe.recovery.reset();
+        recipe.evaluations = {heldOutStories()};
+        const RunResult result = place.run(recipe);
+        const std::vector<NumericEvent> events = place.store.run(result.id).result.events;
+        QVERIFY(std::ranges::any_of(events, [](const NumericEvent& event) { return event.kind == "divergedStep"; }));
+        QVERIFY(std::isfinite(result.evaluations[0].compressed.perplexity));
+    }
+
+    void refusesTrainingsThatMeanNothing()
+    {
+        const auto refusal = [](const auto& edit) -> std::string {
+            Recipe recipe = trainingRecipe();
+            edit(recipe);
+            try {
+                validateRecipe(recipe);
+            } catch (const Error& error) {
+                return error.kind() == ErrorKind::InvalidArgument ? error.what() : "wrong kind";
+            }
+            return {};
+        };
+        QCOMPARE(refusal([](Recipe&) {}), std::string());
+        const auto names = [](const std::string& message, const char* word) {
+            return message.find(word) != std::string::npos;
+        };
+        QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.epochs = 0; }), "distillation"));
+        QVERIFY(names(refusal([](Recipe& r) { r.recovery->training.batch = 0; }), "recovery"));
+        QVERIFY(names(refusal([](Recipe& r) { r.recovery->training.learningRate = -1.0; }), "learning rate"));
+        QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.weightDecay = NAN; }), "weight decay"));
+        QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.windows = 1; }), "held-out"));
+        QVERIFY(names(refusal([](Recipe& r) {
+                          r.method = "svd";
+                          r.calibration.reset();
+                      }),
+                      "calibration text"));
+        // One window cannot be split; found before any work.
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.calibration->count = 1;
+        recipe.distillation->training.windows = 0;
+        QVERIFY_THROWS_EXCEPTION(Error, place.run(recipe));
+        QCOMPARE(countFiles(place.path, "linear-"), std::size_t{0});
+    }
+};
+
+QTEST_GUILESS_MAIN(TestTrainingRuns)
+#include "tst_training_runs.moc"
