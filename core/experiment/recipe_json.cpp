@@ -14,10 +14,9 @@ namespace rankwright {
 namespace {
 
 constexpr std::array<std::string_view, 24> recipeKeys = {
-    "forecast",
-    "name",     "model",  "method",  "parameters",  "keptRatio",   "allocation",     "structure",  "sequential",
-    "storage",  "ranks",  "only",    "calibration", "evaluations", "heldOutWindows", "curvature",  "distillation",
-    "recovery", "device", "threads", "memoryLimit", "out",         "exportFormat",   "exportDtype"};
+    "forecast",     "name",     "model",  "method",  "parameters",  "keptRatio",   "allocation",     "structure",
+    "sequential",   "storage",  "ranks",  "only",    "calibration", "evaluations", "heldOutWindows", "curvature",
+    "distillation", "recovery", "device", "threads", "memoryLimit", "out",         "exportFormat",   "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
 constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",

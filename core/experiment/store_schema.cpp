@@ -169,8 +169,8 @@ CREATE INDEX training_points_run ON training_points (run);
 )sql";
 
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
-constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex,
-                                                      natsColumns, trainingPoints};
+constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex, natsColumns,
+                                                      trainingPoints};
 
 int pragma(SQLite::Database& database, const char* name)
 {

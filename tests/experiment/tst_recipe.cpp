@@ -343,18 +343,19 @@ private slots:
                  std::string("rankwright-cli compress models/tiny --method svd --parameter alpha=0.5 --keep 0.8 "
                              "--calibration-text a.txt --calibration-window 256 --calibration-windows 4 "
                              "--calibration-order random --seed 9"));
-        QCOMPARE(recipeToCommand(fullRecipe()),
-                 std::string("rankwright-cli compress /models/tiny --name 'it'\\''s a test' --method whitened-svd "
-                             "--keep 0.7 --allocation marginal-loss --structure block-identity --sequential compressed "
-                             "--storage BF16 --rank model.layers.0.self_attn.q_proj=12 "
-                             "--rank model.layers.1.mlp.up_proj=30 --only 'model.layers.*.mlp.*' --only q "
-                             "--calibration-text '/texts/a b.txt' --calibration-rows --calibration-window 256 "
-                             "--calibration-windows 128 --calibration-bos-per-window --curvature text --curvature-seed "
-                             "7 --forecast --distill teacher --distill-windows 200 --distill-epochs 2 --distill-batch 4 "
-                             "--distill-learning-rate 0.0002 --recover teacher --recover-epochs 3 --held-out-windows 4 "
-                             "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
-                             "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
-                             "--threads 2 --memory-limit 1536MiB"));
+        QCOMPARE(
+            recipeToCommand(fullRecipe()),
+            std::string("rankwright-cli compress /models/tiny --name 'it'\\''s a test' --method whitened-svd "
+                        "--keep 0.7 --allocation marginal-loss --structure block-identity --sequential compressed "
+                        "--storage BF16 --rank model.layers.0.self_attn.q_proj=12 "
+                        "--rank model.layers.1.mlp.up_proj=30 --only 'model.layers.*.mlp.*' --only q "
+                        "--calibration-text '/texts/a b.txt' --calibration-rows --calibration-window 256 "
+                        "--calibration-windows 128 --calibration-bos-per-window --curvature text --curvature-seed "
+                        "7 --forecast --distill teacher --distill-windows 200 --distill-epochs 2 --distill-batch 4 "
+                        "--distill-learning-rate 0.0002 --recover teacher --recover-epochs 3 --held-out-windows 4 "
+                        "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
+                        "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
+                        "--threads 2 --memory-limit 1536MiB"));
     }
 
     void theCommandSurvivesAShell()
