@@ -79,7 +79,7 @@ std::size_t trainingSteps(std::size_t windows, const TrainingOptions& options)
 
 double learningRateAt(const TrainingOptions& options, std::size_t step, std::size_t steps)
 {
-    const std::size_t rising = std::max<std::size_t>(steps / 10, 1);
+    const std::size_t rising = std::max(steps / 10, std::min<std::size_t>(steps, 4));
     if (step < rising)
         return options.learningRate * static_cast<double>(step + 1) / static_cast<double>(rising);
     return options.learningRate * static_cast<double>(steps - step) / static_cast<double>(steps - rising + 1);

@@ -10,8 +10,8 @@
 
 namespace rankwright {
 
-/// How factors are trained by AdamW. The learning rate rises over the first tenth of the steps and then falls to zero,
-/// both linearly.
+/// How factors are trained by AdamW. The learning rate rises over a tenth of the steps, four at least, and then falls
+/// to zero, both linearly.
 struct TrainingOptions
 {
     std::size_t windows = 0; ///< of the calibration text, from its start; 0: the calibration windows

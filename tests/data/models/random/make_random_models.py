@@ -202,5 +202,6 @@ def main():
     make_qwen3(out / "qwen3")
 
 
-with torch.no_grad():
-    main()
+if __name__ == "__main__":
+    with torch.no_grad():
+        main()
