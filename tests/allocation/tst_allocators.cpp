@@ -103,7 +103,8 @@ private slots:
         std::vector<AllocationItem> items;
         for (std::size_t block = 0; block < 8; ++block)
             for (const char* role : {"q", "up"})
-                items.push_back({.name = role + std::to_string(block), .shape = {64, 64}, .loss = {}, .block = block});
+                items.push_back(
+                    {.name = role + std::to_string(block), .shape = {64, 64}, .loss = {}, .rank = {}, .block = block});
         const auto shares = [&](const char* allocator, double ratio) {
             std::vector<double> result;
             for (const AllocatedRank& rank : allocate(allocator, StructureKind::Factors, ratio, items).ranks)
