@@ -40,6 +40,21 @@
     </message>
 </context>
 <context>
+    <name>RecipePanel</name>
+    <message>
+        <source>%1, %2 of %3 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>main</name>
     <message>
         <source>Low-rank compression workbench for language models</source>
@@ -51,6 +66,301 @@
     </message>
     <message>
         <source>Folder, .safetensors or .gguf file, or recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui</name>
+    <message>
+        <source>%1 s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>running</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>finished</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>cancelled</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>interrupted</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>State</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Method</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Structure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Allocation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Statistics of</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Target</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Whole model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Original ppl</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ppl</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ppl on</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Started</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tags</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Notes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Which model the calibration statistics are of: the dense one, the compressed prefix, or anchored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept parameters of the compressed linears that were asked for</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept parameters of the compressed linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept parameters of the whole model, with embeddings and norms</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Weights of the whole compressed model as stored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity of the original model on the text of the column &quot;Ppl on&quot;</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity of the compressed model on the text of the column &quot;Ppl on&quot;</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>In local time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Press F2 or double click to change</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept share of the parameters of the linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss of the analysis before anything was stored, over that of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss of the stored factors on the same statistics, over that of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Difference of the measured losses</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>state</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept of the linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>weights as stored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, originally %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity on %1 (not the same windows)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>recipe: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>linear, in the order of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>block, %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept share of the parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>measured loss / loss of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept parameters of the compressed linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept parameters of the whole model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>weights as stored, MiB</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity, on the first text of each run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pareto front</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>selected</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 of %2, id %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>prediction</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>none, it is the first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>original</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 (log %2)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>compressed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>change</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 nats</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>KL</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>One token: nothing is predicted.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity %1 of the original, %2 of run %3, over %4 predicted tokens; mean KL %5 nats</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -114,6 +424,118 @@
     </message>
     <message>
         <source>run %1: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::ExportDialog</name>
+    <message>
+        <source>&amp;Factored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Choose ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>C&amp;ancel export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Open folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What is written</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The factors and the file modeling_rankwright.py: as small as the run. transformers loads it with trust_remote_code=True, and Rankwright like any checkpoint.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The product of the factors in the stock layout: AutoModelForCausalLM.from_pretrained and every other program for this architecture load it. Size and speed are those of the original: it saves nothing.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Numbers</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Fo&amp;lder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reading run %1 ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1 is not finished; only a finished run can be exported.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1%2: %3 of %4, kept %5 % of the linears and %6 % of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>about %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Folder for the export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 is not empty; choose another folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export run %1 to %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Waits for the jobs before it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Writing ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Writing %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stops after this step ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancelled; nothing was left in the folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 in %2 files, %3 of it weights, in %4:
+%5</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Read back and compared with the run on 16 tokens: the largest difference of a logit is %1 of the largest logit; up to %2 is accepted in %3.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Read back and compared with the run on 16 tokens: every logit is the same; a difference up to %1 of the largest logit is accepted in %2.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -592,11 +1014,11 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Predicted loss</source>
+        <source>Predicted</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Measured loss</source>
+        <source>Measured</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -940,6 +1362,30 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>Zoom in, zoom out, all</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>This could not be opened: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Export ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Write the run shown, or the latest finished one of this model, to a folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no finished run of this model yet: run its recipe first.</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::MethodEditor</name>
@@ -1014,15 +1460,7 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>&amp;Kept</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>&lt;b&gt;%1&lt;/b&gt;  %2 blocks  %3 linears  %4  %5 parameters</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1039,6 +1477,18 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>loss: %1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis; with gradients also the sum of what the linears cost in nats per token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 blocks, %2 linears, %3 M parameters, %4</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, %1 nats</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1313,21 +1763,13 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>none kept</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>waits for gradients: calibrate first</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::RecipePanel</name>
-    <message>
-        <source>%1, %2 of %3 tokens</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>all windows</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 windows</source>
-        <translation type="unfinished"></translation>
-    </message>
     <message>
         <source>Calibrate</source>
         <translation type="unfinished"></translation>
@@ -1362,10 +1804,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>dense: inputs of the original model; compressed: of the compressed blocks before; anchored: compressed inputs, outputs of the original</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>all linears, or patterns: down, model.layers.0.*</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1492,6 +1930,374 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>%1 is not taken as a recipe: %2</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>; of it gradients %1, at least %2 of memory</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>gradients (curvature)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows of %2 tokens; gradients are not computed yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows of %2 tokens; statistics and gradients are there</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Take gradients of the text too: losses in nats per token, methods and allocations that weigh by curvature</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Labels that gradients are of</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>sampled labels</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Drawn from the model itself: the true Fisher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>labels of the text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The text&apos;s own next tokens: the empirical Fisher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>seed </source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Seed of sampled labels</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all, or: down, *.layers.0.*</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RunComparison</name>
+    <message>
+        <source>run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RunComparisonDialog</name>
+    <message>
+        <source>Reading %1 runs ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compare runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Figures and recipe values of the runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Linears of the runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What is drawn</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Which linears are drawn</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>These runs have no linears yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Figures and recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Plot</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 of %2 linears and %3 values of the recipe differ.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The runs compress different weights.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RunComparisonModel</name>
+    <message>
+        <source>dense</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rank, run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept, run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Predicted, run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured, run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1 - run %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::RunsPanel</name>
+    <message>
+        <source>only columns that &amp;differ</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>first text of each run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 of %2 runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, %1 selected</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter for one model to see the Pareto front.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1: %2, %3, kept %4, perplexity %5, originally %6 %7</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compare</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Two or more selected runs side by side</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Show in map</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured losses of the run in map and tree</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Take recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The recipe of the run becomes the present one</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Goes on where the run was cut off, cancelled or failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Write the compressed model to a folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete the selected runs with all that is kept of them</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy as CSV</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy the selected rows, or all, as comma-separated values</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy as LaTeX</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy the selected rows, or all, as a table with booktabs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy as Markdown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy the selected rows, or all, as a Markdown table</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save as CSV ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the selected rows, or all, as comma-separated values</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save as LaTeX ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the selected rows, or all, as a table with booktabs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save as Markdown ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the selected rows, or all, as a Markdown table</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The recipe is that of run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete run %1, its figures and its compressed linears? This cannot be undone. Exports stay.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete %1 runs, their figures and their compressed linears? This cannot be undone. Exports stay.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The table is on the clipboard</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Saved %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Comma-separated values (*.csv)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>LaTeX (*.tex)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Markdown (*.md)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save table</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter, e.g. whitened finished paper</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter of runs: words of any column</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Text that perplexities are of</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What perplexity is drawn against</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept of the linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs with a perplexity appear here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::Session</name>
@@ -1509,6 +2315,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Choose a calibration text first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The allocation waits for gradients: calibrate first.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1590,6 +2400,22 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>rank %1</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Loss in nats</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 needs gradients; tick them in the recipe and calibrate.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Losses in nats need gradients; tick them in the recipe and calibrate.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss in nats per token</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::StartPage</name>
@@ -1651,6 +2477,223 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>This machine</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::TextPanel</name>
+    <message>
+        <source>1 token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 with the end of the text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, %1 per second</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, the first after %1 s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1: %2, kept %3 %</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>no finished run of this model yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compressed model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compress the model to see its text here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Scores compare with a compressed model: run the recipe first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>stopped</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loading ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>scoring ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Both texts are the same, token for token.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The texts differ from the first token on.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Equal tokens at the start: %1. What differs is marked.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokens in the original and in %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>change of the log probability in %1, nats</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>less likely</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>more likely</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Point at a token, or go there with the arrow keys, to see what both models expected.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>&amp;Generate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Continue the prompt by both models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Sc&amp;ore</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Compare what both models expect at every token of the prompt</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>S&amp;top</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop generating or scoring</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Generated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Scored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Prompt</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A text to continue or to score</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Once upon a time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The compressed model that is compared with the original</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokens to generate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokens to generate at most</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Original</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Text of the model: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy both texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Score a text to see where the compressed model expects something else.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What both models expected at the token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save or copy the tokens as numbers or as a picture</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::TextService</name>
+    <message>
+        <source>original: token %1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>compressed: token %1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>scoring: %1 of %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::TokenView</name>
+    <message>
+        <source>Tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>token %1 of %2: %3, %4 %5</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
