@@ -11,6 +11,7 @@ LinearSpectrum spectrumOf(const Analysis& analysis, const LinearInfo& info, bool
     LinearSpectrum spectrum{.linear = info.index,
                             .singularValues = analysis.singularValues(),
                             .loss = exactCurve ? analysis.lossAtEveryRank() : analysis.planningCurve(),
+                            .nats = {},
                             .exact = exactCurve || analysis.planningIsExact(),
                             .totalEnergy = analysis.totalEnergy(),
                             .events = analysis.events()};
@@ -23,7 +24,7 @@ LinearSpectrum spectrumOf(const Analysis& analysis, const LinearInfo& info, bool
 
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
-                             const TapStatistics* statistics, bool exactCurve)
+                             const TapStatistics* statistics, bool exactCurve, const TapStatistics* gradients)
 {
     const std::vector<const LinearInfo*> group = groupOf(model, method, info);
     if (!group.empty()) {
@@ -32,9 +33,16 @@ LinearSpectrum analyseLinear(const Model& model, const Device& device, const Met
         return spectrumOf(analysis->member(static_cast<std::size_t>(member)), info, exactCurve);
     }
     LoadedLinear linear = loadLinear(model, device, info);
-    const LinearProblem problem{
-        .name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
-    return spectrumOf(*method.analyze(device, problem, parameters), info, exactCurve);
+    const LinearProblem problem{.name = info.name,
+                                .W = std::move(linear.W),
+                                .statistics = statistics,
+                                .bias = std::move(linear.bias),
+                                .gradients = gradients};
+    const auto analysis = method.analyze(device, problem, parameters);
+    LinearSpectrum spectrum = spectrumOf(*analysis, info, exactCurve);
+    if (gradients != nullptr)
+        spectrum.nats = analysis->curvatureCurve(device, problem);
+    return spectrum;
 }
 
 std::vector<double> cumulativeEnergy(std::span<const double> singularValues)

@@ -13,6 +13,7 @@ struct LinearSpectrum
     std::size_t linear = 0;             ///< LinearInfo::index
     std::vector<double> singularValues; ///< Analysis::singularValues(), min(m, n)
     std::vector<double> loss;           ///< at rank 0 .. min(m, n), in the measure of Analysis
+    std::vector<double> nats;           ///< Analysis::curvatureCurve(), empty without gradients and in groups
     bool exact = true;                  ///< false: `loss` is the method's planning curve
     double totalEnergy = 0.0;           ///< loss of rank 0: ||W X||_F^2, or ||W||_F^2 without statistics
     std::vector<NumericEvent> events;   ///< `linear` is the linear's name
@@ -20,11 +21,12 @@ struct LinearSpectrum
 
 /// Reads and analyses one linear, where the method treats it in a group as the member of that group which is truncated
 /// while the others stay whole. `statistics` are those of statisticsTap(), null for the weights alone. `exactCurve`
-/// asks for the loss of every rank also where the method has a cheaper curve to plan with (nsvd). Throws as
-/// Method::analyze().
+/// asks for the loss of every rank also where the method has a cheaper curve to plan with (nsvd). `gradients` are those
+/// of the linear (calibrateCurvature), for losses in nats; they need `statistics` too. Throws as Method::analyze().
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
-                             const TapStatistics* statistics, bool exactCurve);
+                             const TapStatistics* statistics, bool exactCurve,
+                             const TapStatistics* gradients = nullptr);
 
 /// Share of the sum of squares up to and with each value; all ones where every value is zero.
 std::vector<double> cumulativeEnergy(std::span<const double> singularValues);

@@ -1,6 +1,7 @@
 #include "core/allocation/plan_totals.h"
 #include "core/allocation/rank_planner.h"
 #include "core/base/error.h"
+#include "core/calibration/curvature.h"
 #include "core/calibration/windows.h"
 #include "core/experiment/runner.h"
 #include "core/experiment/spectra.h"
@@ -93,6 +94,50 @@ private slots:
                     lossOf(W, analysis->factorize(rank), calibrated ? &statistics.secondMoment : nullptr);
                 QVERIFY(std::abs(spectrum.loss[rank] - expected) < 1e-8 * expected);
             }
+        }
+    }
+
+    void lossesInNatsAreThoseOfTheChange()
+    {
+        const TokenWindows windows = makeWindows(*m_model.tokenizer(), m_windows, {});
+        const CalibrationSet set =
+            calibrateCurvature(m_model, *m_device, windows, {}, m_folder.path().toStdString() + "/cache", {}, {});
+        const LinearInfo& info = m_model.linear("model.layers.2.self_attn.k_proj");
+        const TapStatistics inputs = m_statistics->load(info.tap);
+        const TapStatistics gradients = set.load(info.index);
+        const Matrix<double> W = convertMatrix<double>(m_model.readDense(info));
+        for (const char* name : {"svd", "whitened-svd", "curvature-svd"}) {
+            const Method& method = findMethod(name);
+            const LinearSpectrum spectrum =
+                analyseLinear(m_model, *m_device, method, {}, info, &inputs, true, &gradients);
+            QCOMPARE(spectrum.nats.size(), info.shape.fullRank() + 1);
+            const auto analysis =
+                method.analyze(*m_device, {info.name, W, &inputs, {}, &gradients}, MethodParameters{});
+            // 1/2 tr(G D A D^T) with the means G and A over tokens, term by term; curvature-svd damps G.
+            Matrix<double> G = gradients.secondMoment;
+            if (method.needsGradients()) {
+                double trace = 0.0;
+                for (std::size_t i = 0; i < G.rows(); ++i)
+                    trace += gradients.secondMoment(i, i);
+                for (std::size_t i = 0; i < G.rows(); ++i)
+                    G(i, i) += parameterValue(method, {}, "damping") * trace / static_cast<double>(G.rows());
+            }
+            const std::size_t rank = info.shape.fullRank() / 2;
+            const Factorisation factors = analysis->factorize(rank);
+            Matrix<double> D = W;
+            for (std::size_t i = 0; i < W.rows(); ++i)
+                for (std::size_t j = 0; j < W.columns(); ++j)
+                    for (std::size_t k = 0; k < rank; ++k)
+                        D(i, j) -= factors.B(i, k) * factors.A(k, j);
+            double nats = 0.0;
+            for (std::size_t i = 0; i < W.rows(); ++i)
+                for (std::size_t l = 0; l < W.rows(); ++l)
+                    for (std::size_t j = 0; j < W.columns(); ++j)
+                        for (std::size_t k = 0; k < W.columns(); ++k)
+                            nats += G(i, l) * D(l, j) * inputs.secondMoment(j, k) * D(i, k);
+            nats *= 0.5 / static_cast<double>(inputs.tokens) / static_cast<double>(gradients.tokens);
+            // Half of the rank is one of the ranks that are measured where the curve is not known at every rank.
+            QVERIFY2(std::abs(spectrum.nats[rank] - nats) < 1e-8 * nats, name);
         }
     }
 

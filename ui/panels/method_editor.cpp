@@ -19,8 +19,7 @@ MethodEditor::MethodEditor(QWidget* parent)
     m_method->setObjectName(QStringLiteral("method"));
     m_method->setAccessibleName(tr("Method"));
     for (const Method* method : methods())
-        if (!method->needsGradients()) // the window does not collect gradients yet
-            m_method->addItem(toQString(method->title()), toQString(method->name()));
+        m_method->addItem(toQString(method->title()), toQString(method->name()));
     m_description->setWordWrap(true);
     m_description->setEnabled(false);
     auto* layout = new QVBoxLayout(this);

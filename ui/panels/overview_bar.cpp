@@ -70,7 +70,8 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     m_kept->setToolTip(tr("Parameters of the compressed linears that the plan keeps"));
     m_whole->setToolTip(tr("Parameters of the whole model, embeddings and norms included"));
     m_bytes->setToolTip(tr("Weights of the whole compressed model as stored"));
-    m_loss->setToolTip(tr("Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis"));
+    m_loss->setToolTip(tr("Mean over the linears of loss / loss of rank 0, predicted exactly by the analysis; with "
+                          "gradients also the sum of what the linears cost in nats per token"));
     auto* label = new QLabel(tr("&Kept"));
     label->setBuddy(m_slider);
     auto* layout = new QHBoxLayout(this);
@@ -132,8 +133,9 @@ void OverviewBar::refreshTotals()
     m_whole->setText(
         tr("model %1 (%2)").arg(groupedNumber(totals.wholeModelParameters), percentText(totals.wholeModelRatio, 2)));
     m_bytes->setText(toQString(formatBytes(totals.bytes)));
+    const QString nats = std::isfinite(plan.nats()) ? tr(", %1 nats").arg(lossText(plan.nats())) : QString();
     m_loss->setText(std::isfinite(totals.relativeLoss)
-                        ? tr("loss %1").arg(lossText(totals.relativeLoss))
+                        ? tr("loss %1").arg(lossText(totals.relativeLoss)) + nats
                         : tr("loss: %1 of %2").arg(plan.known()).arg(m_session.document()->model.linears().size()));
 }
 

@@ -53,8 +53,6 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_bars->setObjectName(u"rankBars"_s);
     m_ghost->addItem(tr("none"), QString());
     for (const Allocator& allocator : allocators()) {
-        if (allocator.needsGradients)
-            continue; // the window does not collect gradients yet
         for (QComboBox* list : {m_allocator, m_ghost}) {
             list->addItem(toQString(allocator.name), toQString(allocator.name));
             list->setItemData(list->count() - 1, toQString(allocator.description), Qt::ToolTipRole);
@@ -111,6 +109,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
         if (m_session.plan().waiting())
             refresh();
     });
+    connect(&session.calibration(), &CalibrationService::changed, this, &RankPlanPanel::refresh);
     connect(&plan, &RankPlan::namedChanged, this, &RankPlanPanel::refreshNamed);
     connect(&session.selection(), &Selection::changed, this, [this] {
         QVector<int> chosen;
@@ -200,7 +199,9 @@ void RankPlanPanel::refresh()
     QStringList text;
     if (!plan.problem().isEmpty())
         text.append(plan.problem());
-    if (plan.waiting())
+    if (plan.waiting() && m_session.wantsGradients() && !m_session.calibration().gradients())
+        text.append(tr("waits for gradients: calibrate first"));
+    else if (plan.waiting())
         text.append(tr("waits for the losses of all linears: %1 of %2 are known").arg(plan.known()).arg(count));
     if (count > 0) {
         text.append(m_session.plansWithMethod()

@@ -10,21 +10,19 @@
 #include "ui/theme/icons.h"
 
 #include <QApplication>
+#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QFileDialog>
-#include <QFormLayout>
-#include <QGroupBox>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QRegularExpression>
-#include <QScrollArea>
 #include <QSpinBox>
-#include <QStyle>
-#include <QVBoxLayout>
+
+#include <algorithm>
 
 using namespace Qt::StringLiterals;
 
@@ -34,13 +32,6 @@ namespace {
 
 constexpr std::size_t previewTokens = 64;
 
-QGroupBox* group(const QString& title, QLayout* layout)
-{
-    auto* box = new QGroupBox(title);
-    box->setLayout(layout);
-    return box;
-}
-
 QString evaluationText(const EvaluationText& text)
 {
     return RecipePanel::tr("%1, %2 of %3 tokens")
@@ -48,6 +39,23 @@ QString evaluationText(const EvaluationText& text)
         .arg(text.windows.count == 0 ? RecipePanel::tr("all windows")
                                      : RecipePanel::tr("%1 windows").arg(text.windows.count))
         .arg(text.windows.length);
+}
+
+QString estimateText(const Recipe& recipe, const Document& document)
+{
+    const RunEstimate estimate = estimateRun(recipe, document.model);
+    QString text = RecipePanel::tr("needs about %1, %2 of memory, %3 on disk")
+                       .arg(durationText(estimate.seconds), toQString(formatBytes(estimate.memory)),
+                            toQString(formatBytes(estimate.disk)));
+    if (!takesGradients(recipe))
+        return text;
+    const auto seconds = std::ranges::find(estimate.stageSeconds, "curvature", &std::pair<std::string, double>::first);
+    const CurvatureEstimate gradients =
+        estimateCurvature(document.model, recipe.calibration->count, recipe.calibration->length);
+    if (seconds != estimate.stageSeconds.end())
+        text += RecipePanel::tr("; of it gradients %1, at least %2 of memory")
+                    .arg(durationText(seconds->second), toQString(formatBytes(gradients.memory)));
+    return text;
 }
 
 } // namespace
@@ -61,6 +69,9 @@ RecipePanel::RecipePanel(Session& session, QWidget* parent)
     , m_calibrationState(new QLabel)
     , m_previewWindow(new QSpinBox)
     , m_preview(new QPlainTextEdit)
+    , m_gradients(new QCheckBox(tr("gradients (curvature)")))
+    , m_labels(new QComboBox)
+    , m_labelSeed(new QSpinBox)
     , m_calibrate(new QPushButton(icon(u"calibrate"_s), tr("Calibrate")))
     , m_sequential(new QComboBox)
     , m_only(new QLineEdit)
@@ -81,6 +92,9 @@ RecipePanel::RecipePanel(Session& session, QWidget* parent)
     connect(m_memory, &QLineEdit::editingFinished, this, &RecipePanel::take);
     connect(m_method, &MethodEditor::edited, this, &RecipePanel::take);
     connect(m_calibration, &WindowsEditor::edited, this, &RecipePanel::take);
+    connect(m_gradients, &QCheckBox::clicked, this, &RecipePanel::take);
+    connect(m_labels, &QComboBox::activated, this, &RecipePanel::take);
+    connect(m_labelSeed, &QSpinBox::valueChanged, this, &RecipePanel::take);
     connect(m_sequential, &QComboBox::activated, this, &RecipePanel::take);
     connect(m_heldOut, &QSpinBox::valueChanged, this, &RecipePanel::take);
     connect(m_previewWindow, &QSpinBox::valueChanged, this, &RecipePanel::preview);
@@ -93,111 +107,6 @@ RecipePanel::RecipePanel(Session& session, QWidget* parent)
     refreshCalibration();
 }
 
-void RecipePanel::build()
-{
-    m_name->setPlaceholderText(tr("name of the run (optional)"));
-    m_name->setAccessibleName(tr("Name of the run"));
-    m_calibrationState->setWordWrap(true);
-    m_calibrationState->setObjectName(u"calibrationState"_s);
-    m_preview->setReadOnly(true);
-    m_preview->setObjectName(u"windowPreview"_s);
-    m_preview->setAccessibleName(tr("Text of a token window"));
-    m_preview->setMaximumHeight(fontMetrics().lineSpacing() * 5);
-    m_preview->setFrameShape(QFrame::StyledPanel);
-    m_previewWindow->setPrefix(tr("window "));
-    m_previewWindow->setAccessibleName(tr("Window that is shown"));
-    m_run->setObjectName(u"run"_s);
-    m_calibrate->setObjectName(u"calibrate"_s);
-    for (const SequentialMode mode : sequentialModes)
-        m_sequential->addItem(toQString(sequentialModeName(mode)), static_cast<int>(mode));
-    m_sequential->setAccessibleName(tr("Statistics"));
-    m_sequential->setToolTip(tr("dense: inputs of the original model; compressed: of the compressed blocks before; "
-                                "anchored: compressed inputs, outputs of the original"));
-    m_only->setPlaceholderText(tr("all, or: down, *.layers.0.*"));
-    m_only->setAccessibleName(tr("Only these linears"));
-    m_heldOut->setRange(0, 1 << 16);
-    m_heldOut->setSuffix(tr(" windows"));
-    m_heldOut->setAccessibleName(tr("Held-out windows"));
-    m_heldOut->setToolTip(tr("Windows after those of the calibration, for the output error of every linear"));
-    m_memory->setPlaceholderText(tr("three quarters of the machine"));
-    m_memory->setAccessibleName(tr("Memory limit"));
-    m_evaluations->setMaximumHeight(fontMetrics().lineSpacing() * 4);
-    m_evaluations->setAccessibleName(tr("Texts that the run is evaluated on"));
-    m_estimate->setWordWrap(true);
-    m_estimate->setObjectName(u"estimate"_s);
-    m_problem->setWordWrap(true);
-    m_problem->setObjectName(u"recipeProblem"_s);
-
-    auto* calibration = new QVBoxLayout;
-    calibration->addWidget(m_calibration);
-    calibration->addWidget(m_calibrationState);
-    auto* shown = new QHBoxLayout;
-    shown->addWidget(m_previewWindow);
-    shown->addStretch();
-    shown->addWidget(m_calibrate);
-    calibration->addLayout(shown);
-    calibration->addWidget(m_preview);
-
-    auto* how = new QFormLayout;
-    how->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
-    how->addRow(tr("&Statistics"), m_sequential);
-    how->addRow(tr("&Only"), m_only);
-    how->addRow(tr("&Held out"), m_heldOut);
-    how->addRow(tr("&Memory"), m_memory);
-
-    auto* evaluation = new QVBoxLayout;
-    auto* add = new QPushButton(tr("Add text"));
-    add->setObjectName(u"addEvaluation"_s);
-    auto* remove = new QPushButton(tr("Remove"));
-    auto* buttons = new QHBoxLayout;
-    buttons->addWidget(add);
-    buttons->addWidget(remove);
-    evaluation->addWidget(m_evaluations);
-    evaluation->addWidget(m_evaluation);
-    evaluation->addLayout(buttons);
-    connect(add, &QPushButton::clicked, this, &RecipePanel::addEvaluation);
-    connect(remove, &QPushButton::clicked, this, [this] {
-        const int row = m_evaluations->currentRow();
-        m_session.recipeState().change([row](Recipe& recipe) {
-            if (row >= 0 && row < std::ssize(recipe.evaluations))
-                recipe.evaluations.erase(recipe.evaluations.begin() + row);
-        });
-    });
-
-    auto* content = new QWidget;
-    auto* column = new QVBoxLayout(content);
-    column->setContentsMargins(6, 6, 6, 6);
-    column->addWidget(m_name);
-    auto* method = new QVBoxLayout;
-    method->addWidget(m_method);
-    column->addWidget(group(tr("Method"), method));
-    column->addWidget(group(tr("Calibration text"), calibration));
-    column->addWidget(group(tr("How"), how));
-    column->addWidget(group(tr("Evaluation"), evaluation));
-    column->addStretch();
-    auto* scroll = new QScrollArea;
-    scroll->setWidget(content);
-    scroll->setWidgetResizable(true);
-    scroll->setFrameShape(QFrame::NoFrame);
-    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    scroll->setMinimumWidth(content->minimumSizeHint().width() + style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 8);
-    auto* layout = new QVBoxLayout(this);
-    layout->setContentsMargins(0, 0, 0, 6);
-    layout->addWidget(scroll, 1);
-    auto* bottom = new QVBoxLayout;
-    bottom->setContentsMargins(8, 0, 8, 0);
-    bottom->addWidget(m_problem);
-    bottom->addWidget(m_estimate);
-    auto* last = new QHBoxLayout;
-    auto* copy = new QPushButton(icon(u"copy"_s), tr("Copy as command"));
-    copy->setObjectName(u"copyCommand"_s);
-    connect(copy, &QPushButton::clicked, this, &RecipePanel::copyCommand);
-    last->addWidget(m_run);
-    last->addWidget(copy);
-    bottom->addLayout(last);
-    layout->addLayout(bottom);
-}
-
 void RecipePanel::take()
 {
     if (m_showing)
@@ -208,6 +117,10 @@ void RecipePanel::take()
         recipe.method = m_method->method();
         recipe.parameters = m_method->parameters();
         recipe.calibration = m_calibration->options();
+        if (m_gradients->isEnabled())
+            recipe.forecast = m_gradients->isChecked();
+        recipe.curvature = {.labels = static_cast<GradientLabels>(m_labels->currentData().toInt()),
+                            .seed = static_cast<std::uint64_t>(m_labelSeed->value())};
         recipe.sequential = static_cast<SequentialMode>(m_sequential->currentData().toInt());
         recipe.heldOutWindows = static_cast<std::size_t>(m_heldOut->value());
         recipe.only.clear();
@@ -231,6 +144,14 @@ void RecipePanel::show()
     m_method->set(recipe.method, recipe.parameters);
     if (!sameWindows(m_calibration->options(), recipe.calibration))
         m_calibration->setOptions(recipe.calibration);
+    const bool wanted = m_session.wantsGradients();
+    m_gradients->setChecked(wanted);
+    // Where method or allocation need them there is nothing to choose.
+    m_gradients->setEnabled(recipe.forecast || !wanted);
+    m_labels->setCurrentIndex(m_labels->findData(static_cast<int>(recipe.curvature.labels)));
+    m_labels->setEnabled(wanted);
+    m_labelSeed->setValue(static_cast<int>(recipe.curvature.seed));
+    m_labelSeed->setEnabled(wanted && recipe.curvature.labels == GradientLabels::Sampled);
     m_sequential->setCurrentIndex(m_sequential->findData(static_cast<int>(recipe.sequential)));
     m_heldOut->setValue(static_cast<int>(recipe.heldOutWindows));
     QStringList only;
@@ -269,12 +190,15 @@ void RecipePanel::refreshCalibration()
         m_calibrationState->setText(tr("reading the text ..."));
         break;
     case CalibrationService::State::Missing:
-        m_calibrationState->setText(tr("%1 windows of %2 tokens; statistics are not computed yet")
+        m_calibrationState->setText((calibration.set() ? tr("%1 windows of %2 tokens; gradients are not computed yet")
+                                                       : tr("%1 windows of %2 tokens; statistics are not computed yet"))
                                         .arg(windows->ids.size())
                                         .arg(windows->ids.front().size()));
         break;
     case CalibrationService::State::Ready:
-        m_calibrationState->setText(tr("%1 windows of %2 tokens; statistics are there")
+        m_calibrationState->setText((calibration.gradients()
+                                         ? tr("%1 windows of %2 tokens; statistics and gradients are there")
+                                         : tr("%1 windows of %2 tokens; statistics are there"))
                                         .arg(windows->ids.size())
                                         .arg(windows->ids.front().size()));
         break;
@@ -304,15 +228,8 @@ void RecipePanel::estimate()
         return;
     }
     m_background.run(
-        this, m_estimating.next(),
-        [document, recipe = m_session.recipe()] { return estimateRun(recipe, document->model); },
-        [this](const Outcome<RunEstimate>& estimate) {
-            m_estimate->setText(estimate ? tr("needs about %1, %2 of memory, %3 on disk")
-                                               .arg(durationText(estimate->seconds))
-                                               .arg(toQString(formatBytes(estimate->memory)))
-                                               .arg(toQString(formatBytes(estimate->disk)))
-                                         : estimate.failure.message);
-        });
+        this, m_estimating.next(), [document, recipe = m_session.recipe()] { return estimateText(recipe, *document); },
+        [this](const Outcome<QString>& text) { m_estimate->setText(text ? *text : text.failure.message); });
 }
 
 void RecipePanel::addEvaluation()

@@ -5,6 +5,7 @@
 #include <QTimer>
 #include <QWidget>
 
+class QCheckBox;
 class QComboBox;
 class QLabel;
 class QLineEdit;
@@ -52,6 +53,9 @@ private:
     QLabel* m_calibrationState;
     QSpinBox* m_previewWindow;
     QPlainTextEdit* m_preview;
+    QCheckBox* m_gradients;
+    QComboBox* m_labels;
+    QSpinBox* m_labelSeed;
     QPushButton* m_calibrate;
     QComboBox* m_sequential;
     QLineEdit* m_only;

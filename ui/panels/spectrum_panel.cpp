@@ -41,6 +41,10 @@ QVector<QPointF> pointsOf(const LinearSpectrum& spectrum, SpectrumPanel::Quantit
         for (std::size_t i = 0; i < spectrum.singularValues.size(); ++i)
             add(static_cast<double>(i + 1), spectrum.singularValues[i]);
         break;
+    case SpectrumPanel::Quantity::Nats:
+        for (std::size_t rank = 0; rank < spectrum.nats.size(); ++rank)
+            add(static_cast<double>(rank), spectrum.nats[rank]);
+        break;
     case SpectrumPanel::Quantity::Energy: {
         const std::vector<double> energy = cumulativeEnergy(spectrum.singularValues);
         for (std::size_t i = 0; i < energy.size(); ++i)
@@ -63,7 +67,7 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
 {
     m_quantity->setObjectName(u"spectrumQuantity"_s);
     m_quantity->setAccessibleName(tr("What is drawn"));
-    m_quantity->addItems({tr("Loss against rank"), tr("Singular values"), tr("Cumulative energy")});
+    m_quantity->addItems({tr("Loss against rank"), tr("Singular values"), tr("Cumulative energy"), tr("Loss in nats")});
     m_methods->setObjectName(u"spectrumMethods"_s);
     m_methods->setAccessibleName(tr("Methods that are overlaid"));
     m_methods->setFlow(QListView::LeftToRight);
@@ -76,8 +80,6 @@ SpectrumPanel::SpectrumPanel(Session& session, QWidget* parent)
     m_methods->setSpacing(2);
     m_methods->viewport()->setAutoFillBackground(false);
     for (const Method* method : rankwright::methods()) {
-        if (method->needsGradients())
-            continue; // the window does not collect gradients yet
         auto* item = new QListWidgetItem(toQString(method->title()), m_methods);
         item->setData(Qt::UserRole, toQString(method->name()));
         item->setFlags(Qt::ItemIsUserCheckable | Qt::ItemIsEnabled);
@@ -182,10 +184,15 @@ AnalysisKey SpectrumPanel::keyOf(const QString& method) const
 
 QString SpectrumPanel::unavailable(const QString& method) const
 {
-    return keyOf(method).method == method.toStdString()
-               ? QString()
-               : tr("%1 needs calibration statistics; choose a text and calibrate.")
-                     .arg(toQString(findMethod(method.toStdString()).title()));
+    const Method& asked = findMethod(method.toStdString());
+    const QString title = toQString(asked.title());
+    const AnalysisKey key = keyOf(method);
+    if (key.method != method.toStdString())
+        return asked.needsGradients() ? tr("%1 needs gradients; tick them in the recipe and calibrate.").arg(title)
+                                      : tr("%1 needs calibration statistics; choose a text and calibrate.").arg(title);
+    if (quantity() == Quantity::Nats && key.gradients.empty())
+        return tr("Losses in nats need gradients; tick them in the recipe and calibrate.");
+    return {};
 }
 
 std::vector<SpectrumPanel::Curve> SpectrumPanel::curves() const
@@ -238,7 +245,8 @@ void SpectrumPanel::refresh()
     PlotData figure;
     QStringList figures;
     for (const QString& name : methods())
-        if (const QString reason = unavailable(name); !reason.isEmpty() && m_session.document())
+        if (const QString reason = unavailable(name);
+            !reason.isEmpty() && m_session.document() && !figures.contains(reason))
             figures.append(reason);
     int waiting = 0;
     QVector<int> colours;
@@ -286,6 +294,11 @@ void SpectrumPanel::refresh()
     case Quantity::SingularValues:
         figure.x.title = tr("index");
         figure.y.title = tr("singular value of what the method truncates");
+        figure.y.logarithmic = true;
+        break;
+    case Quantity::Nats:
+        figure.x.title = tr("rank");
+        figure.y.title = tr("loss in nats per token");
         figure.y.logarithmic = true;
         break;
     case Quantity::Energy:

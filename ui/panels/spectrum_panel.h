@@ -20,7 +20,7 @@ class SpectrumPanel : public QWidget
     Q_OBJECT
 
 public:
-    enum class Quantity { Loss, SingularValues, Energy };
+    enum class Quantity { Loss, SingularValues, Energy, Nats };
 
     explicit SpectrumPanel(Session& session, QWidget* parent = nullptr);
 

@@ -13,21 +13,29 @@ struct Found
 {
     std::shared_ptr<const TokenWindows> windows;
     std::shared_ptr<const CalibrationSet> set;
+    std::shared_ptr<const CalibrationSet> gradients;
 };
 
-Found look(const Document& document, const WindowOptions& options, const std::filesystem::path& cache,
-           const TaskContext& context)
+/// Null where there is none. A damaged set is made again by the next calibration.
+std::shared_ptr<const CalibrationSet> openSet(const std::filesystem::path& folder)
+{
+    try {
+        return std::make_shared<const CalibrationSet>(CalibrationSet::open(folder));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::NotFound && error.kind() != ErrorKind::Corrupt)
+            throw;
+        return nullptr;
+    }
+}
+
+Found look(const Document& document, const WindowOptions& options, const std::optional<CurvatureOptions>& curvature,
+           const std::filesystem::path& cache, const TaskContext& context)
 {
     Found found;
     auto windows = std::make_shared<const TokenWindows>(makeWindows(*document.model.tokenizer(), options, context));
-    const std::string fingerprint = calibrationFingerprint(document.model, *windows);
-    try {
-        found.set = std::make_shared<const CalibrationSet>(CalibrationSet::open(cache / fingerprint));
-    } catch (const Error& error) {
-        // A damaged set is made again by the next calibration.
-        if (error.kind() != ErrorKind::NotFound && error.kind() != ErrorKind::Corrupt)
-            throw;
-    }
+    found.set = openSet(cache / calibrationFingerprint(document.model, *windows));
+    if (curvature)
+        found.gradients = openSet(cache / curvatureFingerprint(document.model, *windows, *curvature));
     found.windows = std::move(windows);
     return found;
 }
@@ -56,11 +64,13 @@ void CalibrationService::setDocument(DocumentPtr document)
     read();
 }
 
-void CalibrationService::setOptions(const std::optional<WindowOptions>& options)
+void CalibrationService::setOptions(const std::optional<WindowOptions>& options,
+                                    const std::optional<CurvatureOptions>& curvature)
 {
-    if (sameWindows(options, m_options))
+    if (sameWindows(options, m_options) && curvature == m_curvature)
         return;
     m_options = options;
+    m_curvature = curvature;
     read();
 }
 
@@ -74,6 +84,7 @@ void CalibrationService::read()
     const std::stop_token stop = m_reading.next();
     m_windows.reset();
     m_set.reset();
+    m_gradients.reset();
     m_failure = {};
     if (!m_document || !m_options || m_options->text.empty()) {
         m_state = State::None;
@@ -84,14 +95,15 @@ void CalibrationService::read()
     emit changed();
     m_background.run(
         this, stop,
-        [document = m_document, options = *m_options, cache = m_cache, stop] {
-            return look(*document, options, cache, {.stop = stop});
+        [document = m_document, options = *m_options, curvature = m_curvature, cache = m_cache, stop] {
+            return look(*document, options, curvature, cache, {.stop = stop});
         },
         [this](const Outcome<Found>& outcome) {
             if (outcome) {
                 m_windows = outcome->windows;
                 m_set = outcome->set;
-                m_state = m_set ? State::Ready : State::Missing;
+                m_gradients = outcome->gradients;
+                m_state = m_set && (m_gradients || !m_curvature) ? State::Ready : State::Missing;
             } else {
                 m_failure = outcome.failure;
                 m_state = State::Failed;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/calibration/statistics.h"
+#include "core/calibration/curvature.h"
 #include "ui/session/background.h"
 #include "ui/session/document.h"
 
@@ -13,7 +13,8 @@
 
 namespace rankwright::ui {
 
-/// The calibration text of the recipe: its token windows, and whether their statistics exist.
+/// The calibration text of the recipe: its token windows, and whether their statistics exist, with those of gradients
+/// where they are wanted.
 class CalibrationService : public QObject
 {
     Q_OBJECT
@@ -22,8 +23,8 @@ public:
     enum class State {
         None,    ///< no text chosen, or no model
         Reading, ///< the text is being tokenised
-        Missing, ///< the windows are known, their statistics are not there yet
-        Ready,   ///< statistics exist
+        Missing, ///< the windows are known; statistics, or wanted ones of gradients, are not there yet
+        Ready,   ///< all that is wanted exists
         Failed
     };
 
@@ -31,7 +32,8 @@ public:
     explicit CalibrationService(std::filesystem::path cache, QObject* parent = nullptr);
 
     void setDocument(DocumentPtr document);
-    void setOptions(const std::optional<WindowOptions>& options);
+    /// `curvature`: how gradients are taken, where they are wanted.
+    void setOptions(const std::optional<WindowOptions>& options, const std::optional<CurvatureOptions>& curvature);
     /// Looks again whether statistics exist, after a job made some.
     void refresh();
 
@@ -39,8 +41,11 @@ public:
     const std::optional<WindowOptions>& options() const { return m_options; }
     /// Null unless Missing or Ready.
     std::shared_ptr<const TokenWindows> windows() const { return m_windows; }
-    /// Null unless Ready.
+    /// Null where they do not exist.
     std::shared_ptr<const CalibrationSet> set() const { return m_set; }
+    /// Statistics of gradients, by linear; null where they do not exist or are not wanted.
+    std::shared_ptr<const CalibrationSet> gradients() const { return m_gradients; }
+    bool wantsGradients() const { return m_curvature.has_value(); }
     const Failure& failure() const { return m_failure; }
     /// Text of a window, at most this many tokens of it, decoded in the background.
     void previewWindow(std::size_t window, std::size_t tokens, QObject* receiver,
@@ -55,9 +60,11 @@ private:
     std::filesystem::path m_cache;
     DocumentPtr m_document;
     std::optional<WindowOptions> m_options;
+    std::optional<CurvatureOptions> m_curvature;
     State m_state = State::None;
     std::shared_ptr<const TokenWindows> m_windows;
     std::shared_ptr<const CalibrationSet> m_set;
+    std::shared_ptr<const CalibrationSet> m_gradients;
     Failure m_failure;
     LatestRequest m_reading;
     LatestRequest m_previewing;

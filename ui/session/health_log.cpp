@@ -10,7 +10,8 @@ void HealthLog::add(std::int64_t run, const std::vector<NumericEvent>& events)
         if (!m_known.emplace(run, event.kind, event.linear, event.message).second)
             continue;
         m_entries.push_back({now, run, event});
-        m_attention += event.kind != "storedDense" && event.kind != "rankSetByHand" ? 1 : 0;
+        if (event.kind != "storedDense" && event.kind != "rankSetByHand")
+            m_kinds.emplace(run, event.kind);
     }
     if (const int count = static_cast<int>(m_entries.size()) - first; count > 0)
         emit added(first, count);
@@ -20,7 +21,7 @@ void HealthLog::clear()
 {
     m_entries.clear();
     m_known.clear();
-    m_attention = 0;
+    m_kinds.clear();
     emit cleared();
 }
 

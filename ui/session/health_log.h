@@ -33,8 +33,9 @@ public:
 
     const std::vector<HealthEntry>& entries() const { return m_entries; }
     void add(std::int64_t run, const std::vector<NumericEvent>& events);
-    /// How many need a look: all but what the plan asked for (linears stored dense, ranks set by hand).
-    int attention() const { return m_attention; }
+    /// How many kinds of events, each run on its own, need a look: all but what the plan asked for (linears stored
+    /// dense, ranks set by hand).
+    int attention() const { return static_cast<int>(m_kinds.size()); }
     void clear();
 
 signals:
@@ -44,7 +45,7 @@ signals:
 private:
     std::vector<HealthEntry> m_entries;
     std::set<std::tuple<std::int64_t, std::string, std::string, std::string>> m_known; ///< run, kind, linear, message
-    int m_attention = 0;
+    std::set<std::pair<std::int64_t, std::string>> m_kinds;                            ///< run, kind
 };
 
 } // namespace rankwright::ui

@@ -1,7 +1,7 @@
 #include "ui/session/job_queue.h"
 
 #include "core/base/bytes.h"
-#include "core/calibration/statistics.h"
+#include "core/calibration/curvature.h"
 #include "ui/session/job_feed.h"
 #include "ui/session/text.h"
 
@@ -18,7 +18,7 @@ StageShares sharesOf(const Job& job)
 {
     switch (job.kind) {
     case JobKind::Calibrate:
-        return StageShares({{"open", 0.02}, {"calibrate", 0.98}});
+        return StageShares({{"open", 0.02}, {"calibrate", 0.4}, {"curvature", takesGradients(job.recipe) ? 0.6 : 0.0}});
     case JobKind::Export:
         return StageShares({{"export", 1.0}});
     case JobKind::Compress:
@@ -27,6 +27,7 @@ StageShares sharesOf(const Job& job)
     const Recipe& recipe = job.recipe;
     return StageShares({{"open", 0.02},
                         {"calibrate", recipe.calibration ? 0.28 : 0.0},
+                        {"curvature", takesGradients(recipe) ? 0.4 : 0.0},
                         {"analyse", findAllocator(recipe.allocation).needsAnalyses() ? 0.25 : 0.0},
                         {"factorise", 0.35},
                         {"distill", distillationOf(recipe) ? 2.0 : 0.0},
@@ -75,6 +76,8 @@ void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobF
     const PassOptions options{
         .threads = job.recipe.threads, .memoryLimit = job.recipe.memoryLimit, .scratchFolder = {}};
     const CalibrationSet set = calibrate(model, *device, windows, places.cache, options, context);
+    if (takesGradients(job.recipe))
+        calibrateCurvature(model, *device, windows, job.recipe.curvature, places.cache, options, context);
     job.folder = set.folder();
     job.result = set.reused()
                      ? JobQueue::tr("statistics of %1 windows were there already").arg(set.windows())

@@ -24,8 +24,7 @@ RankPlan::RankPlan(SpectrumService& spectra, QObject* parent)
 
 void RankPlan::setDocument(DocumentPtr document)
 {
-    m_building.cancel();
-    m_planner.reset();
+    dropPlanners();
     m_undo.clear();
     m_document = std::move(document);
     m_state.ranks.clear();
@@ -57,8 +56,7 @@ void RankPlan::setAnalysis(const AnalysisKey& key)
     if (key == m_key)
         return;
     m_key = key;
-    m_planner.reset();
-    m_building.cancel();
+    dropPlanners();
     if (findAllocator(m_state.allocator).needsAnalyses() && !m_state.edited) {
         m_waiting = true;
         m_waitingId = dragId(true);
@@ -71,7 +69,7 @@ void RankPlan::setChosen(const std::vector<bool>& chosen)
     if (chosen == m_chosen || chosen.size() != m_state.ranks.size())
         return;
     m_chosen = chosen;
-    m_planner.reset();
+    dropPlanners();
     PlanState state = m_state;
     if (!state.edited)
         reallocate(state);
@@ -188,113 +186,6 @@ void RankPlan::replan(PlanState state, const QString& what, bool finished)
     push(std::move(state), what, id);
 }
 
-void RankPlan::reallocate(PlanState& state)
-{
-    m_problem.clear();
-    m_waiting = false;
-    const auto ranks = allocated(state, state.allocator);
-    if (!ranks)
-        return;
-    state.ranks = *ranks;
-    state.edited = false;
-}
-
-std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& state, const std::string& allocator)
-{
-    if (!m_document || std::ranges::none_of(m_chosen, [](bool chosen) { return chosen; }))
-        return std::nullopt;
-    const bool needsLosses = findAllocator(allocator).needsAnalyses();
-    if (needsLosses && (!m_planner || m_plannerStructure != state.structure)) {
-        m_waiting = true;
-        return std::nullopt;
-    }
-    try {
-        const AllocationPlan plan = needsLosses
-                                        ? m_planner->plan(allocator, state.keptRatio, fixedRanks(state))
-                                        : allocate(allocator, state.structure, state.keptRatio, items(state, false));
-        std::vector<std::size_t> ranks = state.ranks;
-        std::size_t next = 0;
-        for (std::size_t i = 0; i < ranks.size(); ++i)
-            if (m_chosen[i])
-                ranks[i] = plan.ranks[next++].rank;
-        return ranks;
-    } catch (const Error& error) {
-        m_problem = toQString(error.what());
-        return std::nullopt;
-    }
-}
-
-std::vector<std::optional<std::size_t>> RankPlan::fixedRanks(const PlanState& state) const
-{
-    std::vector<std::optional<std::size_t>> fixed;
-    for (std::size_t i = 0; i < state.ranks.size(); ++i)
-        if (m_chosen[i])
-            fixed.push_back(state.locked[i] ? std::optional(state.ranks[i]) : std::nullopt);
-    return fixed;
-}
-
-std::vector<AllocationItem> RankPlan::items(const PlanState& state, bool withLosses) const
-{
-    std::vector<AllocationItem> result;
-    for (std::size_t i = 0; i < state.ranks.size(); ++i) {
-        if (!m_chosen[i])
-            continue;
-        const LinearInfo& info = m_document->model.linears()[i];
-        AllocationItem item{.name = info.name,
-                            .shape = info.shape,
-                            .loss = {},
-                            .weight = 1.0,
-                            .rank = {},
-                            .block = info.block,
-                            .role = std::string(roleName(info.role))};
-        if (withLosses) {
-            const SpectrumPtr spectrum = m_spectra.find(m_key, static_cast<int>(i));
-            item.setRelativeLoss(spectrum->loss);
-            item.singularValues = spectrum->singularValues;
-        }
-        if (state.locked[i])
-            item.rank = state.ranks[i];
-        result.push_back(std::move(item));
-    }
-    return result;
-}
-
-void RankPlan::ensurePlanner()
-{
-    if (!m_document || (m_planner && m_plannerStructure == m_state.structure))
-        return;
-    m_planner.reset();
-    for (std::size_t i = 0; i < m_chosen.size(); ++i)
-        if (m_chosen[i] && !m_spectra.find(m_key, static_cast<int>(i)))
-            return;
-    m_plannerStructure = m_state.structure;
-    m_background.run(
-        this, m_building.next(),
-        [structure = m_plannerStructure, all = items(m_state, true)] {
-            return std::make_shared<const RankPlanner>(structure, all);
-        },
-        [this](const Outcome<std::shared_ptr<const RankPlanner>>& planner) {
-            if (planner) {
-                m_planner = *planner;
-                plannerReady();
-            } else {
-                m_problem = planner.failure.message;
-                emit changed();
-            }
-        });
-}
-
-void RankPlan::plannerReady()
-{
-    if (m_waiting) {
-        PlanState state = m_state;
-        reallocate(state);
-        push(std::move(state), tr("allocation"), m_waitingId);
-    } else {
-        show(m_state);
-    }
-}
-
 void RankPlan::push(PlanState state, const QString& what, int mergeId)
 {
     if (state == m_state) {
@@ -307,7 +198,8 @@ void RankPlan::push(PlanState state, const QString& what, int mergeId)
 void RankPlan::show(const PlanState& state)
 {
     m_state = state;
-    ensurePlanner();
+    ensurePlanner(Losses::Relative);
+    ensurePlanner(Losses::Nats);
     updateGhost();
     updateTotals();
     emit changed();
@@ -320,24 +212,12 @@ void RankPlan::setGhost(const std::string& allocator)
     emit changed();
 }
 
-void RankPlan::updateGhost()
-{
-    m_ghost.clear();
-    if (m_ghostAllocator.empty() || !m_document)
-        return;
-    const bool waiting = m_waiting;
-    const QString problem = m_problem;
-    if (auto ranks = allocated(m_state, m_ghostAllocator))
-        m_ghost = std::move(*ranks);
-    m_waiting = waiting;
-    m_problem = problem;
-}
-
 void RankPlan::spectrumReady(const AnalysisKey& key, int linear)
 {
     if (!(key == m_key) || !m_document)
         return;
-    ensurePlanner();
+    ensurePlanner(Losses::Relative);
+    ensurePlanner(Losses::Nats);
     updateTotals();
     emit lossReady(linear);
 }

@@ -11,6 +11,7 @@
 #include <QObject>
 #include <QUndoStack>
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +65,9 @@ public:
     std::size_t keptParameters(int linear) const;
     /// loss(rank) / loss(0) of the analysis; NaN where it is not there yet.
     double relativeLoss(int linear) const;
+    /// What the plan costs in nats per token, the sum of Analysis::curvatureCurve() at its ranks; NaN where it is not
+    /// known.
+    double nats() const { return m_nats; }
     const PlanTotals& totals() const { return m_totals; }
     /// Whether ranks wait for losses that are still being computed.
     bool waiting() const { return m_waiting; }
@@ -116,12 +120,22 @@ private:
     std::optional<std::vector<std::size_t>> allocated(const PlanState& state, const std::string& allocator);
     void replan(PlanState state, const QString& what, bool finished);
     int dragId(bool finished);
-    void ensurePlanner();
+    /// In the measure that allocators with gradients plan with, or the relative one.
+    struct Planner
+    {
+        std::shared_ptr<const RankPlanner> planner;
+        StructureKind structure = StructureKind::Factors;
+        LatestRequest building;
+    };
+    enum class Losses { None, Relative, Nats };
+    void dropPlanners();
+    void ensurePlanner(Losses losses);
+    bool hasLosses(int linear, Losses losses) const;
     void plannerReady();
     void updateTotals();
     void updateGhost();
     void spectrumReady(const AnalysisKey& key, int linear);
-    std::vector<AllocationItem> items(const PlanState& state, bool withLosses) const;
+    std::vector<AllocationItem> items(const PlanState& state, Losses losses) const;
     std::vector<std::optional<std::size_t>> fixedRanks(const PlanState& state) const;
 
     SpectrumService& m_spectra;
@@ -140,9 +154,8 @@ private:
     std::map<QString, PlanState> m_named;
     QUndoStack m_undo;
     int m_drag = 0; ///< numbers drags, whose changes are one step
-    std::shared_ptr<const RankPlanner> m_planner;
-    StructureKind m_plannerStructure = StructureKind::Factors;
-    LatestRequest m_building;
+    double m_nats = std::numeric_limits<double>::quiet_NaN();
+    std::map<Losses, Planner> m_planners;
     Background m_background{1};
 };
 

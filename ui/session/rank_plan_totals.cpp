@@ -5,16 +5,23 @@ namespace rankwright::ui {
 void RankPlan::updateTotals()
 {
     m_costs.clear();
+    m_nats = std::numeric_limits<double>::quiet_NaN();
     if (!m_document) {
         m_totals = {};
         return;
     }
     m_costs.reserve(m_state.ranks.size());
+    m_nats = 0.0;
     for (std::size_t i = 0; i < m_state.ranks.size(); ++i) {
         const int linear = static_cast<int>(i);
-        if (m_chosen[i])
-            m_costs.push_back(linearCost(m_document->model.linears()[i], structure(linear), rank(linear),
-                                         m_state.storage, relativeLoss(linear)));
+        if (!m_chosen[i])
+            continue;
+        m_costs.push_back(linearCost(m_document->model.linears()[i], structure(linear), rank(linear), m_state.storage,
+                                     relativeLoss(linear)));
+        if (!hasLosses(linear, Losses::Nats))
+            m_nats = std::numeric_limits<double>::quiet_NaN();
+        else if (structure(linear) != StructureKind::Dense)
+            m_nats += m_spectra.find(m_key, linear)->nats[rank(linear)];
     }
     m_totals = planTotals(m_modelTotals, m_costs);
 }

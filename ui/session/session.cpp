@@ -40,13 +40,14 @@ Session::Session(SessionPlaces places, QObject* parent)
     };
 
     connect(&m_recipe, &RecipeState::changed, this, [this, saveSoon] {
-        m_calibration.setOptions(m_recipe.recipe().calibration);
+        updateCalibration();
         updateChosen();
         updateAnalysis();
         emit recipeChanged();
         saveSoon();
     });
     connect(&m_plan, &RankPlan::changed, this, [this, saveSoon] {
+        updateCalibration();
         emit recipeChanged();
         saveSoon();
     });
@@ -55,6 +56,8 @@ Session::Session(SessionPlaces places, QObject* parent)
     connect(&m_calibration, &CalibrationService::changed, this, [this] {
         if (m_calibration.set())
             m_spectra.addCalibration(m_calibration.set());
+        if (m_calibration.gradients())
+            m_spectra.addCalibration(m_calibration.gradients());
         updateAnalysis();
     });
     connect(&m_spectra, &SpectrumService::ready, this,
@@ -243,16 +246,32 @@ void Session::setRecipe(const Recipe& recipe)
 
 AnalysisKey Session::analysisOf(const std::string& method, const MethodParameters& parameters) const
 {
+    const auto set = m_calibration.set();
+    const auto gradients = m_calibration.gradients();
+    if (set && gradients)
+        return {method, parameters, set->fingerprint(), gradients->fingerprint()};
+    if (findMethod(method).needsGradients())
+        return {};
     if (!needsStatistics(findMethod(method), parameters))
-        return {method, parameters, {}};
-    if (const auto set = m_calibration.set())
-        return {method, parameters, set->fingerprint()};
-    return {};
+        return {method, parameters, {}, {}};
+    return set ? AnalysisKey{method, parameters, set->fingerprint(), {}} : AnalysisKey{};
 }
 
 bool Session::plansWithMethod() const
 {
     return m_plan.analysis().method == findMethod(m_recipe.recipe().method).name();
+}
+
+bool Session::wantsGradients() const
+{
+    // Ranks set by hand take the allocator from recipe(), not from the plan.
+    return takesGradients(m_recipe.recipe()) || findAllocator(m_plan.state().allocator).needsGradients;
+}
+
+void Session::updateCalibration()
+{
+    const Recipe& recipe = m_recipe.recipe();
+    m_calibration.setOptions(recipe.calibration, wantsGradients() ? std::optional(recipe.curvature) : std::nullopt);
 }
 
 void Session::updateAnalysis()
@@ -338,59 +357,6 @@ void Session::showRun(std::int64_t run)
         m_health.add(run, outcome->result.events);
         m_shownRun = std::move(*outcome);
         emit measuredChanged();
-    });
-}
-
-QString Session::problemWith(const Recipe& recipe) const
-{
-    if (!m_document)
-        return tr("Open a model first.");
-    try {
-        validateRecipe(recipe);
-    } catch (const Error& error) {
-        return toQString(error.what());
-    }
-    return {};
-}
-
-QString Session::startRun()
-{
-    const Recipe now = recipe();
-    QString wrong = problemWith(now);
-    if (wrong.isEmpty() && m_plan.waiting())
-        wrong = tr("The allocation waits for the losses of all linears: %1 of %2 are known.")
-                    .arg(m_plan.known())
-                    .arg(m_document->model.linears().size());
-    if (wrong.isEmpty() && !m_plan.problem().isEmpty())
-        wrong = m_plan.problem();
-    if (wrong.isEmpty())
-        m_jobs.addCompression(now);
-    return wrong;
-}
-
-QString Session::startCalibration()
-{
-    const Recipe now = recipe();
-    if (!m_document)
-        return tr("Open a model first.");
-    if (!now.calibration || now.calibration->text.empty())
-        return tr("Choose a calibration text first.");
-    m_jobs.addCalibration(now);
-    return {};
-}
-
-void Session::resumeRun(std::int64_t run)
-{
-    m_runs.fetch(run, this, {}, [this](const Outcome<RunRecord>& outcome) {
-        if (!outcome) {
-            emit problem(outcome.failure);
-            return;
-        }
-        try {
-            m_jobs.addCompression(recipeFromJson(outcome->recipe, {}));
-        } catch (...) {
-            emit problem(currentFailure());
-        }
     });
 }
 

@@ -67,6 +67,8 @@ public:
     void setRecipe(const Recipe& recipe);
     /// The analysis of a method on the statistics there are; plain SVD's where they are missing.
     AnalysisKey analysisOf(const std::string& method, const MethodParameters& parameters) const;
+    /// Whether statistics of gradients belong to the recipe: it takes them, or the plan's allocator needs them.
+    bool wantsGradients() const;
     /// Whether the losses shown are those of the recipe's method, or plain SVD's as there are no statistics yet.
     bool plansWithMethod() const;
     /// Wants the losses of all linears that the plan needs.
@@ -103,6 +105,7 @@ private:
     void setDocument(DocumentPtr document);
     void opened(DocumentPtr document);
     void restoreProject();
+    void updateCalibration();
     void updateAnalysis();
     void updateChosen();
     void takeOutcomes(std::int64_t run, const std::vector<LinearOutcome>& outcomes, bool fresh);

@@ -122,24 +122,31 @@ void SpectrumService::dispatch()
     }
 }
 
+std::shared_ptr<const CalibrationSet> SpectrumService::calibration(const std::string& fingerprint) const
+{
+    const auto found = m_calibrations.find(fingerprint);
+    return found == m_calibrations.end() ? nullptr : found->second;
+}
+
 void SpectrumService::start(const Task& task)
 {
     ++m_running;
-    std::shared_ptr<const CalibrationSet> calibration;
-    if (const auto found = m_calibrations.find(task.key.calibration); found != m_calibrations.end())
-        calibration = found->second;
     m_background.run(
         this, m_documentStop.get_token(),
-        [document = m_document, task, calibration, stop = m_documentStop.get_token()] {
+        [document = m_document, task, inputs = calibration(task.key.calibration),
+         outputs = calibration(task.key.gradients), stop = m_documentStop.get_token()] {
             const Method& method = findMethod(task.key.method);
             const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(task.linear)];
             std::optional<TapStatistics> statistics;
-            if (calibration && needsStatistics(method, task.key.parameters))
-                statistics.emplace(calibration->load(statisticsTap(document->model, method, info)));
+            if (inputs)
+                statistics.emplace(inputs->load(statisticsTap(document->model, method, info)));
+            std::optional<TapStatistics> gradients;
+            if (outputs)
+                gradients.emplace(outputs->load(info.index));
             const auto device = makeStoppableDevice(makeCpuDevice(1), stop);
             return std::make_shared<const LinearSpectrum>(
                 analyseLinear(document->model, *device, method, task.key.parameters, info,
-                              statistics ? &*statistics : nullptr, task.exact));
+                              statistics ? &*statistics : nullptr, task.exact, gradients ? &*gradients : nullptr));
         },
         [this, task](Outcome<SpectrumPtr> outcome) {
             --m_running;

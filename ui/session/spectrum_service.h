@@ -22,11 +22,13 @@ struct AnalysisKey
     std::string method = "svd";
     MethodParameters parameters = {};
     std::string calibration = {}; ///< fingerprint; empty where the method needs none
+    std::string gradients = {};   ///< fingerprint of their statistics, for losses in nats; empty for none
 
     bool operator==(const AnalysisKey&) const = default;
     bool operator<(const AnalysisKey& other) const
     {
-        return std::tie(method, parameters, calibration) < std::tie(other.method, other.parameters, other.calibration);
+        return std::tie(method, parameters, calibration, gradients) <
+               std::tie(other.method, other.parameters, other.calibration, other.gradients);
     }
 };
 
@@ -45,7 +47,7 @@ public:
 
     /// Forgets all results and stops what runs. Null closes.
     void setDocument(DocumentPtr document);
-    /// Makes statistics known under their fingerprint.
+    /// Makes statistics, of inputs or of gradients, known under their fingerprint.
     void addCalibration(std::shared_ptr<const CalibrationSet> calibration);
 
     /// Null where it is not there yet.
@@ -85,6 +87,7 @@ private:
         }
     };
 
+    std::shared_ptr<const CalibrationSet> calibration(const std::string& fingerprint) const;
     bool satisfied(const Task& task) const;
     void dispatch();
     void start(const Task& task);
