@@ -112,12 +112,30 @@ void changeTraining(Recipe& recipe, const RecipeChoice& choice)
     }
 }
 
+/// Windows as those of the calibration text.
+void changeMoreCalibrations(Recipe& recipe, const std::vector<std::string>& texts)
+{
+    if (texts.empty())
+        return;
+    if (!recipe.calibration)
+        throw CLI::RequiredError("--calibration-text");
+    recipe.moreCalibrations.clear();
+    for (const std::string& each : texts) {
+        const auto [text, weight] = splitAssignment("--more-calibration", each);
+        WeightedText& more = recipe.moreCalibrations.emplace_back(WeightedText{.windows = *recipe.calibration});
+        more.windows.text = text;
+        more.weight = parseNumber("--more-calibration", weight);
+    }
+}
+
 void makeAbsolute(Recipe& recipe)
 {
     recipe.model = absolutePath(recipe.model);
     recipe.out = absolutePath(recipe.out);
     if (recipe.calibration)
         recipe.calibration->text = absolutePath(recipe.calibration->text);
+    for (WeightedText& text : recipe.moreCalibrations)
+        text.windows.text = absolutePath(text.windows.text);
     for (EvaluationText& evaluation : recipe.evaluations)
         evaluation.windows.text = absolutePath(evaluation.windows.text);
 }
@@ -168,6 +186,13 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
     option("--name", choice.name, "NAME", "Name of the run");
     option("--recipe", choice.recipeFile, "FILE", "Recipe (JSON); options beside it replace what it says");
     addCalibrationOptions(command, choice.calibration);
+    command
+        .add_option(
+            "--more-calibration", choice.moreCalibrations,
+            "Further text with such windows, mixed in by weight (the calibration text counts 1); may be repeated")
+        ->type_name("FILE=WEIGHT")
+        ->allow_extra_args(false)
+        ->group("Calibration");
     command
         .add_option("--curvature", choice.curvature,
                     "Labels of the gradients that method curvature-svd and allocation curvature need: drawn from the "
@@ -242,6 +267,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
     if (!choice.only.empty())
         recipe.only = choice.only;
     changeCalibration(recipe, choice.calibration);
+    changeMoreCalibrations(recipe, choice.moreCalibrations);
     change(recipe.curvature.labels, choice.curvature, "--curvature", gradientLabelsFromName);
     recipe.curvature.seed = choice.curvatureSeed.value_or(recipe.curvature.seed);
     recipe.forecast = recipe.forecast || choice.forecast;

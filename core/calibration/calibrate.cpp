@@ -111,7 +111,7 @@ CalibrationSet calibrate(const Model& model, const Device& device, const TokenWi
     for (const TapInfo& tap : model.taps())
         names.push_back(tap.name);
     CalibrationSet set = findOrMakeSet(folder, names.size(), context, [&](const std::filesystem::path& temporary) {
-        writeManifest(temporary, fingerprint, model, windows, names,
+        writeManifest(temporary, originOf(fingerprint, model, windows), names,
                       writeStatistics(model, device, windows, temporary, options, context));
     });
     noteLimits(model, set.summaries(), context);

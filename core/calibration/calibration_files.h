@@ -18,10 +18,20 @@ std::filesystem::path tapFileName(std::size_t tap);
 /// Figures of a tap from its finished sums.
 TapSummary summarise(const TapStatistics& statistics);
 
+/// What a set is of.
+struct SetOrigin
+{
+    std::string fingerprint;
+    std::string weights; ///< fingerprint of the checkpoint
+    std::string windowsFingerprint;
+    std::size_t windows = 0;
+    std::size_t windowLength = 0;
+};
+SetOrigin originOf(const std::string& fingerprint, const Model& model, const TokenWindows& windows);
+
 /// The file that makes a folder a finished set.
 /// `names`: of the taps, or of the linears where the statistics are of gradients.
-void writeManifest(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
-                   const TokenWindows& windows, const std::vector<std::string>& names,
+void writeManifest(const std::filesystem::path& folder, const SetOrigin& origin, const std::vector<std::string>& names,
                    const std::vector<TapSummary>& summaries);
 
 /// The set in `folder`, or what `write(temporary folder)` makes there, manifest included. A damaged set, or one of

@@ -102,8 +102,16 @@ TapSummary summarise(const TapStatistics& statistics)
     return summary;
 }
 
-void writeManifest(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
-                   const TokenWindows& windows, const std::vector<std::string>& names,
+SetOrigin originOf(const std::string& fingerprint, const Model& model, const TokenWindows& windows)
+{
+    return {.fingerprint = fingerprint,
+            .weights = model.checkpoint().fingerprint(),
+            .windowsFingerprint = windows.fingerprint,
+            .windows = windows.ids.size(),
+            .windowLength = windows.ids.front().size()};
+}
+
+void writeManifest(const std::filesystem::path& folder, const SetOrigin& origin, const std::vector<std::string>& names,
                    const std::vector<TapSummary>& summaries)
 {
     Json taps = Json::array();
@@ -121,11 +129,11 @@ void writeManifest(const std::filesystem::path& folder, const std::string& finge
     const Json manifest = {{"format", formatName},
                            {"formatVersion", formatVersion},
                            {"statisticsVersion", statisticsVersion},
-                           {"fingerprint", fingerprint},
-                           {"weights", model.checkpoint().fingerprint()},
-                           {"windowsFingerprint", windows.fingerprint},
-                           {"windows", windows.ids.size()},
-                           {"windowLength", windows.ids.front().size()},
+                           {"fingerprint", origin.fingerprint},
+                           {"weights", origin.weights},
+                           {"windowsFingerprint", origin.windowsFingerprint},
+                           {"windows", origin.windows},
+                           {"windowLength", origin.windowLength},
                            {"taps", taps}};
     writeFileAtomically(folder / manifestName, dumpJson(manifest, 1) + "\n");
 }

@@ -385,7 +385,7 @@ CalibrationSet calibrateCurvature(const Model& model, const Device& device, cons
         names.push_back(linear.name);
     return findOrMakeSet(cache / fingerprint, names.size(), context, [&](const std::filesystem::path& temporary) {
         CurvaturePass pass(model, device, windows, curvature, options, context);
-        writeManifest(temporary, fingerprint, model, windows, names, pass.run(temporary));
+        writeManifest(temporary, originOf(fingerprint, model, windows), names, pass.run(temporary));
     });
 }
 

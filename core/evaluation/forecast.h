@@ -66,7 +66,8 @@ public:
     Forecaster(std::vector<ForecastPoint> points, std::string model, std::string text, std::string method, double dense,
                std::size_t vocabulary);
 
-    /// `nats` >= 0; NaN for a NaN. 0 nats give the dense perplexity.
+    /// `nats` >= 0; NaN for a NaN, and where the dense perplexity is above the vocabulary: a model that knows less than
+    /// nothing of a text has nothing to lose. 0 nats give the dense perplexity.
     Forecast at(double nats) const;
 
 private:

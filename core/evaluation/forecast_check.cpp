@@ -82,19 +82,24 @@ std::vector<CheckedForecast> checkForecasts(const std::vector<ForecastPoint>& po
 
 ForecastErrors forecastErrors(std::span<const CheckedForecast> checked)
 {
-    ForecastErrors errors{.count = checked.size()};
-    if (checked.empty())
-        return errors;
+    ForecastErrors errors;
     std::vector<double> distances;
     std::map<std::pair<std::string, std::string>, std::pair<std::vector<double>, std::vector<double>>> byText;
     for (const auto& [point, forecast] : checked) {
-        distances.push_back(std::abs(std::log(forecast.perplexity / point.compressed)));
+        const double distance = std::abs(std::log(forecast.perplexity / point.compressed));
+        if (!std::isfinite(distance))
+            continue;
+        distances.push_back(distance);
         if (forecast.low <= point.compressed && point.compressed <= forecast.high)
-            errors.covered += 1.0 / static_cast<double>(checked.size());
+            errors.covered += 1.0;
         auto& [forecasts, measurements] = byText[{point.model, point.text}];
         forecasts.push_back(forecast.perplexity / point.original);
         measurements.push_back(point.compressed / point.original);
     }
+    errors.count = distances.size();
+    if (distances.empty())
+        return errors;
+    errors.covered /= static_cast<double>(errors.count);
     std::ranges::sort(distances);
     const std::size_t half = distances.size() / 2;
     errors.median = distances.size() % 2 == 1 ? distances[half] : 0.5 * (distances[half - 1] + distances[half]);

@@ -25,7 +25,8 @@ struct CheckedForecast
 /// In the order of the points. n points take about n^4 / 3 operations, of which the newest 400 count.
 std::vector<CheckedForecast> checkForecasts(const std::vector<ForecastPoint>& points, LeftOut leftOut);
 
-/// How forecasts agree with what was measured.
+/// How forecasts agree with what was measured. Where the model as it is knows less than nothing of a text (perplexity
+/// above the vocabulary) there is no forecast, and the run does not count.
 struct ForecastErrors
 {
     std::size_t count = 0;

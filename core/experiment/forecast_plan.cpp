@@ -5,6 +5,7 @@
 #include "core/decomposition/group.h"
 #include "core/evaluation/evaluation.h"
 #include "core/experiment/compression.h"
+#include "core/experiment/run_calibration.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -67,7 +68,7 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
     const PassOptions options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}};
     const Model model = Model::open(recipe.model);
     model.requireFinite();
-    const TokenWindows windows = makeWindows(*model.tokenizer(), *recipe.calibration, context);
+    const RunCalibration calibration(recipe, model, context);
     const RunObserver observer;
     RunJob job{.recipe = recipe,
                .model = model,
@@ -81,9 +82,8 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
                .threads = effectiveThreads(options),
                .memoryLimit = effectiveMemoryLimit(options)};
 
-    const CalibrationSet moments = calibrate(model, *device, windows, places.cache, options, context);
-    const CalibrationSet gradients =
-        calibrateCurvature(model, *device, windows, recipe.curvature, places.cache, options, context);
+    const CalibrationSet moments = calibration.moments(*device, places.cache, options, context);
+    const CalibrationSet gradients = calibration.gradients(*device, places.cache, options, context);
     Compression compression(job);
     std::vector<AllocationItem> items = compression.items();
     compression.useStatistics(&moments);

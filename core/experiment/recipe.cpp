@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <fmt/format.h>
 #include <set>
 
@@ -103,6 +104,21 @@ void validateTexts(const Recipe& recipe)
 {
     if (recipe.calibration)
         validateWindows(*recipe.calibration, "calibration");
+    for (const WeightedText& text : recipe.moreCalibrations) {
+        validateWindows(text.windows, "moreCalibrations");
+        if (!recipe.calibration)
+            refuse("moreCalibrations: they are mixed into those of a calibration text, and there is none");
+        if (!(text.weight > 0.0) || !std::isfinite(text.weight))
+            refuse(fmt::format("moreCalibrations: weight {}; a weight is a number above 0", text.weight));
+        if (text.windows.length != recipe.calibration->length)
+            refuse(fmt::format("moreCalibrations: windows of {} tokens beside those of {}; all texts of a calibration "
+                               "have windows of one length",
+                               text.windows.length, recipe.calibration->length));
+        if (recipe.sequential != SequentialMode::Dense)
+            refuse(fmt::format("several calibration texts are mixed by their statistics, and sequential mode {} makes "
+                               "new ones block by block: use dense",
+                               sequentialModeName(recipe.sequential)));
+    }
     if (recipe.heldOutWindows > 0) {
         if (!recipe.calibration)
             refuse("held-out windows need a calibration text");

@@ -22,6 +22,13 @@ struct EvaluationText
     WindowOptions windows;
 };
 
+/// A further text to calibrate on.
+struct WeightedText
+{
+    WindowOptions windows;
+    double weight = 1.0; ///< how much it counts where the calibration text counts 1, whatever its number of tokens
+};
+
 /// The name, or that of the file.
 std::string evaluationName(const EvaluationText& text);
 
@@ -40,6 +47,7 @@ struct Recipe
     std::map<std::string, std::size_t> ranks;        ///< set by hand, by linear
     std::vector<std::string> only;                   ///< patterns (* and ?) of linears or roles to compress; empty: all
     std::optional<WindowOptions> calibration;        ///< null where the method needs none
+    std::vector<WeightedText> moreCalibrations;      ///< mixed into its statistics; not trained on
     CurvatureOptions curvature;                      ///< of the gradients, where method or allocation need them
     std::optional<DistillationOptions> distillation; ///< of the factors, block by block; see distillationOf()
     std::optional<RecoveryOptions> recovery;         ///< fine-tuning of all factors, after distillation; null: none
@@ -61,12 +69,13 @@ DType weightTypeFromName(std::string_view name);
 
 /// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
 /// camelCase: name, model, method, parameters {NAME: number, or the name of a choice}, keptRatio, allocation,
-/// structure, sequential, storage, ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), curvature
-/// {labels, seed}, distillation (null or {inputs, windows, epochs, batch, learningRate, weightDecay, seed}), recovery
-/// (the same with target in place of inputs), evaluations [a text with a name], forecast, heldOutWindows, device,
-/// threads, memoryLimit (bytes, or a text such as "1GiB"), out, exportFormat, exportDtype. A text has the keys text,
-/// rows, window (tokens of one), windows (how many, 0: all), order, seed, bosPerWindow. Throws Error(InvalidArgument)
-/// for unknown keys (naming the nearest known one), wrong types and values out of range, before any work.
+/// structure, sequential, storage, ranks {LINEAR: RANK}, only [PATTERN], calibration (null or a text), moreCalibrations
+/// [a text with a weight], curvature {labels, seed}, distillation (null or {inputs, windows, epochs, batch,
+/// learningRate, weightDecay, seed}), recovery (the same with target in place of inputs), evaluations [a text with a
+/// name], forecast, heldOutWindows, device, threads, memoryLimit (bytes, or a text such as "1GiB"), out, exportFormat,
+/// exportDtype. A text has the keys text, rows, window (tokens of one), windows (how many, 0: all), order, seed,
+/// bosPerWindow. Throws Error(InvalidArgument) for unknown keys (naming the nearest known one), wrong types and values
+/// out of range, before any work.
 Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder);
 /// Complete: every key with its value.
 Json recipeToJson(const Recipe& recipe);

@@ -73,11 +73,17 @@ bool usualTraining(const TrainingOptions& training)
     return training.weightDecay == usual.weightDecay && training.seed == usual.seed;
 }
 
-/// Options give all evaluation texts the same windows and no names.
+/// Options give all calibration texts the same windows, and all evaluation texts the same windows and no names.
 bool optionsCanSay(const Recipe& recipe)
 {
     if ((recipe.distillation && !usualTraining(recipe.distillation->training)) ||
         (recipe.recovery && !usualTraining(recipe.recovery->training)))
+        return false;
+    if (!std::ranges::all_of(recipe.moreCalibrations, [&](const WeightedText& text) {
+            const WindowOptions& first = *recipe.calibration;
+            return sameButText(text.windows, first) && text.windows.order == first.order &&
+                   text.windows.seed == first.seed && text.windows.bosPerWindow == first.bosPerWindow;
+        }))
         return false;
     return std::ranges::all_of(recipe.evaluations, [&](const EvaluationText& text) {
         return (text.name.empty() || text.name == text.windows.text.filename()) &&
@@ -96,6 +102,8 @@ std::string throughRecipeFile(Recipe recipe)
     makeAbsolute(recipe.out);
     if (recipe.calibration)
         makeAbsolute(recipe.calibration->text);
+    for (WeightedText& text : recipe.moreCalibrations)
+        makeAbsolute(text.windows.text);
     for (EvaluationText& text : recipe.evaluations)
         makeAbsolute(text.windows.text);
     return fmt::format(R"(f=$(mktemp) && printf %s {} > "$f" && rankwright-cli compress --recipe "$f")",
@@ -115,6 +123,8 @@ void addCalibration(const Recipe& recipe, CommandLine& command)
         command.option("--seed", windows.seed);
     }
     command.flag("--calibration-bos-per-window", windows.bosPerWindow);
+    for (const WeightedText& text : recipe.moreCalibrations)
+        command.option("--more-calibration", fmt::format("{}={}", text.windows.text.string(), text.weight));
 }
 
 void addEvaluations(const Recipe& recipe, CommandLine& command)

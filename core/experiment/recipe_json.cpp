@@ -13,10 +13,11 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::array<std::string_view, 24> recipeKeys = {
-    "forecast",     "name",     "model",  "method",  "parameters",  "keptRatio",   "allocation",     "structure",
-    "sequential",   "storage",  "ranks",  "only",    "calibration", "evaluations", "heldOutWindows", "curvature",
-    "distillation", "recovery", "device", "threads", "memoryLimit", "out",         "exportFormat",   "exportDtype"};
+constexpr std::array<std::string_view, 25> recipeKeys = {
+    "forecast",   "moreCalibrations", "name",     "model",  "method",  "parameters",  "keptRatio",   "allocation",
+    "structure",  "sequential",       "storage",  "ranks",  "only",    "calibration", "evaluations", "heldOutWindows",
+    "curvature",  "distillation",     "recovery", "device", "threads", "memoryLimit", "out",         "exportFormat",
+    "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
 constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",
@@ -172,6 +173,22 @@ std::vector<EvaluationText> evaluationsFrom(const Json& json, const std::string&
     return evaluations;
 }
 
+std::vector<WeightedText> weightedFrom(const Json& json, const std::string& key, const std::filesystem::path& folder)
+{
+    if (!json.is_array())
+        refuse(key, "an array of texts is expected");
+    constexpr std::array<std::string_view, 8> keys = {"weight",  "text",  "rows", "window",
+                                                      "windows", "order", "seed", "bosPerWindow"};
+    std::vector<WeightedText> texts;
+    for (const Json& value : json) {
+        const Fields fields(value, fmt::format("{}[{}]", key, texts.size()), keys);
+        WeightedText& text = texts.emplace_back();
+        fields.read("weight", text.weight, asNumber);
+        readWindows(fields, folder, text.windows);
+    }
+    return texts;
+}
+
 std::size_t bytesFrom(const Json& json, const std::string& key)
 {
     if (!json.is_string())
@@ -261,6 +278,8 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
             readWindows(Fields(value, key, windowKeys), folder, windows.emplace());
         return windows;
     });
+    fields.read("moreCalibrations", recipe.moreCalibrations,
+                [&](const Json& value, const std::string& key) { return weightedFrom(value, key, folder); });
     fields.read("curvature", recipe.curvature, [](const Json& value, const std::string& key) {
         constexpr std::array<std::string_view, 2> keys = {"labels", "seed"};
         const Fields options(value, key, keys);
@@ -299,6 +318,12 @@ Json recipeToJson(const Recipe& recipe)
         json.update(windowsToJson(text.windows));
         evaluations.push_back(std::move(json));
     }
+    Json more = Json::array();
+    for (const WeightedText& text : recipe.moreCalibrations) {
+        Json json = {{"weight", text.weight}};
+        json.update(windowsToJson(text.windows));
+        more.push_back(std::move(json));
+    }
     return {{"name", recipe.name},
             {"model", recipe.model.string()},
             {"method", recipe.method},
@@ -311,6 +336,7 @@ Json recipeToJson(const Recipe& recipe)
             {"ranks", Json(recipe.ranks.empty() ? Json::object() : Json(recipe.ranks))},
             {"only", recipe.only},
             {"calibration", recipe.calibration ? windowsToJson(*recipe.calibration) : Json()},
+            {"moreCalibrations", std::move(more)},
             {"curvature", {{"labels", gradientLabelsName(recipe.curvature.labels)}, {"seed", recipe.curvature.seed}}},
             {"distillation", recipe.distillation
                                  ? trainingToJson("inputs", distillationInputsName(recipe.distillation->inputs),

@@ -10,6 +10,7 @@
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/forecast_plan.h"
+#include "core/experiment/run_calibration.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/stored_curvature.h"
 #include "core/experiment/training_stages.h"
@@ -154,9 +155,8 @@ private:
     void openTexts()
     {
         if (m_recipe.calibration) {
-            m_context.report("open", m_recipe.calibration->text.filename().string(), 0, 0);
-            m_calibrationWindows = makeWindows(*m_model->tokenizer(), *m_recipe.calibration, m_context);
-            m_result.calibrationFingerprint = calibrationFingerprint(*m_model, *m_calibrationWindows);
+            m_calibration.emplace(m_recipe, *m_model, m_context);
+            m_result.calibrationFingerprint = m_calibration->fingerprint();
         }
         const auto trainOn = [&](const TrainingOptions& training) {
             TokenWindows windows = makeWindows(*m_model->tokenizer(), trainingWindows(m_recipe, training), m_context);
@@ -218,8 +218,7 @@ private:
             if (!m_recipe.calibration ||
                 (sequential && plan && !refitsFactors(m_recipe.sequential) && !takesGradients(m_recipe)))
                 return;
-            calibration.emplace(
-                calibrate(*m_model, *m_device, *m_calibrationWindows, m_places.cache, m_options, m_context));
+            calibration.emplace(m_calibration->moments(*m_device, m_places.cache, m_options, m_context));
             m_result.calibrationReused = calibration->reused();
             compression.useStatistics(&*calibration);
         });
@@ -227,8 +226,7 @@ private:
         std::optional<CalibrationSet> gradients;
         if (takesGradients(m_recipe)) {
             stage("curvature", [&] {
-                gradients.emplace(calibrateCurvature(*m_model, *m_device, *m_calibrationWindows, m_recipe.curvature,
-                                                     m_places.cache, m_options, m_context));
+                gradients.emplace(m_calibration->gradients(*m_device, m_places.cache, m_options, m_context));
                 compression.useGradients(&*gradients);
             });
         }
@@ -245,7 +243,7 @@ private:
             m_observer.planned(*plan);
         m_journal->resume(*plan);
         if (sequential)
-            compression.compressSequential(*plan, *m_calibrationWindows, m_options, *m_journal);
+            compression.compressSequential(*plan, m_calibration->windows(), m_options, *m_journal);
         else
             compression.compressDense(*plan, *m_journal);
         const double all = watch.seconds();
@@ -382,12 +380,12 @@ private:
     {
         if (m_recipe.out.empty())
             return;
-        const ExportOptions options{
-            .format = exportFormatFromName(m_recipe.exportFormat),
-            .dtype = m_recipe.exportDType,
-            .card = runCard(m_recipe, m_result, m_calibrationWindows ? m_calibrationWindows->ids.size() : 0),
-            .threads = m_recipe.threads,
-            .memoryLimit = m_recipe.memoryLimit};
+        const ExportOptions options{.format = exportFormatFromName(m_recipe.exportFormat),
+                                    .dtype = m_recipe.exportDType,
+                                    .card =
+                                        runCard(m_recipe, m_result, m_calibration ? m_calibration->windowCount() : 0),
+                                    .threads = m_recipe.threads,
+                                    .memoryLimit = m_recipe.memoryLimit};
         const ExportResult exported = exportModel(compressed(), *m_device, m_recipe.out, options, m_context);
         m_result.exportFolder = exported.folder;
         m_store.recordArtefact(m_result.id, "export", exported.folder, exported.bytes);
@@ -407,7 +405,7 @@ private:
     RunResult m_result;
     std::optional<Model> m_model;
     std::vector<const LinearInfo*> m_linears;
-    std::optional<TokenWindows> m_calibrationWindows;
+    std::optional<RunCalibration> m_calibration;
     TokenWindows m_heldOut;
     TokenWindows m_distillationWindows; ///< empty where nothing is distilled
     TokenWindows m_recoveryWindows;

@@ -233,6 +233,10 @@ private slots:
         QVERIFY(close(errors.rankCorrelation, 0.4, 1e-12));
         QVERIFY(std::isnan(forecastErrors(std::span(checked).first(2)).rankCorrelation));
         QCOMPARE(forecastErrors({}).count, std::size_t{0});
+        checked[2].forecast.perplexity = std::nan(""); // no forecast
+        QCOMPARE(forecastErrors(checked).count, std::size_t{3});
+        QVERIFY(close(forecastErrors(checked).covered, 1.0 / 3.0, 1e-12));
+        QVERIFY(std::isnan(Forecaster({}, "opt", "chinese", "svd", 2.0 * vocabulary, vocabulary).at(0.1).perplexity));
     }
 };
 

@@ -4,6 +4,8 @@
 #include <QProcess>
 #include <QTest>
 
+#include <cmath>
+
 using namespace rankwright;
 
 namespace {
@@ -113,7 +115,7 @@ private slots:
     {
         for (const Recipe& recipe : {fullRecipe(), smallRecipe()}) {
             const Json json = recipeToJson(recipe);
-            QCOMPARE(json.size(), std::size_t{24});
+            QCOMPARE(json.size(), std::size_t{25});
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(json, {}))), dumpJson(json));
             QCOMPARE(dumpJson(recipeToJson(recipeFromJson(parseJson(dumpJson(json, 2), "r"), {}))), dumpJson(json));
         }
@@ -153,9 +155,11 @@ private slots:
         const Json usual = recipeToJson(Recipe{});
         const Recipe recipe = recipeFromJson(recipeToJson(fullRecipe()), {});
         const Json json = recipeToJson(recipe);
-        // Nothing of the full recipe is at its default but method and device, so a field that is not read shows.
+        // Nothing of the full recipe is at its default but method, device and further texts, so a field that is not
+        // read shows.
         for (const auto& item : json.items())
-            if (item.key() != "method" && item.key() != "device" && item.key() != "parameters")
+            if (item.key() != "method" && item.key() != "device" && item.key() != "parameters" &&
+                item.key() != "moreCalibrations") // which need dense statistics, see severalCalibrationTexts()
                 QVERIFY2(item.value() != usual[item.key()], item.key().c_str());
         QCOMPARE(recipe.memoryLimit, std::size_t{1610612736});
         QCOMPARE(recipe.calibration->text, std::filesystem::path("/texts/a b.txt"));
@@ -277,6 +281,34 @@ private slots:
         for (const Json& json : {Json(), Json(1), Json("x"), Json::array()})
             QVERIFY(!refusal(json).empty());
         QVERIFY(has(refusal(Json::object()), "model"));
+    }
+
+    void severalCalibrationTexts()
+    {
+        Recipe recipe = smallRecipe();
+        recipe.method = "whitened-svd";
+        recipe.calibration = WindowOptions{.text = "/a.txt", .length = 256, .count = 8};
+        recipe.moreCalibrations = {{*recipe.calibration, 0.5}};
+        recipe.moreCalibrations[0].windows.text = "/b.txt";
+        const Recipe read = recipeFromJson(recipeToJson(recipe), {});
+        QCOMPARE(read.moreCalibrations.size(), std::size_t{1});
+        QCOMPARE(read.moreCalibrations[0].weight, 0.5);
+        QCOMPARE(read.moreCalibrations[0].windows.text, std::filesystem::path("/b.txt"));
+        QCOMPARE(read.moreCalibrations[0].windows.count, std::size_t{8});
+        QVERIFY(has(recipeToCommand(recipe), "--more-calibration /b.txt=0.5"));
+        recipe.moreCalibrations[0].windows.count = 4; // which options cannot say
+        QVERIFY(has(recipeToCommand(recipe), "--recipe"));
+        const auto refused = [&](const auto& edit, const char* word) {
+            Recipe wrong = recipe;
+            edit(wrong);
+            return has(refusal(wrong), word);
+        };
+        QCOMPARE(refusal(recipe), std::string());
+        QVERIFY(refused([](Recipe& r) { r.moreCalibrations[0].weight = 0.0; }, "weight"));
+        QVERIFY(refused([](Recipe& r) { r.moreCalibrations[0].weight = HUGE_VAL; }, "weight"));
+        QVERIFY(refused([](Recipe& r) { r.moreCalibrations[0].windows.length = 128; }, "128"));
+        QVERIFY(refused([](Recipe& r) { r.sequential = SequentialMode::Compressed; }, "dense"));
+        QVERIFY(refused([](Recipe& r) { r.calibration.reset(); }, "calibration"));
     }
 
     void textsAndMethodsMustFit()
