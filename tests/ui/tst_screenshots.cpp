@@ -216,7 +216,7 @@ private slots:
 
     void exportARun()
     {
-        press(Qt::Key_E, Qt::ControlModifier);
+        trigger(QKeySequence(u"Ctrl+E"_s));
         auto* exported = dialog<ExportDialog>();
         auto* start = exported->findChild<QPushButton*>(u"startExport"_s);
         QTRY_VERIFY(start->isEnabled());
@@ -249,7 +249,7 @@ private slots:
 
     void dialogs()
     {
-        press(Qt::Key_F1);
+        trigger(QKeySequence(Qt::Key_F1));
         auto* shortcuts = window().findChild<QDialog*>(u"shortcuts"_s);
         QVERIFY(shortcuts != nullptr);
         take(u"shortcuts"_s, shortcuts);
@@ -301,10 +301,12 @@ private:
         QVERIFY(QTest::qWaitForWindowActive(&window()));
     }
 
-    void press(Qt::Key key, Qt::KeyboardModifiers modifiers = {})
+    /// What a shortcut of the window does.
+    void trigger(const QKeySequence& keys)
     {
-        activate();
-        QTest::keyClick(&window(), key, modifiers);
+        for (QAction* action : window().findChildren<QAction*>())
+            if (action->shortcut() == keys)
+                action->trigger();
     }
 
     template <typename Dialog>

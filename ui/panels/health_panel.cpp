@@ -70,8 +70,8 @@ HealthPanel::HealthPanel(Session& session, QWidget* parent)
     table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 6);
     table->setColumnWidth(HealthModel::Time, unit * 9);
     table->setColumnWidth(HealthModel::Run, unit * 9);
-    table->setColumnWidth(HealthModel::Kind, unit * 17);
-    table->setColumnWidth(HealthModel::Linear, unit * 32);
+    table->setColumnWidth(HealthModel::Kind, unit * 14);
+    table->setColumnWidth(HealthModel::Linear, unit * 27);
     table->setColumnWidth(HealthModel::Value, unit * 9);
     table->horizontalHeader()->setSectionResizeMode(HealthModel::Message, QHeaderView::Stretch);
     auto* clear = new QToolButton;

@@ -45,11 +45,11 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
         m_tree->setItemDelegateForColumn(column, bars);
     const QFontMetrics metrics = fontMetrics();
     const auto width = [&metrics](const char* sample) { return metrics.horizontalAdvance(QLatin1String(sample)); };
-    m_tree->header()->setDefaultSectionSize(width("0.0000000"));
+    m_tree->header()->setDefaultSectionSize(width("100.0 %0"));
     m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_pro"));
-    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x4096"));
+    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x409"));
     m_tree->header()->resizeSection(LinearTreeModel::Rank, width("1024 (set)"));
-    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("0.0001234000"));
+    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("0.000123400"));
     m_tree->header()->resizeSection(LinearTreeModel::Measured, width("0.0001234000"));
     m_tree->setColumnHidden(LinearTreeModel::Type, true);
     m_tree->setColumnHidden(LinearTreeModel::Parameters, true);
