@@ -85,7 +85,7 @@ void addTrainingOptions(CLI::App& command, const std::string& prefix, const std:
             [&choice, prefix](const std::string& text) {
                 choice.learningRate = parseNumber(prefix + "-learning-rate", text);
             },
-            "Highest learning rate of AdamW (default: 0.001)")
+            "Highest learning rate of AdamW (default: 0.00001)")
         ->type_name("X")
         ->group("Training");
 }

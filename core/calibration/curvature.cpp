@@ -33,7 +33,7 @@ GradientLabels gradientLabelsFromName(std::string_view name)
 std::string curvatureFingerprint(const Model& model, const TokenWindows& windows, const CurvatureOptions& curvature)
 {
     Hasher hasher;
-    hasher.update(std::string_view("curvature")).update(statisticsVersion);
+    hasher.update(std::string_view("curvature with weight squares")).update(statisticsVersion);
     hasher.update(std::string_view(modelFingerprint(model)));
     hasher.update(std::string_view(windows.fingerprint));
     hasher.update(gradientLabelsName(curvature.labels));
@@ -87,14 +87,16 @@ Memory curvatureMemory(const Model& model, std::size_t length)
     const ModelConfig& config = model.config();
     Memory memory{.weights = largestBlockBytes(model)};
     std::size_t widest = 0;
+    std::size_t largest = 0;
     const std::size_t rows = windowsPerGroup(length) * length;
     for (const LinearInfo& linear : model.linears(0)) {
         memory.sums += linear.shape.rows * linear.shape.rows * sizeof(double);
         memory.worker += rows * linear.shape.rows * sizeof(float);
         widest = std::max(widest, linear.shape.rows);
+        largest = std::max(largest, linear.shape.parameters());
     }
     const std::size_t scores = config.heads / config.keyValueHeads * 128 * length * 4;
-    memory.worker += widest * widest * sizeof(double);
+    memory.worker += widest * widest * sizeof(double) + largest * sizeof(float);
     memory.worker += (length * (backwardFloatsPerRow(config) + 2 * config.hiddenSize) + scores +
                       Head::chunkRows * config.vocabularySize) *
                      sizeof(float);
@@ -108,7 +110,9 @@ struct Worker
     Matrix<float> loaded;
     Matrix<float> loadedGradient;
     Matrix<float> hidden;
-    std::array<Matrix<float>, roleCount> gradients; ///< rows of a group
+    std::array<Matrix<float>, roleCount> gradients;           ///< rows of a group
+    std::array<std::vector<double>, roleCount> weightSquares; ///< of a group
+    Matrix<float> weightGradient;
     Matrix<double> product;
     std::vector<double> sum;
     std::vector<double> sumAbs;
@@ -249,6 +253,7 @@ private:
             own.totals.secondMoment = Matrix<double>(m, m);
             own.totals.sum.resize(m);
             own.totals.sumAbs.resize(m);
+            own.totals.weightSquares.resize(linear.shape.columns);
             own.traces.resize(groups);
         }
         parallelFor(groups, m_workers.size(), [&](std::size_t group, std::size_t index) {
@@ -277,13 +282,16 @@ private:
     {
         const std::size_t first = group * m_groupWindows;
         const std::size_t count = std::min(m_groupWindows, m_windows.ids.size() - first);
-        for (const LinearInfo& linear : linears)
+        for (const LinearInfo& linear : linears) {
             worker.gradients[static_cast<std::size_t>(linear.role)].reshape(count * m_length, linear.shape.rows);
+            worker.weightSquares[static_cast<std::size_t>(linear.role)].assign(linear.shape.columns, 0.0);
+        }
         HiddenStates& gradients = m_states.back();
         for (std::size_t i = 0; i < count; ++i) {
             const ConstMatrixView<float> input = m_states[block].load(first + i, worker.loaded);
             const MatrixView<float> gradient = gradients.load(first + i, worker.loadedGradient);
-            const auto keep = [&](Role role, ConstMatrixView<float>, ConstMatrixView<float> dY) {
+            const auto keep = [&](Role role, ConstMatrixView<float> X, ConstMatrixView<float> dY) {
+                addWeightSquares(X, dY, worker.weightGradient, worker.weightSquares[static_cast<std::size_t>(role)]);
                 Matrix<float>& kept = worker.gradients[static_cast<std::size_t>(role)];
                 for (std::size_t t = 0; t < dY.rows; ++t)
                     std::copy_n(dY.row(t), dY.columns, kept.row(i * m_length + t));
@@ -296,13 +304,25 @@ private:
             gradients.store(first + i, gradient);
         }
         for (const LinearInfo& linear : linears)
-            addSums(worker.gradients[static_cast<std::size_t>(linear.role)].view(), group, worker,
-                    sums[static_cast<std::size_t>(linear.role)]);
+            addSums(linear.role, group, worker, sums[static_cast<std::size_t>(linear.role)]);
         step(count, fmt::format("down, block {} of {}", block + 1, m_model.config().blocks));
     }
 
-    void addSums(ConstMatrixView<float> gradients, std::size_t group, Worker& worker, Sums& sums) const
+    /// squares_j += sum_i (dY^T X)_ij^2 of one window.
+    void addWeightSquares(ConstMatrixView<float> X, ConstMatrixView<float> dY, Matrix<float>& gradient,
+                          std::vector<double>& squares) const
     {
+        gradient.reshape(dY.columns, X.columns);
+        m_device.gemm(Transpose::Yes, Transpose::No, 1.0F, dY, X, 0.0F, gradient.view());
+        for (std::size_t i = 0; i < gradient.rows(); ++i)
+            for (std::size_t j = 0; j < gradient.columns(); ++j)
+                squares[j] += static_cast<double>(gradient(i, j)) * static_cast<double>(gradient(i, j));
+    }
+
+    void addSums(Role role, std::size_t group, Worker& worker, Sums& sums) const
+    {
+        const ConstMatrixView<float> gradients = std::as_const(worker.gradients[static_cast<std::size_t>(role)]).view();
+        const std::vector<double>& squares = worker.weightSquares[static_cast<std::size_t>(role)];
         const std::size_t m = gradients.columns;
         worker.sum.assign(m, 0.0);
         worker.sumAbs.assign(m, 0.0);
@@ -318,6 +338,8 @@ private:
                 sums.totals.sumAbs[i] += worker.sumAbs[i];
             }
             addProduct(worker.product, sums.totals.secondMoment, true);
+            for (std::size_t j = 0; j < squares.size(); ++j)
+                sums.totals.weightSquares[j] += squares[j];
         });
     }
 
@@ -361,8 +383,9 @@ CurvatureEstimate estimateCurvature(const Model& model, std::size_t windows, std
     CurvatureEstimate estimate;
     estimate.memory = memory.weights + memory.sums + memory.worker;
     estimate.spillBytes = (config.blocks + 1) * windows * windowLength * config.hiddenSize * sizeof(float);
-    // Forward twice and the gradient once; the head forward and back; a symmetric product per linear; attention.
-    double perToken = 6.0 * static_cast<double>(model.linearParameterCount()) +
+    // Forward twice, gradients of inputs and of weights; the head forward and back; a symmetric product per linear;
+    // attention.
+    double perToken = 8.0 * static_cast<double>(model.linearParameterCount()) +
                       4.0 * static_cast<double>(config.vocabularySize * config.hiddenSize);
     for (const LinearInfo& linear : model.linears()) {
         perToken += static_cast<double>(linear.shape.rows) * static_cast<double>(linear.shape.rows);

@@ -39,7 +39,8 @@ std::string curvatureFingerprint(const Model& model, const TokenWindows& windows
 /// log-likelihood of a window with respect to the linear's output at that token (Kronecker-factored curvature, Martens
 /// and Grosse 2015: with A = mean of x x^T and G = mean of g g^T over tokens, a change D of W costs 1/2 tr(G D A D^T)
 /// nats per token to second order). Entries are by LinearInfo::index, TapStatistics holding g in place of x; the last
-/// token of a window has no label but counts as a token. TapSummary::spread tells how certain a trace is.
+/// token of a window has no label but counts as a token. TapStatistics::weightSquares hold the row-wise Fisher of the
+/// weights, a sample being a window. TapSummary::spread tells how certain a trace is.
 /// Two passes: up, keeping the input of every block (in memory or in a file), and down from the head, activations
 /// computed again block by block. Written to `cache`/FINGERPRINT or reused from there, as calibrate() does; results
 /// depend neither on threads nor on the memory limit. Throws as calibrate().

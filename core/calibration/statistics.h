@@ -25,7 +25,10 @@ struct TapStatistics
     std::vector<double> sumAbs;  ///< sum |x|
     Matrix<double> crossMoment;  ///< anchored only: sum x x_hat^T (dense x, compressed x_hat), n x n, else empty
     Matrix<double> denseSecondMoment; ///< anchored only: sum x x^T of the dense model, else empty
-    std::vector<double> denseSum;     ///< anchored only: sum x of the dense model, else empty
+    std::vector<double> weightSquares =
+        {};                       ///< gradients only: per input channel j of the linear, the sum over windows and
+                                  ///< outputs i of (d loss / d W_ij)^2, loss summed over the window; n values
+    std::vector<double> denseSum; ///< anchored only: sum x of the dense model, else empty
 };
 
 /// Figures of a tap that are shown without loading its matrix.

@@ -15,6 +15,7 @@ namespace {
 constexpr const char* secondMomentName = "secondMoment";
 constexpr const char* sumName = "sum";
 constexpr const char* sumAbsName = "sumAbs";
+constexpr const char* weightSquaresName = "weightSquares";
 
 std::size_t packedSize(std::size_t n)
 {
@@ -52,12 +53,16 @@ void writeTapFile(const std::filesystem::path& path, TapStatistics& statistics)
         std::memmove(packed, C.row(i) + i, (n - i) * sizeof(double));
         packed += n - i;
     }
-    SafetensorsWriter writer(
-        path,
-        {{secondMomentName, DType::F64, {packedSize(n)}}, {sumName, DType::F64, {n}}, {sumAbsName, DType::F64, {n}}});
+    std::vector<TensorPlan> plans{
+        {secondMomentName, DType::F64, {packedSize(n)}}, {sumName, DType::F64, {n}}, {sumAbsName, DType::F64, {n}}};
+    if (!statistics.weightSquares.empty())
+        plans.push_back({weightSquaresName, DType::F64, {statistics.weightSquares.size()}});
+    SafetensorsWriter writer(path, plans);
     for (const TensorPlan& plan : writer.order()) {
         if (plan.name == secondMomentName)
             writer.writeDoubles(plan.name, {C.data(), packedSize(n)});
+        else if (plan.name == weightSquaresName)
+            writer.writeDoubles(plan.name, statistics.weightSquares);
         else
             writer.writeDoubles(plan.name, plan.name == sumName ? statistics.sum : statistics.sumAbs);
     }
@@ -72,6 +77,8 @@ TapStatistics readTapFile(const std::filesystem::path& path, std::size_t width, 
     statistics.tokens = tokens;
     statistics.sum = readDoubles(file, sumName, width);
     statistics.sumAbs = readDoubles(file, sumAbsName, width);
+    if (const TensorInfo* squares = file.find(weightSquaresName))
+        statistics.weightSquares = readDoubles(file, weightSquaresName, squares->elements());
     const std::span<const std::byte> packed = doublesOf(file, secondMomentName, packedSize(width));
     Matrix<double>& C = statistics.secondMoment = Matrix<double>(width, width);
     std::size_t offset = 0;

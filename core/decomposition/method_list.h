@@ -11,6 +11,7 @@ const Method& asvd();
 const Method& whitenedSvd();
 const Method& nestedSvd();
 const Method& curvatureSvd();
+const Method& fwsvd();
 const Method& lillama();
 const Method& atomicFeatureMimicking();
 const Method& preconditionedSvd();

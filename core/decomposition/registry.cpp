@@ -38,7 +38,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 12> all{&plainSvd(),
+    static const std::array<const Method*, 13> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
                                                    &whitenedSvd(),
@@ -46,6 +46,7 @@ std::span<const Method* const> methods()
                                                    &nestedSvd(),
                                                    &nestedInterpolative(),
                                                    &curvatureSvd(),
+                                                   &fwsvd(),
                                                    &lillama(),
                                                    &latentLlm(),
                                                    &jointQk(),

@@ -17,7 +17,7 @@ struct TrainingOptions
     std::size_t windows = 0; ///< of the calibration text, from its start; 0: the calibration windows
     std::size_t epochs = 1;  ///< passes over these windows
     std::size_t batch = 8;   ///< windows per step
-    double learningRate = 1e-3;
+    double learningRate = 1e-5;
     double weightDecay = 0.01;
     std::uint64_t seed = 0; ///< of the order of windows
 

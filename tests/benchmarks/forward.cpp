@@ -1,3 +1,4 @@
+#include "core/calibration/curvature.h"
 #include "core/calibration/statistics.h"
 #include "core/evaluation/evaluation.h"
 #include "tests/benchmarks/support.h"
@@ -60,6 +61,25 @@ void calibration(benchmark::State& state)
                              static_cast<double>(tokensPerRun) * momentFlops(model);
 }
 
+/// Statistics of gradients of all linears on the same windows.
+void curvature(benchmark::State& state)
+{
+    if (skipped(state))
+        return;
+    constexpr std::size_t length = 256;
+    const Model& model = *smolLm2();
+    TokenWindows windows;
+    windows.ids = randomWindows(model, tokensPerRun / length, length);
+    const TemporaryFolder folder;
+    std::size_t run = 0;
+    for (auto _ : state) {
+        windows.fingerprint = std::to_string(++run);
+        calibrateCurvature(model, cpu(), windows, {}, folder.path(), {}, {});
+    }
+    state.counters["tokens"] = static_cast<double>(tokensPerRun);
+    state.counters["flop"] = estimateCurvature(model, windows.ids.size(), length).operations;
+}
+
 /// Weights of all blocks from the file into float32, what every pass has to do once.
 void loadWeights(benchmark::State& state)
 {
@@ -82,6 +102,7 @@ void addForward()
                     [length](benchmark::State& state) { forward(state, length, true); });
     }
     addThreaded("forward/256/calibration", calibration);
+    addThreaded("forward/256/curvature", curvature);
     add("forward/load", loadWeights);
 }
 

@@ -129,7 +129,8 @@ def pairs_section(times, group, ways, rate):
 def forward_section(times):
     rows = []
     for length in (2048, 256):
-        for part, what in (("blocks", "without head"), ("head", "with head and losses"), ("calibration", "with second moments of all taps")):
+        for part, what in (("blocks", "without head"), ("head", "with head and losses"), ("calibration", "with second moments of all taps"),
+                           ("curvature", "curvature: with second moments of all gradients")):
             name = f"forward/{length}/{part}"
             if name not in times:
                 continue

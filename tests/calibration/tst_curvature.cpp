@@ -9,6 +9,7 @@
 #include <QTemporaryDir>
 #include <QTest>
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -58,11 +59,28 @@ private slots:
         const TokenWindows windows = tiny::randomWindows(5, 30, 4);
         const CalibrationSet set = curvatureOf(model, windows, {.labels = GradientLabels::Text}, path("cache"));
         std::map<std::string, LinearGradient> expected;
-        for (const std::vector<std::int32_t>& ids : windows.ids)
+        std::map<std::string, std::vector<double>> squares; // of the weight gradient of every window, by input channel
+        for (const std::vector<std::int32_t>& ids : windows.ids) {
             addGradients(model, *makeCpuDevice(1), ids, expected);
+            std::map<std::string, LinearGradient> own;
+            addGradients(model, *makeCpuDevice(1), ids, own);
+            for (const auto& [name, gradient] : own) {
+                std::vector<double>& sums = squares[name];
+                sums.resize(gradient.weight.columns());
+                for (std::size_t i = 0; i < gradient.weight.rows(); ++i)
+                    for (std::size_t j = 0; j < sums.size(); ++j)
+                        sums[j] += gradient.weight(i, j) * gradient.weight(i, j);
+            }
+        }
         for (const LinearInfo& linear : model.linears()) {
             const TapStatistics statistics = set.load(linear.index);
             QCOMPARE(statistics.tokens, std::size_t{150});
+            const std::vector<double>& weightSquares = squares.at(linear.name);
+            QCOMPARE(statistics.weightSquares.size(), linear.shape.columns);
+            // Float32 against float64, relative to the largest: a channel that cancels is known less well.
+            const double largest = *std::ranges::max_element(weightSquares);
+            for (std::size_t j = 0; j < weightSquares.size(); ++j)
+                QVERIFY(std::abs(statistics.weightSquares[j] - weightSquares[j]) <= 1e-4 * largest);
             const Matrix<double>& square = expected.at(linear.name).square;
             for (std::size_t i = 0; i < square.rows(); ++i)
                 for (std::size_t j = 0; j < square.columns(); ++j)

@@ -185,6 +185,15 @@ inline TapStatistics anchoredStatistics(const Matrix<double>& X, const Matrix<do
     return statistics;
 }
 
+/// Statistics of gradients of a linear with so many inputs, with squares of weight gradients that differ.
+inline TapStatistics gradientsOf(const Matrix<double>& gradients, std::size_t columns)
+{
+    TapStatistics statistics = statisticsOf(gradients);
+    for (std::size_t j = 0; j < columns; ++j)
+        statistics.weightSquares.push_back(1.0 + static_cast<double>(7 * j % 11));
+    return statistics;
+}
+
 /// ||W X - V Xh||_F^2 from the activations themselves.
 inline double outputError(const Matrix<double>& W, const Matrix<double>& X, const Matrix<double>& V,
                           const Matrix<double>& Xh)

@@ -138,7 +138,7 @@ private slots:
     {
         const Matrix<double> W = randomWeights(24, 36, 9);
         const TapStatistics inputs = statisticsOf(correlatedInputs(36, 200, 10));
-        const TapStatistics outputs = statisticsOf(correlatedInputs(24, 150, 11));
+        const TapStatistics outputs = gradientsOf(correlatedInputs(24, 150, 11), 36);
         const LinearProblem problem{.name = "x", .W = W, .statistics = &inputs, .gradients = &outputs};
         for (const Method* method : methods()) {
             const auto analysis = method->analyze(*m_device, problem, {});

@@ -86,7 +86,7 @@ private slots:
         }
         const TapStatistics statistics = anchored ? anchoredStatistics(X, Xh) : statisticsOf(X);
 
-        const TapStatistics gradients = statisticsOf(correlatedInputs(m, 3 * m, 6));
+        const TapStatistics gradients = gradientsOf(correlatedInputs(m, 3 * m, 6), n);
         for (const Method* method : methods()) {
             if (anchored && !method->supportsAnchored())
                 continue;

@@ -43,8 +43,9 @@ Recipe trainingRecipe()
     recipe.keptRatio = 0.6;
     recipe.threads = 2;
     recipe.calibration = WindowOptions{.text = demo / "stories-calibration.txt", .length = 64, .count = 8};
-    recipe.distillation = DistillationOptions{.training = {.windows = 24, .epochs = 3, .batch = 4}};
-    recipe.recovery = RecoveryOptions{.training = {.windows = 24, .epochs = 3, .batch = 4}};
+    recipe.distillation =
+        DistillationOptions{.training = {.windows = 24, .epochs = 3, .batch = 4, .learningRate = 1e-3}};
+    recipe.recovery = RecoveryOptions{.training = {.windows = 24, .epochs = 3, .batch = 4, .learningRate = 1e-3}};
     return recipe;
 }
 
