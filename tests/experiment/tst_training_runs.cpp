@@ -148,11 +148,13 @@ private slots:
         Recipe recipe = trainingRecipe();
         recipe.method = "lillama";
         recipe.structure = StructureKind::Factors;
-        recipe.distillation.reset();
         recipe.recovery.reset();
         recipe.evaluations = {heldOutStories()};
         const RunResult result = place.run(recipe);
+        recipe.distillation.reset();
+        QVERIFY(distillationOf(recipe) == DistillationOptions{});
         recipe.method = "svd";
+        QVERIFY(!distillationOf(recipe));
         const RunResult plain = place.run(recipe);
         QCOMPARE(plain.evaluations.size(), std::size_t{1});
         QCOMPARE(result.evaluations[1].compressed.windowNll, plain.evaluations[0].compressed.windowNll);
