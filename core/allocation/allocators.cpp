@@ -292,6 +292,7 @@ void lowerBlockByBlock(const AllocationTask& task, bool fromLast, std::vector<st
     for (std::size_t k = 0; k < task.open.size(); ++k)
         blocks[task.items[task.open[k]].block].push_back(k);
     std::vector<std::size_t> order;
+    order.reserve(blocks.size());
     for (const auto& [block, members] : blocks)
         order.push_back(block);
     if (fromLast)

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/tap_file.h"
+#include "core/checkpoint/checkpoint.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ constexpr std::size_t formatVersion = 1;
 
 /// Bytes above any plausible safetensors header of a tap file.
 constexpr std::uintmax_t headerBytes = 4096;
+constexpr const char* weightSquaresName = "weightSquares";
 
 [[noreturn]] void throwCorrupt(const std::filesystem::path& file, const std::string& what)
 {
@@ -48,7 +50,10 @@ void requireTapFile(const std::filesystem::path& path, std::size_t width)
     if (width == 0 || width > (std::size_t{1} << 24U))
         throwCorrupt(path, fmt::format("a tap of {} channels", width));
     const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width) * sizeof(double);
-    if (size < data || size > data + headerBytes)
+    if (size < data)
+        throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
+    // Statistics of gradients hold weightSquares too: as many as the linear has inputs, which only the header tells.
+    if (size > data + headerBytes && Checkpoint::open(path).find(weightSquaresName) == nullptr)
         throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
 }
 

@@ -121,7 +121,7 @@ public:
 
 private:
     /// The teacher's states behind its last block, of all windows.
-    void teach(PassOptions pass, std::size_t bytes)
+    void teach(const PassOptions& pass, std::size_t bytes)
     {
         m_taught.emplace(m_windows.ids.size(), m_length, m_teacher.config().hiddenSize, bytes, pass.scratchFolder);
         forwardWindows(m_teacher, m_device, m_windows.ids, pass, m_context,
