@@ -43,6 +43,7 @@ void writeRecoveryState(const std::filesystem::path& file, const std::string& fi
 {
     const std::map<std::string, std::span<const float>> parts = partsOf<const float>(state);
     std::vector<TensorPlan> plans;
+    plans.reserve(parts.size());
     for (const auto& [name, values] : parts)
         plans.push_back({name, DType::F32, {values.size()}});
     const Json numbers = {{"step", state.step},
