@@ -12,12 +12,6 @@ namespace rankwright::cli {
 
 namespace {
 
-/// null for NaN, which JSON does not have.
-Json numberOrNull(double value)
-{
-    return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json linearToJson(const LinearOutcome& outcome)
 {
     return {{"name", outcome.name},
@@ -31,7 +25,7 @@ Json linearToJson(const LinearOutcome& outcome)
             {"relativeLoss", relativeMeasuredLoss(outcome)},
             {"relativeError", relativeError(outcome)},
             {"heldOutError", outcome.heldOutError >= 0.0 ? Json(outcome.heldOutError) : Json()},
-            {"nats", numberOrNull(outcome.nats)},
+            {"nats", outcome.nats},
             {"seconds", outcome.seconds},
             {"resumed", outcome.resumed},
             {"notes", outcome.notes}};
@@ -198,7 +192,7 @@ Json summaryToJson(const RunSummary& summary)
             {"keptRatio", summary.keptRatio},
             {"wholeModelRatio", summary.wholeModelRatio},
             {"bytes", summary.bytes},
-            {"predictedNats", numberOrNull(summary.predictedNats)},
+            {"predictedNats", summary.predictedNats},
             {"fingerprint", summary.fingerprint},
             {"started", summary.started},
             {"finished", summary.finished},
@@ -237,7 +231,7 @@ Json resultToJson(const RunResult& result)
             {"wholeModelRatio", result.wholeModelRatio},
             {"parameters", result.parameters},
             {"bytes", result.bytes},
-            {"predictedNats", numberOrNull(result.predictedNats)},
+            {"predictedNats", result.predictedNats},
             {"meanPredictedLoss", result.linears.empty() ? Json() : Json(meanPredictedLoss(result.linears))},
             {"perplexity", std::move(perplexity)},
             {"evaluations", std::move(evaluations)},

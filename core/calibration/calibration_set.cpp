@@ -4,7 +4,6 @@
 #include "core/base/log.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/tap_file.h"
-#include "core/checkpoint/checkpoint.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -20,7 +19,6 @@ constexpr std::size_t formatVersion = 1;
 
 /// Bytes above any plausible safetensors header of a tap file.
 constexpr std::uintmax_t headerBytes = 4096;
-constexpr const char* weightSquaresName = "weightSquares";
 
 [[noreturn]] void throwCorrupt(const std::filesystem::path& file, const std::string& what)
 {
@@ -37,23 +35,23 @@ TapSummary summaryFromJson(const Json& json)
     summary.meanNorm = json.at("meanNorm").get<double>();
     summary.deadChannels = json.at("deadChannels").get<std::size_t>();
     summary.spread = json.value("spread", summary.spread);
+    summary.weightSquares = json.value("weightSquares", summary.weightSquares);
     return summary;
 }
 
-/// A file of `width` channels has this size but for its header, so that a cut-off file is found without reading it.
-void requireTapFile(const std::filesystem::path& path, std::size_t width)
+/// A tap's file has a known size but for its header, so that a cut-off file is found without reading it.
+void requireTapFile(const std::filesystem::path& path, const TapSummary& summary)
 {
     std::error_code failure;
     const std::uintmax_t size = std::filesystem::file_size(path, failure);
     if (failure)
         throwCorrupt(path, "statistics of a tap are missing");
-    if (width == 0 || width > (std::size_t{1} << 24U))
-        throwCorrupt(path, fmt::format("a tap of {} channels", width));
-    const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width) * sizeof(double);
-    if (size < data)
-        throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
-    // Statistics of gradients hold weightSquares too: as many as the linear has inputs, which only the header tells.
-    if (size > data + headerBytes && Checkpoint::open(path).find(weightSquaresName) == nullptr)
+    const std::size_t width = summary.width;
+    constexpr std::size_t most = std::size_t{1} << 24U;
+    if (width == 0 || width > most || summary.weightSquares > most)
+        throwCorrupt(path, fmt::format("a tap of {} channels and {} squares", width, summary.weightSquares));
+    const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width + summary.weightSquares) * sizeof(double);
+    if (size < data || size > data + headerBytes)
         throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
 }
 
@@ -92,6 +90,7 @@ TapSummary summarise(const TapStatistics& statistics)
     TapSummary summary;
     summary.tokens = statistics.tokens;
     summary.width = statistics.sum.size();
+    summary.weightSquares = statistics.weightSquares.size();
     double squares = 0.0;
     for (const double value : statistics.secondMoment.span())
         squares += value * value;
@@ -129,7 +128,8 @@ void writeManifest(const std::filesystem::path& folder, const SetOrigin& origin,
                         {"frobenius", summary.frobenius},
                         {"meanNorm", summary.meanNorm},
                         {"deadChannels", summary.deadChannels},
-                        {"spread", summary.spread}});
+                        {"spread", summary.spread},
+                        {"weightSquares", summary.weightSquares}});
     }
     const Json manifest = {{"format", formatName},
                            {"formatVersion", formatVersion},
@@ -168,7 +168,7 @@ CalibrationSet CalibrationSet::open(const std::filesystem::path& folder)
                     fmt::format("the folder is named {} but holds statistics {}", name.string(), set.m_fingerprint),
                     {.file = file});
     for (std::size_t i = 0; i < set.m_summaries.size(); ++i)
-        requireTapFile(folder / tapFileName(i), set.m_summaries[i].width);
+        requireTapFile(folder / tapFileName(i), set.m_summaries[i]);
     return set;
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/base/parallel.h"
+#include "core/base/value_by_name.h"
 #include "core/calibration/calibration_files.h"
 #include "core/calibration/moment_pass.h"
 #include "core/calibration/moment_sums.h"
@@ -12,6 +13,7 @@
 #include "core/model/backward.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -24,10 +26,8 @@ std::string_view gradientLabelsName(GradientLabels labels)
 
 GradientLabels gradientLabelsFromName(std::string_view name)
 {
-    for (const GradientLabels labels : {GradientLabels::Sampled, GradientLabels::Text})
-        if (gradientLabelsName(labels) == name)
-            return labels;
-    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown gradient labels '{}'; known: sampled, text", name));
+    return valueByName(std::array{GradientLabels::Sampled, GradientLabels::Text}, gradientLabelsName, name,
+                       "gradient labels");
 }
 
 std::string curvatureFingerprint(const Model& model, const TokenWindows& windows, const CurvatureOptions& curvature)
@@ -95,7 +95,7 @@ Memory curvatureMemory(const Model& model, std::size_t length)
         widest = std::max(widest, linear.shape.rows);
         largest = std::max(largest, linear.shape.parameters());
     }
-    const std::size_t scores = config.heads / config.keyValueHeads * 128 * length * 4;
+    const std::size_t scores = backwardScoreFloats(config, length);
     memory.worker += widest * widest * sizeof(double) + largest * sizeof(float);
     memory.worker += (length * (backwardFloatsPerRow(config) + 2 * config.hiddenSize) + scores +
                       Head::chunkRows * config.vocabularySize) *

@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "core/base/value_by_name.h"
 #include "core/calibration/moment_pass.h"
 
 #include <fmt/format.h>
@@ -25,12 +26,7 @@ std::string_view sequentialModeName(SequentialMode mode)
 
 SequentialMode sequentialModeFromName(std::string_view name)
 {
-    for (const SequentialMode mode : sequentialModes)
-        if (sequentialModeName(mode) == name)
-            return mode;
-    throw Error(
-        ErrorKind::InvalidArgument,
-        fmt::format("unknown sequential mode '{}'; known: dense, compressed, anchored, update, alternate", name));
+    return valueByName(sequentialModes, sequentialModeName, name, "sequential mode");
 }
 
 struct SequentialStatistics::State

@@ -41,6 +41,7 @@ struct TapSummary
     double meanNorm = 0.0;        ///< Euclidean norm of the mean input
     std::size_t deadChannels = 0; ///< channels that are zero in every token
     double spread = -1.0; ///< curvature only: relative standard error of the trace over groups of windows, -1: unknown
+    std::size_t weightSquares = 0; ///< curvature only: how many TapStatistics::weightSquares there are
 };
 
 /// Finished statistics of a model on a text, of the inputs of taps or (calibrateCurvature) of the gradients of linears,

@@ -2,9 +2,11 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/base/value_by_name.h"
 #include "core/tokenizer/text_file.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
 #include <random>
@@ -119,11 +121,8 @@ std::string_view windowOrderName(WindowOrder order)
 
 WindowOrder windowOrderFromName(std::string_view name)
 {
-    for (const WindowOrder order : {WindowOrder::Consecutive, WindowOrder::Random})
-        if (windowOrderName(order) == name)
-            return order;
-    throw Error(ErrorKind::InvalidArgument,
-                fmt::format("unknown order of windows '{}'; known: consecutive, random", name));
+    return valueByName(std::array{WindowOrder::Consecutive, WindowOrder::Random}, windowOrderName, name,
+                       "order of windows");
 }
 
 std::vector<std::size_t> drawWindows(std::size_t available, std::size_t count, std::uint64_t seed)

@@ -1,6 +1,7 @@
 #include "core/decomposition/curvature.h"
 
 #include "core/base/error.h"
+#include "core/decomposition/projection_kernel.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,6 +34,12 @@ double scaleOf(const LinearProblem& problem)
 }
 
 } // namespace
+
+double AnalysisInNats::loss(std::size_t rank) const
+{
+    requireRank(m_shape, rank, true);
+    return m_losses[rank];
+}
 
 void requireCurvature(const LinearProblem& problem)
 {

@@ -22,6 +22,18 @@ std::vector<double> projectionCurvature(const Device& device, const LinearProble
 /// The same for any analysis, from the factors of at most 18 ranks, between which it is geometric; falling.
 std::vector<double> sampledCurvature(const Device& device, const LinearProblem& problem, const Analysis& analysis);
 
+/// An analysis whose losses are nats per token, known at every rank from the start.
+class AnalysisInNats : public Analysis
+{
+public:
+    double loss(std::size_t rank) const override;
+    std::vector<double> lossAtEveryRank() const override { return m_losses; }
+    std::vector<double> curvatureCurve(const Device&, const LinearProblem&) const override { return m_losses; }
+
+protected:
+    std::vector<double> m_losses; ///< at rank 0 .. min(m, n)
+};
+
 /// Throws Error(InvalidArgument or Mismatch) unless the problem has statistics of its inputs and gradients that fit.
 void requireCurvature(const LinearProblem& problem);
 

@@ -11,7 +11,7 @@ namespace {
 
 /// W_hat = L^-T U_r U_r^T M with M = L^T W and G + damping = L L^T: the best W_hat of its rank for
 /// 1/2 tr((G + damping) D A D^T), as U holds the eigenvectors of M A M^T.
-class CurvatureAnalysis final : public Analysis
+class CurvatureAnalysis final : public AnalysisInNats
 {
 public:
     CurvatureAnalysis(const Device& device, const LinearProblem& problem, Objective objective, Matrix<double> factor,
@@ -31,15 +31,6 @@ public:
         m_coordinates = std::move(basis.coordinates);
     }
 
-    double loss(std::size_t rank) const override
-    {
-        requireRank(m_shape, rank, true);
-        return m_losses[rank];
-    }
-
-    std::vector<double> lossAtEveryRank() const override { return m_losses; }
-    std::vector<double> curvatureCurve(const Device&, const LinearProblem&) const override { return m_losses; }
-
     Factorisation factorize(std::size_t rank) const override
     {
         requireRank(m_shape, rank, false);
@@ -57,7 +48,6 @@ private:
     Matrix<double> m_factor;      ///< L, m x m
     Matrix<double> m_vectors;     ///< U^T, N x m
     Matrix<double> m_coordinates; ///< U^T M, N x n
-    std::vector<double> m_losses;
 };
 
 class CurvatureSvd final : public Method

@@ -11,31 +11,22 @@ namespace rankwright {
 namespace {
 
 /// A projection whose losses are in nats.
-class FwsvdAnalysis final : public Analysis
+class FwsvdAnalysis final : public AnalysisInNats
 {
 public:
     FwsvdAnalysis(const Device& device, const LinearProblem& problem, Objective objective, ProjectionBasis basis)
         : m_projection(device, std::move(objective), std::move(basis))
-        , m_losses(m_projection.curvatureCurve(device, problem))
     {
+        m_losses = m_projection.curvatureCurve(device, problem);
         m_shape = m_projection.shape();
         m_totalEnergy = m_losses.front();
         m_singularValues = m_projection.singularValues();
         m_events = m_projection.events();
     }
-
-    double loss(std::size_t rank) const override
-    {
-        requireRank(m_shape, rank, true);
-        return m_losses[rank];
-    }
-    std::vector<double> lossAtEveryRank() const override { return m_losses; }
-    std::vector<double> curvatureCurve(const Device&, const LinearProblem&) const override { return m_losses; }
     Factorisation factorize(std::size_t rank) const override { return m_projection.factorize(rank); }
 
 private:
     ProjectionAnalysis m_projection;
-    std::vector<double> m_losses;
 };
 
 class Fwsvd final : public Method

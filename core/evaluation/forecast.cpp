@@ -81,39 +81,11 @@ double covariance(const ForecastPoint& a, const ForecastPoint& b)
     return result;
 }
 
-/// Lower Cholesky factor of a small matrix in place; it has noise on its diagonal, so it is positive definite.
-void factorInPlace(Matrix<double>& K)
+/// L^-1 b or L^-T b, in place.
+void solve(const Device& device, Transpose transposeL, const Matrix<double>& L, std::vector<double>& b)
 {
-    for (std::size_t j = 0; j < K.rows(); ++j) {
-        for (std::size_t i = 0; i <= j; ++i) {
-            double sum = K(j, i);
-            for (std::size_t k = 0; k < i; ++k)
-                sum -= K(j, k) * K(i, k);
-            K(j, i) = i == j ? std::sqrt(sum) : sum / K(i, i);
-        }
-        for (std::size_t i = j + 1; i < K.columns(); ++i)
-            K(j, i) = 0.0;
-    }
-}
-
-/// L^-1 b, in place.
-void solveLowerInPlace(const Matrix<double>& L, std::vector<double>& b)
-{
-    for (std::size_t i = 0; i < b.size(); ++i) {
-        for (std::size_t k = 0; k < i; ++k)
-            b[i] -= L(i, k) * b[k];
-        b[i] /= L(i, i);
-    }
-}
-
-/// L^-T b, in place.
-void solveUpperInPlace(const Matrix<double>& L, std::vector<double>& b)
-{
-    for (std::size_t i = b.size(); i-- > 0;) {
-        for (std::size_t k = i + 1; k < b.size(); ++k)
-            b[i] -= L(k, i) * b[k];
-        b[i] /= L(i, i);
-    }
+    if (!b.empty())
+        device.solveLower(transposeL, L, {b.data(), b.size(), 1, 1});
 }
 
 } // namespace
@@ -160,7 +132,8 @@ std::string forecastState(const Forecast& forecast)
 
 Forecaster::Forecaster(std::vector<ForecastPoint> points, std::string model, std::string text, std::string method,
                        double dense, std::size_t vocabulary)
-    : m_points(std::move(points))
+    : m_device(openDevice("cpu", 1))
+    , m_points(std::move(points))
     , m_target{.model = std::move(model),
                .text = std::move(text),
                .method = std::move(method),
@@ -199,9 +172,9 @@ Forecaster::Forecaster(std::vector<ForecastPoint> points, std::string model, std
         Matrix<double> factor = covariances;
         for (std::size_t i = 0; i < count; ++i)
             factor(i, i) += noise * noise;
-        factorInPlace(factor);
+        factor = m_device->cholesky(std::move(factor));
         std::vector<double> weights = surprise;
-        solveLowerInPlace(factor, weights);
+        solve(*m_device, Transpose::No, factor, weights);
         double likelihood = 0.0; // its logarithm, without the constant
         for (std::size_t i = 0; i < count; ++i)
             likelihood -= 0.5 * weights[i] * weights[i] + std::log(factor(i, i));
@@ -210,7 +183,7 @@ Forecaster::Forecaster(std::vector<ForecastPoint> points, std::string model, std
         likelihood -= 1.5 * away * away;
         if (likelihood > best) {
             best = likelihood;
-            solveUpperInPlace(factor, weights);
+            solve(*m_device, Transpose::Yes, factor, weights);
             m_noise = noise * noise;
             m_factor = std::move(factor);
             m_weights = std::move(weights);
@@ -237,7 +210,7 @@ Forecast Forecaster::at(double nats) const
         shared[i] = covariance(target, m_points[i]);
         mean += shared[i] * m_weights[i];
     }
-    solveLowerInPlace(m_factor, shared);
+    solve(*m_device, Transpose::No, m_factor, shared);
     double variance = covariance(target, target) + m_noise;
     for (const double value : shared)
         variance -= value * value;

@@ -1,9 +1,10 @@
 #pragma once
 
-#include "core/tensor/matrix.h"
+#include "core/compute/device.h"
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,6 +72,7 @@ public:
     Forecast at(double nats) const;
 
 private:
+    std::shared_ptr<const Device> m_device;
     std::vector<ForecastPoint> m_points;
     ForecastPoint m_target;
     ForecastBasis m_basis = ForecastBasis::Prior;

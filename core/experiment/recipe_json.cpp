@@ -20,8 +20,6 @@ constexpr std::array<std::string_view, 25> recipeKeys = {
     "exportDtype"};
 constexpr std::array<std::string_view, 7> windowKeys = {"text",  "rows", "window",      "windows",
                                                         "order", "seed", "bosPerWindow"};
-constexpr std::array<std::string_view, 8> evaluationKeys = {"name",    "text",  "rows", "window",
-                                                            "windows", "order", "seed", "bosPerWindow"};
 
 [[noreturn]] void refuse(const std::string& key, const std::string& message)
 {
@@ -158,35 +156,38 @@ std::vector<std::string> patternsFrom(const Json& json, const std::string& key)
     return patterns;
 }
 
-std::vector<EvaluationText> evaluationsFrom(const Json& json, const std::string& key,
-                                            const std::filesystem::path& folder)
+/// An array of texts whose objects have one key beside those of the windows, which `readOwn` reads into the text.
+template <typename Text, typename ReadOwn>
+std::vector<Text> textsFrom(const Json& json, const std::string& key, const std::filesystem::path& folder,
+                            std::string_view ownKey, const ReadOwn& readOwn)
 {
     if (!json.is_array())
         refuse(key, "an array of texts is expected");
-    std::vector<EvaluationText> evaluations;
+    std::vector<std::string_view> keys{ownKey};
+    keys.insert(keys.end(), windowKeys.begin(), windowKeys.end());
+    std::vector<Text> texts;
     for (const Json& value : json) {
-        const Fields fields(value, fmt::format("{}[{}]", key, evaluations.size()), evaluationKeys);
-        EvaluationText& text = evaluations.emplace_back();
-        fields.read("name", text.name, asString);
+        const Fields fields(value, fmt::format("{}[{}]", key, texts.size()), keys);
+        Text& text = texts.emplace_back();
+        readOwn(fields, text);
         readWindows(fields, folder, text.windows);
     }
-    return evaluations;
+    return texts;
+}
+
+std::vector<EvaluationText> evaluationsFrom(const Json& json, const std::string& key,
+                                            const std::filesystem::path& folder)
+{
+    return textsFrom<EvaluationText>(json, key, folder, "name", [](const Fields& fields, EvaluationText& text) {
+        fields.read("name", text.name, asString);
+    });
 }
 
 std::vector<WeightedText> weightedFrom(const Json& json, const std::string& key, const std::filesystem::path& folder)
 {
-    if (!json.is_array())
-        refuse(key, "an array of texts is expected");
-    constexpr std::array<std::string_view, 8> keys = {"weight",  "text",  "rows", "window",
-                                                      "windows", "order", "seed", "bosPerWindow"};
-    std::vector<WeightedText> texts;
-    for (const Json& value : json) {
-        const Fields fields(value, fmt::format("{}[{}]", key, texts.size()), keys);
-        WeightedText& text = texts.emplace_back();
+    return textsFrom<WeightedText>(json, key, folder, "weight", [](const Fields& fields, WeightedText& text) {
         fields.read("weight", text.weight, asNumber);
-        readWindows(fields, folder, text.windows);
-    }
-    return texts;
+    });
 }
 
 std::size_t bytesFrom(const Json& json, const std::string& key)
@@ -200,40 +201,35 @@ std::size_t bytesFrom(const Json& json, const std::string& key)
     }
 }
 
-void readTraining(const Fields& fields, TrainingOptions& training)
+/// null, or the options of a training: those of TrainingOptions and `ownKey`, a name for `own`.
+template <typename Options, typename Own, typename FromName>
+std::optional<Options> trainingFrom(const Json& json, const std::string& key, std::string_view ownKey,
+                                    Own Options::*own, const FromName& fromName)
 {
-    fields.read("windows", training.windows, asCount);
-    fields.read("epochs", training.epochs, asCount);
-    fields.read("batch", training.batch, asCount);
-    fields.read("learningRate", training.learningRate, asNumber);
-    fields.read("weightDecay", training.weightDecay, asNumber);
-    fields.read("seed", training.seed, asCount);
+    if (json.is_null())
+        return std::nullopt;
+    const std::array<std::string_view, 7> keys = {ownKey,         "windows",     "epochs", "batch",
+                                                  "learningRate", "weightDecay", "seed"};
+    const Fields fields(json, key, keys);
+    Options options;
+    fields.readName(ownKey, options.*own, fromName);
+    fields.read("windows", options.training.windows, asCount);
+    fields.read("epochs", options.training.epochs, asCount);
+    fields.read("batch", options.training.batch, asCount);
+    fields.read("learningRate", options.training.learningRate, asNumber);
+    fields.read("weightDecay", options.training.weightDecay, asNumber);
+    fields.read("seed", options.training.seed, asCount);
+    return options;
 }
 
 std::optional<DistillationOptions> distillationFrom(const Json& json, const std::string& key)
 {
-    constexpr std::array<std::string_view, 7> keys = {"inputs",       "windows",     "epochs", "batch",
-                                                      "learningRate", "weightDecay", "seed"};
-    if (json.is_null())
-        return std::nullopt;
-    const Fields fields(json, key, keys);
-    DistillationOptions distillation;
-    fields.readName("inputs", distillation.inputs, distillationInputsFromName);
-    readTraining(fields, distillation.training);
-    return distillation;
+    return trainingFrom(json, key, "inputs", &DistillationOptions::inputs, distillationInputsFromName);
 }
 
 std::optional<RecoveryOptions> recoveryFrom(const Json& json, const std::string& key)
 {
-    constexpr std::array<std::string_view, 7> keys = {"target",       "windows",     "epochs", "batch",
-                                                      "learningRate", "weightDecay", "seed"};
-    if (json.is_null())
-        return std::nullopt;
-    const Fields fields(json, key, keys);
-    RecoveryOptions recovery;
-    fields.readName("target", recovery.target, recoveryTargetFromName);
-    readTraining(fields, recovery.training);
-    return recovery;
+    return trainingFrom(json, key, "target", &RecoveryOptions::target, recoveryTargetFromName);
 }
 
 Json trainingToJson(std::string_view key, std::string_view value, const TrainingOptions& training)

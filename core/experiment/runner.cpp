@@ -328,32 +328,38 @@ private:
         if (m_evaluations.empty() && m_heldOut.ids.empty())
             return;
         const Model other = compressed();
+        const bool forecasts = std::isfinite(m_result.predictedNats);
+        const std::vector<ForecastPoint> measured = forecasts ? forecastPoints(m_store) : std::vector<ForecastPoint>();
         for (Evaluation& evaluation : m_evaluations) {
             m_context.checkStop();
             EvaluationOutcome& outcome = evaluation.outcome;
             m_context.report("evaluate", outcome.name, m_result.evaluations.size(), m_evaluations.size());
             outcome.original = densePerplexity(*m_model, *m_device, evaluation.windows, m_store,
                                                m_result.modelFingerprint, m_options, m_context);
-            if (std::isfinite(m_result.predictedNats))
+            if (forecasts)
                 outcome.forecast =
-                    Forecaster(forecastPoints(m_store), m_result.modelFingerprint, outcome.name,
-                               std::string(m_method.name()), outcome.original.perplexity, m_result.vocabulary)
+                    Forecaster(measured, m_result.modelFingerprint, outcome.name, std::string(m_method.name()),
+                               outcome.original.perplexity, m_result.vocabulary)
                         .at(m_result.predictedNats);
             outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
             record(outcome);
         }
-        // What training gives is told apart from what the method gives without.
+        if (m_training)
+            evaluateUntrained(m_training->untrained());
+        if (!m_heldOut.ids.empty())
+            evaluateHeldOut(other);
+    }
+
+    /// What training gives is told apart from what the method gives without.
+    void evaluateUntrained(const Model& untrained)
+    {
         for (Evaluation& evaluation : m_evaluations) {
-            if (!m_training)
-                break;
             m_context.checkStop();
             evaluation.outcome.name += ", before training";
             evaluation.outcome.compressed =
-                evaluatePerplexity(m_training->untrained(), *m_device, evaluation.windows, m_options, m_context);
+                evaluatePerplexity(untrained, *m_device, evaluation.windows, m_options, m_context);
             record(evaluation.outcome);
         }
-        if (!m_heldOut.ids.empty())
-            evaluateHeldOut(other);
     }
 
     void record(const EvaluationOutcome& outcome)

@@ -28,6 +28,8 @@ private:
 
 /// Float32 elements that backwardBlock() holds for every row, beside scores.
 std::size_t backwardFloatsPerRow(const ModelConfig& config);
+/// The same of scores, for a window of `length` rows.
+std::size_t backwardScoreFloats(const ModelConfig& config, std::size_t length);
 
 /// gradient (T x hiddenSize), of the loss with respect to the output of a block, <- with respect to its input `input`
 /// (T x hiddenSize). Activations are computed again from the input. Linears are observed in the order of the backward

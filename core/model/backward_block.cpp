@@ -14,6 +14,12 @@ BackwardScratch::~BackwardScratch() = default;
 BackwardScratch::BackwardScratch(BackwardScratch&&) noexcept = default;
 BackwardScratch& BackwardScratch::operator=(BackwardScratch&&) noexcept = default;
 
+std::size_t backwardScoreFloats(const ModelConfig& config, std::size_t length)
+{
+    constexpr std::size_t copies = 4; // two are held here, the rest is for the forward pass beside
+    return config.heads / config.keyValueHeads * queriesPerCall * length * copies;
+}
+
 std::size_t backwardFloatsPerRow(const ModelConfig& config)
 {
     const std::size_t queries = config.heads * config.headWidth;

@@ -13,7 +13,7 @@ std::size_t distillationBytes(const ModelConfig& config, std::size_t blockBytes,
 {
     // Masters, two moments, the three as they were before the last update, the best, the summed gradient.
     constexpr std::size_t copies = 8;
-    const std::size_t scores = config.heads / config.keyValueHeads * 128 * length * 4;
+    const std::size_t scores = backwardScoreFloats(config, length);
     const std::size_t worker =
         (length * (backwardFloatsPerRow(config) + 4 * config.hiddenSize) + scores) * sizeof(float);
     return copies * blockBytes + threads * (blockBytes + worker);

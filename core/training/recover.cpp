@@ -20,7 +20,7 @@ std::size_t recoveryBytes(const Model& model, std::size_t length, std::size_t th
     const ModelConfig& config = model.config();
     // Masters, two moments, gradient, the best and the last checkpoint; every thread has a gradient of its own.
     constexpr std::size_t copies = 6;
-    const std::size_t scores = config.heads / config.keyValueHeads * 128 * length * 4;
+    const std::size_t scores = backwardScoreFloats(config, length);
     const std::size_t rows = length * (backwardFloatsPerRow(config) + (config.blocks + 4) * config.hiddenSize) + scores;
     const std::size_t logits = 2 * std::min(Head::chunkRows, length) * config.vocabularySize;
     return copies * model.linearParameterCount() * sizeof(float) +
@@ -76,10 +76,8 @@ public:
         for (std::size_t block = 0; block < teacher.config().blocks; ++block) {
             m_blocks.emplace_back(*student.loadBlock(block), plan.roles(block));
             m_sums.emplace_back(m_blocks.back());
-            m_state.blocks.push_back({.values = m_blocks.back().values(),
-                                      .adam = AdamState(m_blocks.back().size()),
-                                      .best = m_blocks.back().values()});
         }
+        m_state = startState();
         for (std::size_t i = 0; i < threads; ++i) {
             std::vector<BlockGradients>& own = m_own.emplace_back();
             for (const TrainedBlock& block : m_blocks)
@@ -130,6 +128,17 @@ private:
                        });
     }
 
+    /// Before the first step, with the values that the blocks have.
+    RecoveryState startState() const
+    {
+        RecoveryState state;
+        for (const TrainedBlock& block : m_blocks) {
+            const AlignedVector<float> values = block.values();
+            state.blocks.push_back({.values = values, .adam = AdamState(values.size()), .best = values});
+        }
+        return state;
+    }
+
     bool resume()
     {
         if (!std::filesystem::exists(m_plan.stateFile))
@@ -142,13 +151,7 @@ private:
                 throw;
             m_context.note({"discardedFile", "",
                             std::string("training starts again, its checkpoint is of no use: ") + error.what(), 0.0});
-            for (std::size_t block = 0; block < m_blocks.size(); ++block) {
-                const AlignedVector<float> values = m_blocks[block].values();
-                m_state.blocks[block] = {.values = values, .adam = AdamState(values.size()), .best = values};
-            }
-            m_state.step = 0;
-            m_state.undone = 0;
-            m_state.scale = 1.0;
+            m_state = startState();
             return false;
         }
     }

@@ -1,8 +1,10 @@
 #include "core/training/training_options.h"
 
 #include "core/base/error.h"
+#include "core/base/value_by_name.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
@@ -25,11 +27,8 @@ std::string_view distillationInputsName(DistillationInputs inputs)
 
 DistillationInputs distillationInputsFromName(std::string_view name)
 {
-    for (const auto inputs : {DistillationInputs::Teacher, DistillationInputs::Student, DistillationInputs::Joint})
-        if (distillationInputsName(inputs) == name)
-            return inputs;
-    throw Error(ErrorKind::InvalidArgument,
-                fmt::format("unknown inputs of distillation '{}'; known: teacher, student, joint", name));
+    return valueByName(std::array{DistillationInputs::Teacher, DistillationInputs::Student, DistillationInputs::Joint},
+                       distillationInputsName, name, "inputs of distillation");
 }
 
 std::string_view recoveryTargetName(RecoveryTarget target)
@@ -39,10 +38,8 @@ std::string_view recoveryTargetName(RecoveryTarget target)
 
 RecoveryTarget recoveryTargetFromName(std::string_view name)
 {
-    for (const auto target : {RecoveryTarget::Text, RecoveryTarget::Teacher})
-        if (recoveryTargetName(target) == name)
-            return target;
-    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown target of recovery '{}'; known: text, teacher", name));
+    return valueByName(std::array{RecoveryTarget::Text, RecoveryTarget::Teacher}, recoveryTargetName, name,
+                       "target of recovery");
 }
 
 WindowSplit::WindowSplit(std::size_t windows)

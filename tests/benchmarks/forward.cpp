@@ -41,43 +41,53 @@ void forward(benchmark::State& state, std::size_t length, bool head)
         count * forwardFlops(model, length) + (head ? count * static_cast<double>(length - 1) * headFlops(model) : 0.0);
 }
 
-/// Statistics of all taps on 16 windows, written to a new folder each time.
-void calibration(benchmark::State& state)
+constexpr std::size_t statisticsLength = 256;
+
+/// Statistics of random windows of statisticsLength tokens, written to a new folder each time by `make(windows,
+/// folder)`.
+template <typename Make>
+void statistics(benchmark::State& state, const Make& make, double (*flop)(const Model& model, std::size_t windows))
 {
     if (skipped(state))
         return;
-    constexpr std::size_t length = 256;
     const Model& model = *smolLm2();
     TokenWindows windows;
-    windows.ids = randomWindows(model, tokensPerRun / length, length);
+    windows.ids = randomWindows(model, tokensPerRun / statisticsLength, statisticsLength);
     const TemporaryFolder folder;
     std::size_t run = 0;
     for (auto _ : state) {
         windows.fingerprint = std::to_string(++run);
-        calibrate(model, cpu(), windows, folder.path(), {}, {});
+        make(model, windows, folder.path());
     }
     state.counters["tokens"] = static_cast<double>(tokensPerRun);
-    state.counters["flop"] = static_cast<double>(windows.ids.size()) * forwardFlops(model, length) +
-                             static_cast<double>(tokensPerRun) * momentFlops(model);
+    state.counters["flop"] = flop(model, windows.ids.size());
 }
 
-/// Statistics of gradients of all linears on the same windows.
+/// Of the inputs of all taps.
+void calibration(benchmark::State& state)
+{
+    statistics(
+        state,
+        [](const Model& model, const TokenWindows& windows, const std::filesystem::path& folder) {
+            calibrate(model, cpu(), windows, folder, {}, {});
+        },
+        [](const Model& model, std::size_t windows) {
+            return static_cast<double>(windows) * forwardFlops(model, statisticsLength) +
+                   static_cast<double>(tokensPerRun) * momentFlops(model);
+        });
+}
+
+/// Of the gradients of all linears on the same windows.
 void curvature(benchmark::State& state)
 {
-    if (skipped(state))
-        return;
-    constexpr std::size_t length = 256;
-    const Model& model = *smolLm2();
-    TokenWindows windows;
-    windows.ids = randomWindows(model, tokensPerRun / length, length);
-    const TemporaryFolder folder;
-    std::size_t run = 0;
-    for (auto _ : state) {
-        windows.fingerprint = std::to_string(++run);
-        calibrateCurvature(model, cpu(), windows, {}, folder.path(), {}, {});
-    }
-    state.counters["tokens"] = static_cast<double>(tokensPerRun);
-    state.counters["flop"] = estimateCurvature(model, windows.ids.size(), length).operations;
+    statistics(
+        state,
+        [](const Model& model, const TokenWindows& windows, const std::filesystem::path& folder) {
+            calibrateCurvature(model, cpu(), windows, {}, folder, {}, {});
+        },
+        [](const Model& model, std::size_t windows) {
+            return estimateCurvature(model, windows, statisticsLength).operations;
+        });
 }
 
 /// Weights of all blocks from the file into float32, what every pass has to do once.

@@ -351,19 +351,8 @@ private slots:
         recipe.sequential = SequentialMode::Anchored;
         recipe.calibration->count = 64;
         recipe.threads = 1;
-        const std::filesystem::path file = m_fixture->folder() / "killed.json";
-        {
-            QFile json(toQString(file));
-            QVERIFY(json.open(QIODevice::WriteOnly));
-            json.write(QByteArray::fromStdString(dumpJson(recipeToJson(recipe))));
-        }
         QProcess other;
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"XDG_CACHE_HOME"_s, toQString(m_fixture->folder() / "othercache"));
-        other.setProcessEnvironment(environment);
-        other.start(QStringLiteral(RANKWRIGHT_CLI), {u"compress"_s, u"--recipe"_s, toQString(file), u"--store"_s,
-                                                     toQString(m_fixture->places().store)});
-        QVERIFY(other.waitForStarted());
+        QVERIFY(m_fixture->startElsewhere(other, QStringLiteral(RANKWRIGHT_CLI), recipe));
         const auto begun = [this] {
             for (const RunSummary& run : session().runs().store()->runs())
                 if (run.state == RunState::Running && !run.fingerprint.empty())

@@ -95,19 +95,8 @@ private slots:
     void aRunThatWasKilledAmongItsLinears()
     {
         const Recipe killed = recipe("down");
-        const std::filesystem::path file = m_fixture->folder() / "killed.json";
-        {
-            QFile json(toQString(file));
-            QVERIFY(json.open(QIODevice::WriteOnly));
-            json.write(QByteArray::fromStdString(dumpJson(recipeToJson(killed))));
-        }
         QProcess other;
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"XDG_CACHE_HOME"_s, toQString(m_fixture->folder() / "othercache"));
-        other.setProcessEnvironment(environment);
-        other.start(QStringLiteral(RANKWRIGHT_CLI), {u"compress"_s, u"--recipe"_s, toQString(file), u"--store"_s,
-                                                     toQString(m_fixture->places().store)});
-        QVERIFY(other.waitForStarted());
+        QVERIFY(m_fixture->startElsewhere(other, QStringLiteral(RANKWRIGHT_CLI), killed));
         std::int64_t run = 0;
         const auto some = [&] {
             for (const RunSummary& summary : session().runs().store()->runs())

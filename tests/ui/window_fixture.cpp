@@ -1,5 +1,8 @@
 #include "tests/ui/window_fixture.h"
 
+#include "core/base/file.h"
+#include "ui/session/text.h"
+
 #include <QDeadlineTimer>
 #include <QDragEnterEvent>
 #include <QDropEvent>
@@ -31,6 +34,17 @@ void WindowFixture::show()
     m_window->activateWindow(); // shortcuts need it, and under Xvfb there is no window manager to do it
     QVERIFY(QTest::qWaitForWindowActive(m_window.get()));
     QVERIFY(waitUntil([this] { return session().runs().store() != nullptr; }));
+}
+
+bool WindowFixture::startElsewhere(QProcess& other, const QString& program, const Recipe& recipe) const
+{
+    const std::filesystem::path file = folder() / "elsewhere.json";
+    writeFileAtomically(file, dumpJson(recipeToJson(recipe)));
+    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+    environment.insert(u"XDG_CACHE_HOME"_s, toQString(folder() / "othercache"));
+    other.setProcessEnvironment(environment);
+    other.start(program, {u"compress"_s, u"--recipe"_s, toQString(file), u"--store"_s, toQString(places().store)});
+    return other.waitForStarted();
 }
 
 void WindowFixture::restart()

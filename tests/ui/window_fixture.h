@@ -3,6 +3,7 @@
 #include "ui/main_window.h"
 
 #include <QApplication>
+#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -29,6 +30,9 @@ public:
     void drop(const QString& path);
     /// Opens a model by drop and waits until it is there.
     void openModel(const QString& path);
+    /// Runs a recipe in another process, rankwright-cli at `program`, on the window's store and a cache of its own.
+    /// False where it does not start.
+    bool startElsewhere(QProcess& other, const QString& program, const Recipe& recipe) const;
 
     template <typename Widget>
     Widget* find(const char* name)
