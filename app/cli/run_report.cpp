@@ -178,8 +178,11 @@ Json forecastToJson(const Forecast& forecast)
 Json summaryToJson(const RunSummary& summary)
 {
     Json perplexities = Json::array();
-    for (const auto& [text, values] : summary.perplexities)
-        perplexities.push_back({{"text", text}, {"original", values.first}, {"compressed", values.second}});
+    for (const RunPerplexity& measured : summary.perplexities)
+        perplexities.push_back({{"text", measured.text},
+                                {"original", measured.original},
+                                {"compressed", measured.compressed},
+                                {"forecast", measured.forecast ? forecastToJson(*measured.forecast) : Json()}});
     return {{"runId", summary.id},
             {"state", runStateName(summary.state)},
             {"name", summary.name},

@@ -56,8 +56,8 @@ void list(Session& session, const Options& options)
     for (const RunSummary& run : runs) {
         std::vector<std::string> perplexity(3);
         if (!run.perplexities.empty()) {
-            const auto& [text, values] = run.perplexities.front();
-            perplexity = {perplexityText(values.first), perplexityText(values.second), shortened(text, 24)};
+            const RunPerplexity& first = run.perplexities.front();
+            perplexity = {perplexityText(first.original), perplexityText(first.compressed), shortened(first.text, 24)};
         }
         table.row({std::to_string(run.id), std::string(runStateName(run.state)), shortened(run.name, 24),
                    shortened(std::filesystem::path(run.model).filename().string(), 24), run.method, run.structure,

@@ -37,19 +37,24 @@ PlannedForecast planAt(double ratio, const RunJob& job, const std::vector<Alloca
 
 } // namespace
 
-std::vector<ForecastPoint> forecastPoints(const Store& store)
+std::vector<ForecastPoint> forecastPoints(std::span<const RunSummary> runs)
 {
     std::vector<ForecastPoint> points;
     std::set<std::pair<std::string, std::string>> known;
-    for (const RunSummary& run : store.runs()) {
+    for (const RunSummary& run : runs) {
         if (run.state != RunState::Finished || !std::isfinite(run.predictedNats) || run.vocabulary == 0)
             continue;
-        for (const auto& [text, perplexities] : run.perplexities)
-            if (known.emplace(run.fingerprint, text).second)
-                points.push_back({run.id, run.modelFingerprint, text, run.method, run.predictedNats, perplexities.first,
-                                  perplexities.second, run.vocabulary});
+        for (const RunPerplexity& measured : run.perplexities)
+            if (known.emplace(run.fingerprint, measured.text).second)
+                points.push_back({run.id, run.modelFingerprint, measured.text, run.method, run.predictedNats,
+                                  measured.original, measured.compressed, run.vocabulary});
     }
     return points;
+}
+
+std::vector<ForecastPoint> forecastPoints(const Store& store)
+{
+    return forecastPoints(std::span<const RunSummary>(store.runs()));
 }
 
 std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const double> keptRatios, Store& store,

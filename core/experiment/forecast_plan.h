@@ -10,7 +10,10 @@
 
 namespace rankwright {
 
-/// The points of finished runs; of a recipe that was run several times (equal fingerprint) the latest.
+/// The points of finished runs, given newest first; of a recipe that was run several times (equal fingerprint) the
+/// latest.
+std::vector<ForecastPoint> forecastPoints(std::span<const RunSummary> runs);
+/// Those of all runs of a store.
 std::vector<ForecastPoint> forecastPoints(const Store& store);
 
 /// What a recipe would give at one ratio.

@@ -61,18 +61,18 @@ void updateText(DatabaseWorker& worker, const std::filesystem::path& file, const
     });
 }
 
-using Perplexity = std::pair<std::string, std::pair<double, double>>;
-
 /// Of all runs, by run and in the order they were recorded.
-std::vector<std::pair<std::int64_t, Perplexity>> readPerplexities(SQLite::Database& database)
+std::vector<std::pair<std::int64_t, RunPerplexity>> readPerplexities(SQLite::Database& database)
 {
-    std::vector<std::pair<std::int64_t, Perplexity>> result;
-    SQLite::Statement row(
-        database, "SELECT run, name, original_perplexity, compressed_perplexity FROM evaluations ORDER BY run, id");
+    std::vector<std::pair<std::int64_t, RunPerplexity>> result;
+    SQLite::Statement row(database, fmt::format("SELECT run, name, original_perplexity, compressed_perplexity, {} "
+                                                "FROM evaluations ORDER BY run, id",
+                                                forecastColumns));
     while (row.executeStep())
-        result.push_back(
-            {row.getColumn(0).getInt64(),
-             {row.getColumn(1).getString(), {readDouble(row.getColumn(2)), readDouble(row.getColumn(3))}}});
+        result.emplace_back(row.getColumn(0).getInt64(), RunPerplexity{.text = row.getColumn(1).getString(),
+                                                                       .original = readDouble(row.getColumn(2)),
+                                                                       .compressed = readDouble(row.getColumn(3)),
+                                                                       .forecast = readForecast(row, 4)});
     return result;
 }
 
@@ -86,8 +86,8 @@ void readDetails(SQLite::Database& database, std::int64_t id, RunResult& result)
     while (linear.executeStep())
         result.linears.push_back(readLinear(linear));
 
-    SQLite::Statement evaluation(
-        database, fmt::format("SELECT {} FROM evaluations WHERE run = ? ORDER BY id", evaluationColumns));
+    SQLite::Statement evaluation(database, fmt::format("SELECT {}, {} FROM evaluations WHERE run = ? ORDER BY id",
+                                                       evaluationColumns, forecastColumns));
     evaluation.bind(1, id);
     while (evaluation.executeStep())
         result.evaluations.push_back(readEvaluation(evaluation));
@@ -198,10 +198,10 @@ void Store::recordEvent(std::int64_t run, const NumericEvent& event)
 void Store::recordEvaluation(std::int64_t run, const EvaluationOutcome& outcome)
 {
     m_worker->call(true, [&](SQLite::Database& database) {
-        SQLite::Statement statement(database,
-                                    fmt::format("INSERT INTO evaluations (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                                                "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                                                evaluationColumns));
+        SQLite::Statement statement(
+            database, fmt::format("INSERT INTO evaluations (run, {}, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  evaluationColumns, forecastColumns));
         Binder binder(statement);
         binder.integer(run);
         bindEvaluation(binder, outcome);
@@ -350,7 +350,7 @@ RunRecord Store::run(std::int64_t id) const
         readDetails(database, id, result);
         for (const EvaluationOutcome& outcome : result.evaluations)
             record.summary.perplexities.push_back(
-                {outcome.name, {outcome.original.perplexity, outcome.compressed.perplexity}});
+                {outcome.name, outcome.original.perplexity, outcome.compressed.perplexity, outcome.forecast});
         return record;
     });
 }

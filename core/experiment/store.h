@@ -36,6 +36,15 @@ struct RunEnvironment
     std::string host; ///< processor name and memory, not the host's name
 };
 
+/// What a run gave on one evaluation text.
+struct RunPerplexity
+{
+    std::string text; ///< name
+    double original = 0.0;
+    double compressed = 0.0;
+    std::optional<Forecast> forecast; ///< EvaluationOutcome::forecast
+};
+
 /// One row of the runs table.
 struct RunSummary
 {
@@ -61,7 +70,7 @@ struct RunSummary
     double predictedNats = std::numeric_limits<double>::quiet_NaN(); ///< RunResult::predictedNats
     std::string modelFingerprint;
     std::size_t vocabulary = 0; ///< 0 for runs of programs that did not record it
-    std::vector<std::pair<std::string, std::pair<double, double>>> perplexities; ///< text, (original, compressed)
+    std::vector<RunPerplexity> perplexities;
 };
 
 /// Everything kept of a run.

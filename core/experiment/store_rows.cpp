@@ -176,6 +176,20 @@ void bindLinear(Binder& binder, const LinearOutcome& outcome)
         .real(outcome.nats);
 }
 
+std::optional<Forecast> readForecast(SQLite::Statement& row, int first)
+{
+    const std::string basis = row.getColumn(first).getString();
+    if (basis.empty())
+        return std::nullopt;
+    Forecast forecast;
+    forecast.basis = forecastBasisFromName(basis);
+    forecast.runs = readSize(row.getColumn(first + 1));
+    forecast.perplexity = readDouble(row.getColumn(first + 2));
+    forecast.low = readDouble(row.getColumn(first + 3));
+    forecast.high = readDouble(row.getColumn(first + 4));
+    return forecast;
+}
+
 EvaluationOutcome readEvaluation(SQLite::Statement& row)
 {
     EvaluationOutcome outcome;
@@ -197,14 +211,7 @@ EvaluationOutcome readEvaluation(SQLite::Statement& row)
         result->seconds = readDouble(row.getColumn(first + 2));
         result->tokensPerSecond = readDouble(row.getColumn(first + 3));
     }
-    if (const std::string basis = row.getColumn(18).getString(); !basis.empty()) {
-        Forecast& forecast = outcome.forecast.emplace();
-        forecast.basis = forecastBasisFromName(basis);
-        forecast.runs = readSize(row.getColumn(19));
-        forecast.perplexity = readDouble(row.getColumn(20));
-        forecast.low = readDouble(row.getColumn(21));
-        forecast.high = readDouble(row.getColumn(22));
-    }
+    outcome.forecast = readForecast(row, 18);
     return outcome;
 }
 

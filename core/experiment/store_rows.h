@@ -57,11 +57,16 @@ inline constexpr const char* linearColumns =
 LinearOutcome readLinear(SQLite::Statement& row);
 void bindLinear(Binder& binder, const LinearOutcome& outcome);
 
+/// Columns of a forecast in the order that readForecast expects.
+inline constexpr const char* forecastColumns = "forecast_basis, forecast_runs, forecast, forecast_low, forecast_high";
+/// From the column `first` on; nothing where the run was not forecast.
+std::optional<Forecast> readForecast(SQLite::Statement& row, int first);
+
+/// Before forecastColumns.
 inline constexpr const char* evaluationColumns =
     "name, text, text_rows, window_length, window_count, window_order, seed, bos_per_window, windows, "
     "predicted_tokens, original_perplexity, original_nll, original_seconds, original_tokens_per_second, "
-    "compressed_perplexity, compressed_nll, compressed_seconds, compressed_tokens_per_second, forecast_basis, "
-    "forecast_runs, forecast, forecast_low, forecast_high";
+    "compressed_perplexity, compressed_nll, compressed_seconds, compressed_tokens_per_second";
 EvaluationOutcome readEvaluation(SQLite::Statement& row);
 void bindEvaluation(Binder& binder, const EvaluationOutcome& outcome);
 

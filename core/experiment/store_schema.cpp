@@ -168,9 +168,16 @@ CREATE TABLE training_points (
 CREATE INDEX training_points_run ON training_points (run);
 )sql";
 
+// The list of all runs shows forecasts too.
+constexpr const char* forecastIndex = R"sql(
+DROP INDEX evaluations_run;
+CREATE INDEX evaluations_run ON evaluations (run, id, name, original_perplexity, compressed_perplexity, forecast_basis,
+    forecast_runs, forecast, forecast_low, forecast_high);
+)sql";
+
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
-constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex, natsColumns,
-                                                      trainingPoints};
+constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex,
+                                                      natsColumns,   trainingPoints,       forecastIndex};
 
 int pragma(SQLite::Database& database, const char* name)
 {

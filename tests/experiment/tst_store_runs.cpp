@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <set>
 #include <thread>
+#include <tuple>
 
 using namespace rankwright;
 
@@ -256,13 +257,38 @@ private slots:
         for (const RunSummary& run : runs) {
             const int number = std::stoi(run.name.substr(4));
             names.insert(run.name);
-            const std::vector<std::pair<std::string, std::pair<double, double>>> expected{
-                {"wiki", {20.0, 20.0 + number % each}}, {"stories", {4.0, 4.0 + number / each}}};
-            QVERIFY(run.perplexities == expected);
+            QCOMPARE(run.perplexities.size(), std::size_t{2});
+            const RunPerplexity& wiki = run.perplexities[0];
+            QCOMPARE(std::tuple(wiki.text, wiki.original, wiki.compressed),
+                     std::tuple(std::string("wiki"), 20.0, 20.0 + number % each));
+            const RunPerplexity& stories = run.perplexities[1];
+            QCOMPARE(std::tuple(stories.text, stories.original, stories.compressed),
+                     std::tuple(std::string("stories"), 4.0, 4.0 + number / each));
+            QVERIFY(!wiki.forecast && !stories.forecast);
         }
         QCOMPARE(names.size(), runs.size());
         store.deleteRun(runs[4321].id);
         QCOMPARE(store.runs().size(), runs.size() - 1);
+    }
+
+    void forecastsAreInTheList()
+    {
+        const QTemporaryDir folder;
+        Store store(pathIn(folder, "s.sqlite"));
+        const auto run = store.beginRun({}, {}, "");
+        EvaluationOutcome forecast = evaluationOf("wiki", 20.0, 24.0);
+        forecast.forecast = {
+            .perplexity = 23.0, .low = 22.0, .high = 25.5, .basis = ForecastBasis::OtherTexts, .runs = 3};
+        store.recordEvaluation(run, forecast);
+        store.recordEvaluation(run, evaluationOf("stories", 4.0, 5.0));
+        const RunSummary listed = store.runs().at(0);
+        for (const RunSummary& summary : {listed, store.run(run).summary}) {
+            QVERIFY(summary.perplexities.at(0).forecast);
+            const Forecast& read = *summary.perplexities[0].forecast;
+            QCOMPARE(std::tuple(read.perplexity, read.low, read.high, read.runs), std::tuple(23.0, 22.0, 25.5, 3UL));
+            QCOMPARE(read.basis, ForecastBasis::OtherTexts);
+            QVERIFY(!summary.perplexities.at(1).forecast);
+        }
     }
 
     void perplexitiesAreReadFromTheIndex()
@@ -274,7 +300,8 @@ private slots:
         }
         SQLite::Database database(file.string());
         SQLite::Statement plan(database, "EXPLAIN QUERY PLAN SELECT run, name, original_perplexity, "
-                                         "compressed_perplexity FROM evaluations ORDER BY run, id");
+                                         "compressed_perplexity, forecast_basis, forecast_runs, forecast, "
+                                         "forecast_low, forecast_high FROM evaluations ORDER BY run, id");
         QVERIFY(plan.executeStep());
         QVERIFY(QString::fromStdString(plan.getColumn(3).getString()).contains(QStringLiteral("COVERING INDEX")));
         QVERIFY(!plan.executeStep());

@@ -12,8 +12,8 @@ namespace rankwright {
 
 inline constexpr int manyRuns = 10000;
 
-/// Fills a store with runs as the engine records them: every state, several methods, one or two texts, names and notes
-/// with characters that tables must escape.
+/// Fills a store with runs as the engine records them: every state, several methods, one or two texts, some forecast,
+/// names and notes with characters that tables must escape.
 inline void fillStore(Store& store, int count, const std::string& model)
 {
     std::mt19937 generator(7);
@@ -37,6 +37,15 @@ inline void fillStore(Store& store, int count, const std::string& model)
         evaluation.name = "wiki";
         evaluation.original.perplexity = 8.0;
         evaluation.compressed.perplexity = 8.0 + std::exp(4.0 * (1.0 - ratio)) * (0.5 + uniform(generator));
+        if (i % 5 == 1) {
+            const double off = 0.8 + 0.01 * (i % 37);
+            const auto basis = static_cast<ForecastBasis>(i / 5 % 4);
+            evaluation.forecast = {.perplexity = off * evaluation.compressed.perplexity,
+                                   .low = 0.7 * off * evaluation.compressed.perplexity,
+                                   .high = 1.9 * off * evaluation.compressed.perplexity,
+                                   .basis = basis,
+                                   .runs = basis == ForecastBasis::Prior ? 0 : static_cast<std::size_t>(i)};
+        }
         const bool finished = i % 41 != 3 && i % 53 != 4;
         if (finished)
             store.recordEvaluation(run, evaluation);

@@ -340,6 +340,31 @@ private slots:
         QVERIFY(hits > 5);
     }
 
+    void barsAreDrawnOverTheirRange()
+    {
+        PlotData data;
+        data.x.logarithmic = true;
+        data.series = {{.name = {}, .points = {{3.0, 1.0}, {5.0, 2.0}}, .markers = true, .line = false}};
+        const auto plain = shown(data);
+        data.series[0].bars = {QLineF(1.0, 1.0, 30.0, 1.0), QLineF(-1.0, 2.0, 9.0, 2.0)};
+        const auto plot = shown(data);
+        // The view holds what can be drawn of them.
+        QVERIFY(plain->visibleRange().xUpper < 6.0);
+        QVERIFY(plot->visibleRange().xLower < 1.0 && plot->visibleRange().xUpper > 30.0);
+        const QImage image = plot->grab().toImage();
+        // Grid and axes are grey.
+        const auto drawnAt = [&](double x, double y) {
+            const QPoint pixel = plot->toPixel({x, y}).toPoint();
+            for (int row = pixel.y() - 2; row <= pixel.y() + 2; ++row)
+                if (image.pixelColor(pixel.x(), row).saturation() > 60)
+                    return true;
+            return false;
+        };
+        QVERIFY(drawnAt(1.7, 1.0));
+        QVERIFY(drawnAt(19.0, 1.0));
+        QVERIFY(!drawnAt(8.0, 2.0)); // an end that a logarithmic axis cannot show
+    }
+
     void actionsAndNamesAreThere()
     {
         const auto plot = shown(decay(100, 2));

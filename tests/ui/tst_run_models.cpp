@@ -11,6 +11,7 @@
 #include <QTest>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
 
@@ -144,12 +145,43 @@ private slots:
                 QCOMPARE(kept.data(RunTableModel::SortRole).toDouble(), run.keptRatio);
                 QCOMPARE(kept.data().toString(), QLocale().toString(100.0 * run.keptRatio, 'f', 2) + u" %"_s);
                 QCOMPARE(cell(row, RunColumn::Compressed),
-                         QLocale().toString(run.perplexities.front().second.second, 'g', 6));
+                         QLocale().toString(run.perplexities.front().compressed, 'g', 6));
             } else {
                 QVERIFY(!kept.data(RunTableModel::SortRole).isValid());
                 QCOMPARE(cell(row, RunColumn::Compressed), QString());
             }
         }
+    }
+
+    void forecastsStandBesideWhatWasMeasured()
+    {
+        int forecasts = 0;
+        for (int row = 0; row < fewRuns; ++row) {
+            const RunSummary& run = m_runs[static_cast<std::size_t>(row)];
+            const QModelIndex index = m_model->index(row, static_cast<int>(RunColumn::Forecast));
+            if (run.perplexities.empty() || !run.perplexities.front().forecast) {
+                QCOMPARE(cell(row, RunColumn::Forecast), QString());
+                QCOMPARE(cell(row, RunColumn::ForecastError), QString());
+                QVERIFY(!index.data(RunTableModel::SortRole).isValid());
+                continue;
+            }
+            ++forecasts;
+            const RunPerplexity& measured = run.perplexities.front();
+            const Forecast& forecast = *measured.forecast;
+            const QStringList states{u"uncalibrated"_s, u"by other models"_s,
+                                     u"by %1 on other texts"_s.arg(forecast.runs), u"by %1"_s.arg(forecast.runs)};
+            const auto number = [](double value) { return QLocale().toString(value, 'g', 4); };
+            QCOMPARE(cell(row, RunColumn::Forecast),
+                     u"%1 (%2 to %3), %4"_s.arg(number(forecast.perplexity), number(forecast.low),
+                                                number(forecast.high), states[static_cast<int>(forecast.basis)]));
+            QCOMPARE(index.data(RunTableModel::SortRole).toDouble(), forecast.perplexity);
+            QCOMPARE(index.data(Qt::ToolTipRole).toString(), toQString(forecastState(forecast)));
+            const double error = 100.0 * (forecast.perplexity - measured.compressed) / measured.compressed;
+            QCOMPARE(cell(row, RunColumn::ForecastError),
+                     (error < 0.0 ? QString() : u"+"_s) + QLocale().toString(error, 'f', 1) + u" %"_s);
+        }
+        QVERIFY(forecasts > fewRuns / 8);
+        QVERIFY(m_model->view()->list->forecasts);
     }
 
     void filterKeepsRunsThatHaveEveryWord_data()
@@ -174,8 +206,9 @@ private slots:
                 for (int column = 0; column < runColumnCount; ++column)
                     found = found || cell(row, static_cast<RunColumn>(column)).contains(word, Qt::CaseInsensitive);
                 // The second text of a run is looked into as well.
-                for (const auto& [text, values] : m_runs[static_cast<std::size_t>(row)].perplexities)
-                    found = found || perplexityText(values.second).contains(word) || toQString(text).contains(word);
+                for (const RunPerplexity& measured : m_runs[static_cast<std::size_t>(row)].perplexities)
+                    found = found || perplexityText(measured.compressed).contains(word) ||
+                            toQString(measured.text).contains(word);
                 all = all && found;
             }
             if (all)
@@ -236,9 +269,9 @@ private slots:
         QVERIFY(settled());
         for (int row = 0; row < fewRuns; ++row) {
             QString wanted;
-            for (const auto& [text, values] : m_runs[static_cast<std::size_t>(row)].perplexities)
-                if (text == "stories")
-                    wanted = QLocale().toString(values.second, 'g', 6);
+            for (const RunPerplexity& measured : m_runs[static_cast<std::size_t>(row)].perplexities)
+                if (measured.text == "stories")
+                    wanted = QLocale().toString(measured.compressed, 'g', 6);
             QCOMPARE(cell(row, RunColumn::Compressed), wanted);
             QCOMPARE(cell(row, RunColumn::Text), wanted.isEmpty() ? QString() : u"stories"_s);
         }
@@ -319,6 +352,65 @@ private slots:
         }
     }
 
+    void plotOfForecasts()
+    {
+        const RunViewPtr view = m_model->view();
+        RunPlot plot = plotRuns(*view, RunCost::Forecast, {});
+        QVERIFY(plot.data.x.logarithmic && plot.data.y.logarithmic);
+        QMap<qint64, QPair<QPointF, QLineF>> drawn;
+        for (int series = 0; series < plot.data.series.size(); ++series) {
+            const PlotSeries& of = plot.data.series[series];
+            if (!of.markers)
+                continue;
+            QVERIFY(!of.line);
+            QCOMPARE(of.bars.size(), of.points.size());
+            for (int i = 0; i < of.points.size(); ++i)
+                drawn.insert(plot.runAt(series, i), {of.points[i], of.bars[i]});
+        }
+        std::array<int, 4> counts{};
+        for (const RunSummary& run : m_runs) {
+            if (run.perplexities.empty() || !run.perplexities.front().forecast) {
+                QVERIFY(!drawn.contains(run.id));
+                continue;
+            }
+            const double measured = run.perplexities.front().compressed;
+            const Forecast& forecast = *run.perplexities.front().forecast;
+            ++counts[static_cast<std::size_t>(forecast.basis)];
+            QCOMPARE(drawn.value(run.id).first, QPointF(forecast.perplexity, measured));
+            QCOMPARE(drawn.value(run.id).second, QLineF(forecast.low, measured, forecast.high, measured));
+        }
+        QCOMPARE(plot.note, u"Forecasts: %1 uncalibrated, %2 calibrated by other models only, %3 by the same model on "
+                            "other texts, %4 by the same model and text"_s.arg(counts[0])
+                                .arg(counts[1])
+                                .arg(counts[2])
+                                .arg(counts[3]));
+        // Where both are equal.
+        const PlotSeries& diagonal = plot.data.series.last();
+        QVERIFY(diagonal.dashed && diagonal.line);
+        QCOMPARE(diagonal.points.size(), 2);
+        for (const QPointF& end : diagonal.points)
+            QCOMPARE(end.x(), end.y());
+        QCOMPARE(plot.runAt(static_cast<int>(plot.data.series.size()) - 1, 0), std::int64_t{0});
+    }
+
+    void selectedRunsHaveTheirForecastBesideThem()
+    {
+        RunPlot plot = plotRuns(*m_model->view(), RunCost::KeptRatio, {});
+        const auto chosen = std::ranges::find_if(m_runs, [](const RunSummary& run) {
+            return !run.perplexities.empty() && run.perplexities.front().forecast;
+        });
+        QVERIFY(chosen != m_runs.end());
+        const qsizetype before = plot.data.series.size();
+        markRuns(plot, {chosen->id});
+        QCOMPARE(plot.data.series.size(), before + 2);
+        const Forecast& forecast = *chosen->perplexities.front().forecast;
+        const PlotSeries& of = plot.data.series[before];
+        QCOMPARE(of.points, QVector<QPointF>({{chosen->keptRatio, forecast.perplexity}}));
+        QCOMPARE(of.bars, QVector<QLineF>({{chosen->keptRatio, forecast.low, chosen->keptRatio, forecast.high}}));
+        QCOMPARE(plot.runAt(static_cast<int>(before), 0), chosen->id);
+        QCOMPARE(plot.runAt(static_cast<int>(before) + 1, 0), chosen->id);
+    }
+
     void plotHasEveryRunWithAPerplexity()
     {
         const RunViewPtr view = m_model->view();
@@ -338,11 +430,11 @@ private slots:
                 continue;
             ++wanted;
             QCOMPARE(drawn.value(run.id).first, toQString(run.method));
-            QCOMPARE(drawn.value(run.id).second, QPointF(run.wholeModelRatio, run.perplexities.front().second.second));
+            QCOMPARE(drawn.value(run.id).second, QPointF(run.wholeModelRatio, run.perplexities.front().compressed));
         }
         QCOMPARE(drawn.size(), wanted);
         const qsizetype before = plot.data.series.size();
-        markRuns(plot, {m_runs[10].id, m_runs[20].id});
+        markRuns(plot, {m_runs[20].id, m_runs[21].id});
         QCOMPARE(plot.data.series.size(), before + 1);
         QCOMPARE(plot.data.series.last().points.size(), 2);
         QCOMPARE(plot.runAt(static_cast<int>(before), 5), std::int64_t{0});
@@ -371,13 +463,12 @@ private slots:
         for (int i = 0; i < 60; ++i) {
             const RunSummary& run = m_runs[static_cast<std::size_t>(i) * 3];
             const QString name = toQString(run.name);
-            const QString perplexity = run.perplexities.empty()
-                                           ? QString()
-                                           : QLocale().toString(run.perplexities.front().second.second, 'g', 6);
+            const QString perplexity =
+                run.perplexities.empty() ? QString() : QLocale().toString(run.perplexities.front().compressed, 'g', 6);
             QCOMPARE(csv[i + 1][0], name);
             QCOMPARE(csv[i + 1][1].toLongLong(), run.id);
             if (!run.perplexities.empty())
-                QCOMPARE(csv[i + 1][2].toDouble(), run.perplexities.front().second.second);
+                QCOMPARE(csv[i + 1][2].toDouble(), run.perplexities.front().compressed);
             QCOMPARE(csv[i + 1][3], toQString(run.tags));
             QCOMPARE(csv[i + 1][4], toQString(run.notes));
             const QStringList wanted{name, QString::number(run.id), perplexity, toQString(run.tags),

@@ -164,7 +164,7 @@ private slots:
             QCOMPARE(at(RunColumn::Method), toQString(runs[i].method));
             if (!runs[i].perplexities.empty())
                 QCOMPARE(at(RunColumn::Compressed),
-                         QLocale().toString(runs[i].perplexities.front().second.second, 'g', 6));
+                         QLocale().toString(runs[i].perplexities.front().compressed, 'g', 6));
         }
     }
 
@@ -242,7 +242,7 @@ private slots:
         QTest::mouseClick(plot, Qt::LeftButton, {}, pixel);
         QCOMPARE(panel()->selectedRuns().size(), std::size_t{1});
         const RunSummary clicked = m_store->run(panel()->selectedRuns().front()).summary;
-        const QPointF there = plot->toPixel({clicked.keptRatio, clicked.perplexities.front().second.second});
+        const QPointF there = plot->toPixel({clicked.keptRatio, clicked.perplexities.front().compressed});
         QVERIFY((there - QPointF(pixel)).manhattanLength() <= 12.0);
         QVERIFY(run == clicked.id || (there - QPointF(pixel)).manhattanLength() <= 3.0);
         QTRY_COMPARE(plot->data().series.last().points.size(), 1);
@@ -251,6 +251,33 @@ private slots:
         QTRY_VERIFY(plot->data().x.title.contains(u"MiB"_s));
         QCOMPARE(plot->data().series.last().points.first().x(), static_cast<double>(clicked.bytes) / 1048576.0);
         find<QComboBox>(u"runCost"_s)->setCurrentIndex(0);
+        clearFilter();
+    }
+
+    void forecastsLeadToTheirRun()
+    {
+        PlotWidget* plot = panel()->plot();
+        auto* against = find<QComboBox>(u"runCost"_s);
+        type(find<QLineEdit>(u"runFilter"_s), u"whitened finished"_s);
+        QVERIFY(settled());
+        panel()->selectRuns({});
+        against->setFocus();
+        QTest::keyClick(against, Qt::Key_End);
+        QTRY_VERIFY(plot->data().x.title.startsWith(u"forecast"_s));
+        QTRY_COMPARE(plot->data().series.size(), 2);
+        QVERIFY(find<QLabel>(u"hoveredRun"_s)->text().startsWith(u"Forecasts: "_s));
+        const PlotSeries& series = plot->data().series.first();
+        const QPoint pixel = plot->toPixel(series.points[series.points.size() / 2]).toPoint();
+        QMouseEvent move(QEvent::MouseMove, pixel, plot->mapToGlobal(pixel), Qt::NoButton, Qt::NoButton, {});
+        QCoreApplication::sendEvent(plot, &move);
+        QTRY_VERIFY(find<QLabel>(u"hoveredRun"_s)->text().contains(u", forecast "_s));
+        QTest::mouseClick(plot, Qt::LeftButton, {}, pixel);
+        QCOMPARE(panel()->selectedRuns().size(), std::size_t{1});
+        const RunPerplexity clicked = m_store->run(panel()->selectedRuns().front()).summary.perplexities.front();
+        const QPointF there = plot->toPixel({clicked.forecast->perplexity, clicked.compressed});
+        QVERIFY((there - QPointF(pixel)).manhattanLength() <= 12.0);
+        QVERIFY(!table()->isColumnHidden(static_cast<int>(RunColumn::Forecast)));
+        against->setCurrentIndex(0);
         clearFilter();
     }
 

@@ -47,6 +47,28 @@ QString secondsText(double seconds)
     return seconds < shortTime ? tr("%1 s").arg(QLocale().toString(seconds, 'f', 1)) : durationText(seconds);
 }
 
+/// A forecast with its range and, in a word or two, what it rests on.
+QString forecastText(const Forecast& forecast)
+{
+    constexpr int digits = 4;
+    const auto state = [&] {
+        switch (forecast.basis) {
+        case ForecastBasis::Prior:
+            return tr("uncalibrated");
+        case ForecastBasis::OtherModels:
+            return tr("by other models");
+        case ForecastBasis::OtherTexts:
+            return tr("by %1 on other texts").arg(forecast.runs);
+        case ForecastBasis::Text:
+            return tr("by %1").arg(forecast.runs);
+        }
+        return QString();
+    };
+    return tr("%1 (%2 to %3), %4")
+        .arg(perplexityText(forecast.perplexity, digits), perplexityText(forecast.low, digits),
+             perplexityText(forecast.high, digits), state());
+}
+
 QString startedText(const std::string& started)
 {
     const QDateTime time = QDateTime::fromString(toQString(started), Qt::ISODateWithMs);
@@ -72,9 +94,8 @@ QString runStateText(RunState state)
     return {};
 }
 
-QString perplexityText(double perplexity)
+QString perplexityText(double perplexity, int digits)
 {
-    constexpr int digits = 6;
     return std::isfinite(perplexity) ? QLocale().toString(perplexity, 'g', digits) : QString();
 }
 
@@ -109,6 +130,10 @@ QString runColumnTitle(RunColumn column)
         return tr("Original ppl");
     case RunColumn::Compressed:
         return tr("Ppl");
+    case RunColumn::Forecast:
+        return tr("Forecast ppl");
+    case RunColumn::ForecastError:
+        return tr("Off by");
     case RunColumn::Text:
         return tr("Ppl on");
     case RunColumn::Seconds:
@@ -140,6 +165,11 @@ QString runColumnTip(RunColumn column)
         return tr("Perplexity of the original model on the text of the column \"Ppl on\"");
     case RunColumn::Compressed:
         return tr("Perplexity of the compressed model on the text of the column \"Ppl on\"");
+    case RunColumn::Forecast:
+        return tr("Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many "
+                  "measured runs of the same model calibrated it");
+    case RunColumn::ForecastError:
+        return tr("How far the forecast was above (+) or below (-) what was measured");
     case RunColumn::Started:
         return tr("In local time");
     case RunColumn::Tags:
@@ -160,6 +190,8 @@ bool isNumber(RunColumn column)
     case RunColumn::Bytes:
     case RunColumn::Original:
     case RunColumn::Compressed:
+    case RunColumn::Forecast:
+    case RunColumn::ForecastError:
     case RunColumn::Seconds:
         return true;
     default:
@@ -167,14 +199,13 @@ bool isNumber(RunColumn column)
     }
 }
 
-const std::pair<std::string, std::pair<double, double>>* perplexitiesOf(const RunSummary& run, const std::string& text)
+const RunPerplexity* perplexityOf(const RunSummary& run, const std::string& text)
 {
     if (run.perplexities.empty())
         return nullptr;
     if (text.empty())
         return &run.perplexities.front();
-    const auto found =
-        std::ranges::find(run.perplexities, text, &std::pair<std::string, std::pair<double, double>>::first);
+    const auto found = std::ranges::find(run.perplexities, text, &RunPerplexity::text);
     return found == run.perplexities.end() ? nullptr : &*found;
 }
 
@@ -208,9 +239,17 @@ QString runText(const RunSummary& run, RunColumn column, const std::string& text
     case RunColumn::Original:
     case RunColumn::Compressed:
         return perplexityText(runNumber(run, column, text));
+    case RunColumn::Forecast: {
+        const RunPerplexity* measured = perplexityOf(run, text);
+        return measured != nullptr && measured->forecast ? forecastText(*measured->forecast) : QString();
+    }
+    case RunColumn::ForecastError: {
+        const double error = runNumber(run, column, text);
+        return std::isnan(error) ? QString() : (error < 0.0 ? QString() : u"+"_s) + percentText(error, 1);
+    }
     case RunColumn::Text: {
-        const auto* perplexities = perplexitiesOf(run, text);
-        return perplexities != nullptr ? toQString(perplexities->first) : QString();
+        const RunPerplexity* measured = perplexityOf(run, text);
+        return measured != nullptr ? toQString(measured->text) : QString();
     }
     case RunColumn::Seconds:
         return secondsText(run.seconds);
@@ -239,10 +278,18 @@ double runNumber(const RunSummary& run, RunColumn column, const std::string& tex
         return run.bytes > 0 ? static_cast<double>(run.bytes) : nothing;
     case RunColumn::Original:
     case RunColumn::Compressed: {
-        const auto* perplexities = perplexitiesOf(run, text);
-        if (perplexities == nullptr)
+        const RunPerplexity* measured = perplexityOf(run, text);
+        if (measured == nullptr)
             return nothing;
-        return column == RunColumn::Original ? perplexities->second.first : perplexities->second.second;
+        return column == RunColumn::Original ? measured->original : measured->compressed;
+    }
+    case RunColumn::Forecast:
+    case RunColumn::ForecastError: {
+        const RunPerplexity* measured = perplexityOf(run, text);
+        if (measured == nullptr || !measured->forecast)
+            return nothing;
+        const double forecast = measured->forecast->perplexity;
+        return column == RunColumn::Forecast ? forecast : forecast / measured->compressed - 1.0;
     }
     case RunColumn::Seconds:
         return positive(run.seconds);

@@ -25,6 +25,8 @@ enum class RunColumn {
     Bytes,
     Original,
     Compressed,
+    Forecast,
+    ForecastError,
     Text,
     Seconds,
     Started,
@@ -39,8 +41,8 @@ QString runColumnTip(RunColumn column);
 /// Whether the column is sorted and written as numbers.
 bool isNumber(RunColumn column);
 
-/// Name of an evaluation text with original and compressed perplexity, or null. An empty `text` takes the run's first.
-const std::pair<std::string, std::pair<double, double>>* perplexitiesOf(const RunSummary& run, const std::string& text);
+/// What the run gave on the evaluation of that name, or null. An empty `text` takes the run's first.
+const RunPerplexity* perplexityOf(const RunSummary& run, const std::string& text);
 
 /// As it stands in the table; empty where the run has none. `text` is the evaluation that perplexities are of.
 QString runText(const RunSummary& run, RunColumn column, const std::string& text);
@@ -49,6 +51,6 @@ double runNumber(const RunSummary& run, RunColumn column, const std::string& tex
 
 QString runStateText(RunState state);
 /// "8.1244"; empty for NaN.
-QString perplexityText(double perplexity);
+QString perplexityText(double perplexity, int digits = 6);
 
 } // namespace rankwright::ui

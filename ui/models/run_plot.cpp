@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
@@ -31,7 +32,7 @@ QString tr(const char* text)
     return QCoreApplication::translate("RunsPanel", text);
 }
 
-double costOf(const RunSummary& run, RunCost cost)
+double costOf(const RunSummary& run, RunCost cost, const std::string& text)
 {
     switch (cost) {
     case RunCost::KeptRatio:
@@ -40,6 +41,8 @@ double costOf(const RunSummary& run, RunCost cost)
         return runNumber(run, RunColumn::WholeModelRatio, {});
     case RunCost::Bytes:
         return runNumber(run, RunColumn::Bytes, {}) / mebi;
+    case RunCost::Forecast:
+        return runNumber(run, RunColumn::Forecast, text);
     }
     return 0.0;
 }
@@ -53,6 +56,8 @@ QString costTitle(RunCost cost)
         return tr("kept parameters of the whole model");
     case RunCost::Bytes:
         return tr("weights as stored, MiB");
+    case RunCost::Forecast:
+        return tr("forecast perplexity, with the range of nine of ten runs");
     }
     return {};
 }
@@ -70,6 +75,50 @@ struct Point
     QPointF place;
     std::int64_t run = 0;
 };
+
+/// What forecasts rest on, in a line.
+QString statesOf(const std::map<std::int64_t, Forecast>& forecasts)
+{
+    std::map<ForecastBasis, int> counts;
+    for (const auto& [run, forecast] : forecasts)
+        ++counts[forecast.basis];
+    QStringList parts;
+    for (const auto& [basis, count] : counts) {
+        switch (basis) {
+        case ForecastBasis::Prior:
+            parts.append(tr("%1 uncalibrated").arg(count));
+            break;
+        case ForecastBasis::OtherModels:
+            parts.append(tr("%1 calibrated by other models only").arg(count));
+            break;
+        case ForecastBasis::OtherTexts:
+            parts.append(tr("%1 by the same model on other texts").arg(count));
+            break;
+        case ForecastBasis::Text:
+            parts.append(tr("%1 by the same model and text").arg(count));
+            break;
+        }
+    }
+    return parts.isEmpty() ? tr("Runs with gradients have a forecast: tick them in the recipe.")
+                           : tr("Forecasts: %1").arg(parts.join(u", "_s));
+}
+
+/// Where measured and forecast perplexity are equal.
+PlotSeries diagonal(const std::vector<QPointF>& places)
+{
+    double least = std::numeric_limits<double>::infinity();
+    double most = 0.0;
+    for (const QPointF& place : places) {
+        least = std::min({least, place.x(), place.y()});
+        most = std::max({most, place.x(), place.y()});
+    }
+    return {.name = tr("as forecast"),
+            .points = {{least, least}, {most, most}},
+            .colour = selectedColour - 1,
+            .markers = false,
+            .line = true,
+            .dashed = true};
+}
 
 void append(RunPlot& plot, PlotSeries series, const std::vector<Point>& points)
 {
@@ -111,20 +160,26 @@ std::int64_t RunPlot::runAt(int series, int point) const
 RunPlot plotRuns(const RunView& view, RunCost cost, const std::stop_token& stop)
 {
     RunPlot plot;
+    plot.against = cost;
     plot.data.x.title = costTitle(cost);
     plot.data.y.logarithmic = true;
+    plot.data.x.logarithmic = cost == RunCost::Forecast;
     std::map<std::pair<std::string, std::string>, std::vector<Point>> groups;
     std::vector<Point> all;
     std::set<std::string> models;
     std::set<std::string> texts;
     for (int row = 0; row < view.size() && !stop.stop_requested(); ++row) {
         const RunSummary& run = view.run(row);
-        const Point point{{costOf(run, cost), runNumber(run, RunColumn::Compressed, view.query.text)}, run.id};
+        const Point point{{costOf(run, cost, view.query.text), runNumber(run, RunColumn::Compressed, view.query.text)},
+                          run.id};
         if (!std::isfinite(point.place.x()) || !std::isfinite(point.place.y()))
             continue;
         all.push_back(point);
         models.insert(run.model);
-        texts.insert(perplexitiesOf(run, view.query.text)->first);
+        const RunPerplexity* measured = perplexityOf(run, view.query.text);
+        texts.insert(measured->text);
+        if (measured->forecast && std::isfinite(measured->forecast->perplexity))
+            plot.forecasts.emplace(run.id, *measured->forecast);
         groups[{run.model, run.method}].push_back(point);
     }
     plot.severalModels = models.size() > 1;
@@ -135,21 +190,30 @@ RunPlot plotRuns(const RunView& view, RunCost cost, const std::stop_token& stop)
         QString name = toQString(key.second);
         if (plot.severalModels)
             name = tr("%1, %2").arg(toQString(std::filesystem::path(key.first).filename()), name);
-        const bool line = points.size() <= mostOfALine;
-        append(plot,
-               {.name = name,
-                .points = {},
-                .colour = colourOf(key.second),
-                .markers = true,
-                .line = line,
-                .dashed = false},
-               points);
+        PlotSeries series{.name = name,
+                          .points = {},
+                          .colour = colourOf(key.second),
+                          .markers = true,
+                          .line = cost != RunCost::Forecast && points.size() <= mostOfALine,
+                          .dashed = false};
+        if (cost == RunCost::Forecast)
+            for (const Point& point : points) {
+                const Forecast& forecast = plot.forecasts.at(point.run);
+                series.bars.append(QLineF(forecast.low, point.place.y(), forecast.high, point.place.y()));
+            }
+        append(plot, std::move(series), points);
     }
-    if (!plot.severalModels && all.size() > 1) {
-        std::vector<QPointF> places;
-        places.reserve(all.size());
-        for (const Point& point : all)
-            places.push_back(point.place);
+    std::vector<QPointF> places;
+    places.reserve(all.size());
+    for (const Point& point : all)
+        places.push_back(point.place);
+    if (cost == RunCost::Forecast) {
+        plot.note = statesOf(plot.forecasts);
+        if (!places.empty())
+            append(plot, diagonal(places), {});
+    } else if (plot.severalModels) {
+        plot.note = tr("Filter for one model to see the Pareto front.");
+    } else if (all.size() > 1) {
         std::vector<Point> front;
         for (const std::size_t i : paretoFront(places))
             front.push_back(all[i]);
@@ -175,15 +239,36 @@ void markRuns(RunPlot& plot, const std::vector<std::int64_t>& runs)
             if (const std::int64_t run = plot.runs[series][i]; wanted.contains(run) && seen.insert(run).second)
                 marked.push_back(
                     {plot.data.series[static_cast<qsizetype>(series)].points[static_cast<qsizetype>(i)], run});
-    if (!marked.empty())
-        append(plot,
-               {.name = tr("selected"),
-                .points = {},
-                .colour = selectedColour,
-                .markers = true,
-                .line = false,
-                .dashed = false},
-               marked);
+    if (marked.empty())
+        return;
+    if (plot.against != RunCost::Forecast) {
+        std::vector<Point> forecast;
+        QVector<QLineF> bars;
+        for (const Point& point : marked)
+            if (const auto found = plot.forecasts.find(point.run); found != plot.forecasts.end()) {
+                const double x = point.place.x();
+                forecast.push_back({{x, found->second.perplexity}, point.run});
+                bars.append(QLineF(x, found->second.low, x, found->second.high));
+            }
+        if (!forecast.empty())
+            append(plot,
+                   {.name = tr("forecast of selected"),
+                    .points = {},
+                    .colour = selectedColour - 1,
+                    .markers = true,
+                    .line = false,
+                    .dashed = false,
+                    .bars = bars},
+                   forecast);
+    }
+    append(plot,
+           {.name = tr("selected"),
+            .points = {},
+            .colour = selectedColour,
+            .markers = true,
+            .line = false,
+            .dashed = false},
+           marked);
 }
 
 } // namespace rankwright::ui

@@ -22,8 +22,9 @@ QString haystackOf(const RunSummary& run)
     for (int column = 0; column < runColumnCount; ++column)
         cells += runText(run, static_cast<RunColumn>(column), {}) % u'\n';
     for (std::size_t i = 1; i < run.perplexities.size(); ++i) {
-        const auto& [text, values] = run.perplexities[i];
-        cells += toQString(text) % u'\n' % perplexityText(values.first) % u'\n' % perplexityText(values.second) % u'\n';
+        const RunPerplexity& more = run.perplexities[i];
+        cells += toQString(more.text) % u'\n' % perplexityText(more.original) % u'\n' %
+                 perplexityText(more.compressed) % u'\n';
     }
     return cells.toLower();
 }
@@ -89,8 +90,10 @@ RunListPtr prepareRuns(std::shared_ptr<const std::vector<RunSummary>> runs)
     std::map<std::string, int> counts;
     for (const RunSummary& run : *list->runs) {
         list->haystacks.push_back(haystackOf(run));
-        for (const auto& perplexities : run.perplexities)
-            ++counts[perplexities.first];
+        for (const RunPerplexity& measured : run.perplexities) {
+            ++counts[measured.text];
+            list->forecasts = list->forecasts || measured.forecast.has_value();
+        }
     }
     std::vector<std::pair<std::string, int>> texts(counts.begin(), counts.end());
     std::ranges::stable_sort(texts, std::greater<>(), &std::pair<std::string, int>::second);

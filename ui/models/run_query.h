@@ -21,6 +21,7 @@ struct RunList
     std::shared_ptr<const std::vector<RunSummary>> runs;
     std::vector<QString> haystacks; ///< every cell of a run in lower case, one a line
     QStringList texts;              ///< names of evaluation texts, the most frequent first
+    bool forecasts = false;         ///< whether some run was forecast
 
     const RunSummary& run(int position) const { return (*runs)[static_cast<std::size_t>(position)]; }
 };

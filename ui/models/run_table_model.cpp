@@ -154,6 +154,9 @@ QVariant RunTableModel::data(const QModelIndex& index, int role) const
     case Qt::ToolTipRole:
         if (column == RunColumn::State && !run.error.empty())
             return toQString(run.error);
+        if (const RunPerplexity* measured = perplexityOf(run, m_view->query.text);
+            column == RunColumn::Forecast && measured != nullptr && measured->forecast)
+            return toQString(forecastState(*measured->forecast));
         return column == RunColumn::Model ? toQString(run.model) : text(run, column);
     case IdRole:
         return static_cast<qlonglong>(run.id);

@@ -150,7 +150,10 @@ void RunsPanel::refreshColumns()
     const RunView& view = *m_model->view();
     for (int column = 0; column < runColumnCount; ++column) {
         const auto i = static_cast<std::size_t>(column);
-        const bool told = !m_differing->isChecked() || view.size() < 2 || view.differing[i];
+        const bool forecast =
+            column == static_cast<int>(RunColumn::Forecast) || column == static_cast<int>(RunColumn::ForecastError);
+        const bool told =
+            (!m_differing->isChecked() || view.size() < 2 || view.differing[i]) && (!forecast || view.list->forecasts);
         const bool hidden = !m_columns[i]->isChecked() || !told;
         if (m_table->isColumnHidden(column) != hidden)
             m_table->setColumnHidden(column, hidden);
@@ -229,10 +232,7 @@ void RunsPanel::showPlot()
                           .colour = series.colour});
     }
     m_plot->setMarkers(lines);
-    if (m_plotted.severalModels)
-        m_hovered->setText(tr("Filter for one model to see the Pareto front."));
-    else
-        m_hovered->clear();
+    m_hovered->setText(m_plotted.note);
 }
 
 void RunsPanel::showHovered(int series, int point)
@@ -240,15 +240,17 @@ void RunsPanel::showHovered(int series, int point)
     const RunView& view = *m_model->view();
     const auto found = view.rowOf.find(runAt(series, point));
     if (found == view.rowOf.end()) {
-        m_hovered->clear();
+        m_hovered->setText(m_plotted.note);
         return;
     }
     const RunSummary& run = view.run(found->second);
     const auto text = [&](RunColumn column) { return runText(run, column, view.query.text); };
-    m_hovered->setText(tr("run %1: %2, %3, kept %4, perplexity %5, originally %6 %7")
+    const QString forecast = text(RunColumn::Forecast);
+    m_hovered->setText(tr("run %1: %2, %3, kept %4, perplexity %5%6, originally %7 %8")
                            .arg(text(RunColumn::Id), text(RunColumn::Method), text(RunColumn::Allocation),
-                                text(RunColumn::KeptRatio), text(RunColumn::Compressed), text(RunColumn::Original),
-                                text(RunColumn::Tags)));
+                                text(RunColumn::KeptRatio), text(RunColumn::Compressed),
+                                forecast.isEmpty() ? QString() : tr(", forecast %1").arg(forecast),
+                                text(RunColumn::Original), text(RunColumn::Tags)));
 }
 
 } // namespace rankwright::ui

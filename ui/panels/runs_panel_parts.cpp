@@ -69,7 +69,7 @@ void RunsPanel::createTop()
     m_differing->setObjectName(u"onlyDiffering"_s);
     m_cost->setObjectName(u"runCost"_s);
     m_cost->setAccessibleName(tr("What perplexity is drawn against"));
-    m_cost->addItems({tr("Kept of the linears"), tr("Kept of the model"), tr("Size")});
+    m_cost->addItems({tr("Kept of the linears"), tr("Kept of the model"), tr("Size"), tr("Forecast")});
     m_plot->setObjectName(u"runPlot"_s);
     m_plot->setEmptyText(tr("Runs with a perplexity appear here."));
     m_hovered->setObjectName(u"hoveredRun"_s);
@@ -158,6 +158,8 @@ void RunsPanel::createTable()
     width(RunColumn::TargetRatio, 10);
     width(RunColumn::KeptRatio, 10);
     width(RunColumn::Compressed, 14);
+    width(RunColumn::Forecast, 36);
+    width(RunColumn::ForecastError, 10);
     width(RunColumn::Text, 18);
     width(RunColumn::Seconds, 11);
     width(RunColumn::Started, 21);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <QLineF>
 #include <QPair>
 #include <QPointF>
 #include <QString>
@@ -32,6 +33,8 @@ struct PlotSeries
     bool markers = false;
     bool line = true;
     bool dashed = false;
+    /// Straight lines between values, drawn behind the points: spreads.
+    QVector<QLineF> bars = {};
 };
 
 struct PlotData

@@ -109,6 +109,12 @@ void PlotFigure::updateFull()
     bool any = false;
     for (const Curve& curve : std::as_const(m_curves))
         any = curve.extend(x, y, logarithmicX(), logarithmicY()) || any;
+    for (const PlotSeries& series : std::as_const(m_data.series)) {
+        QVector<QPointF> ends;
+        for (const QLineF& bar : series.bars)
+            ends << bar.p1() << bar.p2();
+        Curve(ends).extend(x, y, logarithmicX(), logarithmicY());
+    }
     m_empty = !any;
     if (m_empty) {
         x = y = AxisView{};

@@ -95,6 +95,7 @@ private:
     void updateCurves(bool dark);
     void paintAxes(QPainter& painter, const FigureColours& colours) const;
     void paintShaded(QPainter& painter, const FigureColours& colours) const;
+    void paintBars(QPainter& painter, const FigureColours& colours) const;
     void paintPoints(QPainter& painter, const FigureColours& colours) const;
     void paintTexts(QPainter& painter, const FigureColours& colours) const;
 

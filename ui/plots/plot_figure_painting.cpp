@@ -48,6 +48,7 @@ void PlotFigure::paint(QPainter& painter, const QPalette& palette)
     const QRectF whole(QPointF(), m_size);
     m_scene.setSceneRect(whole);
     m_scene.render(&painter, whole, whole);
+    paintBars(painter, colours);
     paintPoints(painter, colours);
     paintTexts(painter, colours);
     painter.restore();
@@ -148,6 +149,22 @@ void PlotFigure::paintSample(QPainter& painter, int series, const QRectF& area, 
     if (shown.markers || m_data.series.size() > 1)
         paintMarkerShape(painter, seriesStyle(colourIndex(series)).marker, centre, pointSize,
                          seriesColourOf(series, dark));
+}
+
+void PlotFigure::paintBars(QPainter& painter, const FigureColours& colours) const
+{
+    const auto showable = [this](const QPointF& end) {
+        return isShowable(end.x(), logarithmicX()) && isShowable(end.y(), logarithmicY());
+    };
+    painter.save();
+    painter.setClipRect(m_plotArea);
+    for (int series = 0; series < m_data.series.size(); ++series) {
+        painter.setPen(QPen(seriesColourOf(series, colours.dark), 1.0));
+        for (const QLineF& bar : m_data.series[series].bars)
+            if (showable(bar.p1()) && showable(bar.p2()))
+                painter.drawLine(toPixel(bar.p1()), toPixel(bar.p2()));
+    }
+    painter.restore();
 }
 
 void PlotFigure::paintPoints(QPainter& painter, const FigureColours& colours) const
