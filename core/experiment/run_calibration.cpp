@@ -34,6 +34,14 @@ std::string RunCalibration::fingerprint() const
     return mixtureFingerprint(fingerprints, m_weights);
 }
 
+std::string RunCalibration::gradientsFingerprint() const
+{
+    std::vector<std::string> fingerprints;
+    for (const TokenWindows& windows : m_windows)
+        fingerprints.push_back(curvatureFingerprint(m_model, windows, m_recipe.curvature));
+    return mixtureFingerprint(fingerprints, m_weights);
+}
+
 template <typename Make>
 CalibrationSet RunCalibration::mixed(const std::vector<std::string>& names, const std::filesystem::path& cache,
                                      const TaskContext& context, const Make& make) const

@@ -21,6 +21,8 @@ public:
     std::size_t windowCount() const;
     /// calibrationFingerprint(), of a mixture where there are several texts.
     std::string fingerprint() const;
+    /// The same of the gradients: curvatureFingerprint().
+    std::string gradientsFingerprint() const;
     /// Throws as calibrate() and mixSets().
     CalibrationSet moments(const Device& device, const std::filesystem::path& cache, const PassOptions& options,
                            const TaskContext& context) const;

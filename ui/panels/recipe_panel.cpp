@@ -41,6 +41,16 @@ QString evaluationText(const EvaluationText& text)
         .arg(text.windows.length);
 }
 
+/// What is calibrated on, where the windows are known.
+QString windowsText(const CalibrationService& calibration)
+{
+    const auto& ids = calibration.windows()->ids;
+    const QString first = RecipePanel::tr("%1 windows of %2 tokens").arg(ids.size()).arg(ids.front().size());
+    return calibration.moreTexts() == 0
+               ? first
+               : RecipePanel::tr("%1, mixed with %2 more texts").arg(first).arg(calibration.moreTexts());
+}
+
 QString estimateText(const Recipe& recipe, const Document& document)
 {
     const RunEstimate estimate = estimateRun(recipe, document.model);
@@ -190,17 +200,14 @@ void RecipePanel::refreshCalibration()
         m_calibrationState->setText(tr("reading the text ..."));
         break;
     case CalibrationService::State::Missing:
-        m_calibrationState->setText((calibration.set() ? tr("%1 windows of %2 tokens; gradients are not computed yet")
-                                                       : tr("%1 windows of %2 tokens; statistics are not computed yet"))
-                                        .arg(windows->ids.size())
-                                        .arg(windows->ids.front().size()));
+        m_calibrationState->setText(
+            (calibration.set() ? tr("%1; gradients are not computed yet") : tr("%1; statistics are not computed yet"))
+                .arg(windowsText(calibration)));
         break;
     case CalibrationService::State::Ready:
-        m_calibrationState->setText((calibration.gradients()
-                                         ? tr("%1 windows of %2 tokens; statistics and gradients are there")
-                                         : tr("%1 windows of %2 tokens; statistics are there"))
-                                        .arg(windows->ids.size())
-                                        .arg(windows->ids.front().size()));
+        m_calibrationState->setText(
+            (calibration.gradients() ? tr("%1; statistics and gradients are there") : tr("%1; statistics are there"))
+                .arg(windowsText(calibration)));
         break;
     case CalibrationService::State::Failed:
         m_calibrationState->setText(calibration.failure().message);

@@ -1,5 +1,6 @@
 #include "ui/session/calibration_service.h"
 
+#include "core/experiment/run_calibration.h"
 #include "ui/session/text.h"
 
 #include <algorithm>
@@ -28,16 +29,13 @@ std::shared_ptr<const CalibrationSet> openSet(const std::filesystem::path& folde
     }
 }
 
-Found look(const Document& document, const WindowOptions& options, const std::optional<CurvatureOptions>& curvature,
-           const std::filesystem::path& cache, const TaskContext& context)
+Found look(const Document& document, const Recipe& recipe, bool wantsGradients, const std::filesystem::path& cache,
+           const TaskContext& context)
 {
-    Found found;
-    auto windows = std::make_shared<const TokenWindows>(makeWindows(*document.model.tokenizer(), options, context));
-    found.set = openSet(cache / calibrationFingerprint(document.model, *windows));
-    if (curvature)
-        found.gradients = openSet(cache / curvatureFingerprint(document.model, *windows, *curvature));
-    found.windows = std::move(windows);
-    return found;
+    const RunCalibration calibration(recipe, document.model, context);
+    return {.windows = std::make_shared<const TokenWindows>(calibration.windows()),
+            .set = openSet(cache / calibration.fingerprint()),
+            .gradients = wantsGradients ? openSet(cache / calibration.gradientsFingerprint()) : nullptr};
 }
 
 auto key(const WindowOptions& options)
@@ -64,13 +62,17 @@ void CalibrationService::setDocument(DocumentPtr document)
     read();
 }
 
-void CalibrationService::setOptions(const std::optional<WindowOptions>& options,
-                                    const std::optional<CurvatureOptions>& curvature)
+void CalibrationService::setRecipe(const Recipe& recipe, bool wantsGradients)
 {
-    if (sameWindows(options, m_options) && curvature == m_curvature)
+    const auto same = [](const WeightedText& a, const WeightedText& b) {
+        return a.weight == b.weight && sameWindows(a.windows, b.windows);
+    };
+    if (sameWindows(recipe.calibration, m_recipe.calibration) && recipe.curvature == m_recipe.curvature &&
+        wantsGradients == m_wantsGradients &&
+        std::ranges::equal(recipe.moreCalibrations, m_recipe.moreCalibrations, same))
         return;
-    m_options = options;
-    m_curvature = curvature;
+    m_recipe = recipe;
+    m_wantsGradients = wantsGradients;
     read();
 }
 
@@ -86,7 +88,7 @@ void CalibrationService::read()
     m_set.reset();
     m_gradients.reset();
     m_failure = {};
-    if (!m_document || !m_options || m_options->text.empty()) {
+    if (!m_document || !m_recipe.calibration || m_recipe.calibration->text.empty()) {
         m_state = State::None;
         emit changed();
         return;
@@ -95,15 +97,15 @@ void CalibrationService::read()
     emit changed();
     m_background.run(
         this, stop,
-        [document = m_document, options = *m_options, curvature = m_curvature, cache = m_cache, stop] {
-            return look(*document, options, curvature, cache, {.stop = stop});
+        [document = m_document, recipe = m_recipe, wantsGradients = m_wantsGradients, cache = m_cache, stop] {
+            return look(*document, recipe, wantsGradients, cache, {.stop = stop});
         },
         [this](const Outcome<Found>& outcome) {
             if (outcome) {
                 m_windows = outcome->windows;
                 m_set = outcome->set;
                 m_gradients = outcome->gradients;
-                m_state = m_set && (m_gradients || !m_curvature) ? State::Ready : State::Missing;
+                m_state = m_set && (m_gradients || !m_wantsGradients) ? State::Ready : State::Missing;
             } else {
                 m_failure = outcome.failure;
                 m_state = State::Failed;

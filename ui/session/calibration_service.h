@@ -1,6 +1,7 @@
 #pragma once
 
-#include "core/calibration/curvature.h"
+#include "core/calibration/statistics.h"
+#include "core/experiment/recipe.h"
 #include "ui/session/background.h"
 #include "ui/session/document.h"
 
@@ -13,8 +14,8 @@
 
 namespace rankwright::ui {
 
-/// The calibration text of the recipe: its token windows, and whether their statistics exist, with those of gradients
-/// where they are wanted.
+/// The calibration texts of the recipe: their token windows, and whether their statistics, of the mixture where there
+/// are several, exist, with those of gradients where they are wanted.
 class CalibrationService : public QObject
 {
     Q_OBJECT
@@ -32,20 +33,21 @@ public:
     explicit CalibrationService(std::filesystem::path cache, QObject* parent = nullptr);
 
     void setDocument(DocumentPtr document);
-    /// `curvature`: how gradients are taken, where they are wanted.
-    void setOptions(const std::optional<WindowOptions>& options, const std::optional<CurvatureOptions>& curvature);
+    /// Takes the texts, and how gradients are taken where they are wanted.
+    void setRecipe(const Recipe& recipe, bool wantsGradients);
     /// Looks again whether statistics exist, after a job made some.
     void refresh();
 
     State state() const { return m_state; }
-    const std::optional<WindowOptions>& options() const { return m_options; }
-    /// Null unless Missing or Ready.
+    /// How many texts there are beside the first.
+    std::size_t moreTexts() const { return m_recipe.moreCalibrations.size(); }
+    /// Of the first text. Null unless Missing or Ready.
     std::shared_ptr<const TokenWindows> windows() const { return m_windows; }
     /// Null where they do not exist.
     std::shared_ptr<const CalibrationSet> set() const { return m_set; }
     /// Statistics of gradients, by linear; null where they do not exist or are not wanted.
     std::shared_ptr<const CalibrationSet> gradients() const { return m_gradients; }
-    bool wantsGradients() const { return m_curvature.has_value(); }
+    bool wantsGradients() const { return m_wantsGradients; }
     const Failure& failure() const { return m_failure; }
     /// Text of a window, at most this many tokens of it, decoded in the background.
     void previewWindow(std::size_t window, std::size_t tokens, QObject* receiver,
@@ -59,8 +61,8 @@ private:
 
     std::filesystem::path m_cache;
     DocumentPtr m_document;
-    std::optional<WindowOptions> m_options;
-    std::optional<CurvatureOptions> m_curvature;
+    Recipe m_recipe; ///< its texts and its curvature count
+    bool m_wantsGradients = false;
     State m_state = State::None;
     std::shared_ptr<const TokenWindows> m_windows;
     std::shared_ptr<const CalibrationSet> m_set;

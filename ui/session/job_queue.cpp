@@ -1,7 +1,8 @@
 #include "ui/session/job_queue.h"
 
 #include "core/base/bytes.h"
-#include "core/calibration/curvature.h"
+#include "core/calibration/statistics.h"
+#include "core/experiment/run_calibration.h"
 #include "ui/session/job_feed.h"
 #include "ui/session/text.h"
 
@@ -72,12 +73,12 @@ void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobF
     const Model model = Model::open(job.recipe.model);
     model.requireFinite();
     const auto device = openDevice(job.recipe.device, job.recipe.threads);
-    const TokenWindows windows = makeWindows(*model.tokenizer(), *job.recipe.calibration, context);
+    const RunCalibration calibration(job.recipe, model, context);
     const PassOptions options{
         .threads = job.recipe.threads, .memoryLimit = job.recipe.memoryLimit, .scratchFolder = {}};
-    const CalibrationSet set = calibrate(model, *device, windows, places.cache, options, context);
+    const CalibrationSet set = calibration.moments(*device, places.cache, options, context);
     if (takesGradients(job.recipe))
-        calibrateCurvature(model, *device, windows, job.recipe.curvature, places.cache, options, context);
+        calibration.gradients(*device, places.cache, options, context);
     job.folder = set.folder();
     job.result = set.reused()
                      ? JobQueue::tr("statistics of %1 windows were there already").arg(set.windows())

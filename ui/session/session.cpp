@@ -270,8 +270,7 @@ bool Session::wantsGradients() const
 
 void Session::updateCalibration()
 {
-    const Recipe& recipe = m_recipe.recipe();
-    m_calibration.setOptions(recipe.calibration, wantsGradients() ? std::optional(recipe.curvature) : std::nullopt);
+    m_calibration.setRecipe(m_recipe.recipe(), wantsGradients());
 }
 
 void Session::updateAnalysis()
