@@ -68,6 +68,7 @@ private slots:
             recipe.evaluations = {
                 {{}, {.text = toPath(m_home.filePath(u"stories-heldout.txt"_s)), .length = 128, .count = 8}}};
         });
+            recipe.forecast = true;
         QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Missing; }));
         QCOMPARE(session().startCalibration(), QString());
         QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Ready; }, 900));
@@ -81,6 +82,9 @@ private slots:
         }));
         QVERIFY(waitUntil([&] { return session().plan().known() == 210; }, 900));
         QTest::qWait(200);
+        QCOMPARE(session().startMeasuring(), QString());
+        QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 900));
+        QTRY_VERIFY(m_fixture->find<QLabel>("forecast")->text().startsWith(u"Forecast on "_s));
         take(u"spectrum"_s);
     }
 
@@ -163,6 +167,11 @@ private slots:
         QTRY_VERIFY(!panel->findChild<PlotWidget*>(u"runPlot"_s)->data().series.isEmpty());
         take(u"runs"_s);
     }
+        auto* against = panel->findChild<QComboBox*>(u"runCost"_s);
+        against->setCurrentIndex(against->count() - 1);
+        QTRY_VERIFY(panel->plot()->data().x.title.startsWith(u"forecast"_s));
+        take(u"runs-forecast"_s);
+        against->setCurrentIndex(0);
 
     void comparison()
     {

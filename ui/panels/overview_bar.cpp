@@ -2,13 +2,15 @@
 
 #include "core/base/bytes.h"
 #include "ui/models/linear_tree_model.h"
+#include "ui/panels/elided_label.h"
+#include "ui/panels/forecast_line.h"
 #include "ui/session/text.h"
 
 #include <QDoubleSpinBox>
 #include <QHBoxLayout>
 #include <QLabel>
-#include <QPainter>
 #include <QSlider>
+#include <QVBoxLayout>
 
 #include <cmath>
 
@@ -20,18 +22,6 @@ namespace {
 
 constexpr int sliderSteps = 1000;
 constexpr int leastStep = 10;
-
-/// One line that ends in "..." where there is no room for all of it.
-class ElidedLabel : public QLabel
-{
-protected:
-    void paintEvent(QPaintEvent* /*event*/) override
-    {
-        QPainter painter(this);
-        painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter,
-                         fontMetrics().elidedText(text(), Qt::ElideRight, width()));
-    }
-};
 
 } // namespace
 
@@ -48,7 +38,6 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     , m_loss(new QLabel)
 {
     m_model->setObjectName(u"modelLine"_s);
-    m_model->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     QFont bold = m_name->font();
     bold.setBold(true);
     m_name->setFont(bold);
@@ -74,16 +63,20 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
                           "gradients also the sum of what the linears cost in nats per token"));
     auto* label = new QLabel(tr("&Kept"));
     label->setBuddy(m_slider);
-    auto* layout = new QHBoxLayout(this);
-    layout->setContentsMargins(10, 4, 10, 4);
-    layout->setSpacing(12);
-    layout->addWidget(m_name);
-    layout->addWidget(m_model, 1);
-    layout->addWidget(label);
-    layout->addWidget(m_slider);
-    layout->addWidget(m_ratio);
+    auto* totals = new QHBoxLayout;
+    totals->setSpacing(12);
+    totals->addWidget(m_name);
+    totals->addWidget(m_model, 1);
+    totals->addWidget(label);
+    totals->addWidget(m_slider);
+    totals->addWidget(m_ratio);
     for (QLabel* shown : {m_kept, m_whole, m_bytes, m_loss})
-        layout->addWidget(shown);
+        totals->addWidget(shown);
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(10, 4, 10, 4);
+    layout->setSpacing(2);
+    layout->addLayout(totals);
+    layout->addWidget(new ForecastLine(session));
 
     connect(m_slider, &QSlider::valueChanged, this, [this](int value) {
         if (!m_syncing)

@@ -10,7 +10,7 @@ class QSlider;
 
 namespace rankwright::ui {
 
-/// The model in a line, and the kept ratio of the whole plan with what it costs and loses, live.
+/// The model in a line, the kept ratio of the whole plan with what it costs and loses, and the forecast, live.
 class OverviewBar : public QWidget
 {
     Q_OBJECT

@@ -38,6 +38,7 @@ struct JobProgress
 enum class JobKind {
     Compress,  ///< runs the recipe
     Calibrate, ///< statistics of the recipe's calibration text
+    Measure,   ///< perplexity of the model as it is on the recipe's evaluation texts
     Export     ///< writes a finished run to a folder
 };
 
@@ -47,7 +48,7 @@ struct Job
     int id = 0;
     JobKind kind = JobKind::Compress;
     QString title;
-    Recipe recipe;        ///< Compress and Calibrate
+    Recipe recipe;        ///< Compress, Calibrate and Measure
     std::int64_t run = 0; ///< Compress: the row in the store once there is one; Export: the run
     RunExport runExport;  ///< Export
     JobState state = JobState::Queued;

@@ -20,6 +20,8 @@ StageShares sharesOf(const Job& job)
     switch (job.kind) {
     case JobKind::Calibrate:
         return StageShares({{"open", 0.02}, {"calibrate", 0.4}, {"curvature", takesGradients(job.recipe) ? 0.6 : 0.0}});
+    case JobKind::Measure:
+        return StageShares({{"open", 0.02}, {"evaluate", 0.98}});
     case JobKind::Export:
         return StageShares({{"export", 1.0}});
     case JobKind::Compress:
@@ -86,6 +88,34 @@ void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobF
 }
 
 void exportKept(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
+/// What forecasts of the recipe start from.
+void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
+{
+    const TaskContext context = contextFor(feed, stop);
+    context.report("open", {}, 0, 0);
+    const Model model = Model::open(job.recipe.model);
+    model.requireFinite();
+    const auto device = openDevice(job.recipe.device, job.recipe.threads);
+    const std::string fingerprint = modelFingerprint(model);
+    const PassOptions options{
+        .threads = job.recipe.threads, .memoryLimit = job.recipe.memoryLimit, .scratchFolder = {}};
+    const std::size_t texts = job.recipe.evaluations.size();
+    QStringList results;
+    for (std::size_t i = 0; i < texts; ++i) {
+        const EvaluationText& text = job.recipe.evaluations[i];
+        const std::string name = evaluationName(text);
+        TaskContext part = context;
+        part.progress = [&](const Progress& progress) {
+            context.report("evaluate", name, i * progress.total + progress.done, texts * progress.total);
+        };
+        const TokenWindows windows = makeWindows(*model.tokenizer(), text.windows, context);
+        const PerplexityResult result = densePerplexity(model, *device, windows, store, fingerprint, options, part);
+        results.append(
+            JobQueue::tr("perplexity of the original on %1 %2").arg(toQString(name)).arg(result.perplexity, 0, 'g', 5));
+    }
+    job.result = results.join(QStringLiteral("; "));
+}
+
 {
     const auto device = openDevice("cpu");
     const ExportResult result = exportRun(store, job.run, job.runExport, *device, contextFor(feed, stop));
@@ -168,6 +198,18 @@ int JobQueue::addCalibration(const Recipe& recipe)
 }
 
 int JobQueue::addExport(std::int64_t run, const RunExport& runExport, const QString& title)
+int JobQueue::addMeasurement(const Recipe& recipe)
+{
+    QStringList texts;
+    for (const EvaluationText& text : recipe.evaluations)
+        texts.append(toQString(evaluationName(text)));
+    Job job;
+    job.kind = JobKind::Measure;
+    job.recipe = recipe;
+    job.title = tr("Perplexity of the original on %1").arg(texts.join(QStringLiteral(", ")));
+    return add(std::move(job));
+}
+
 {
     Job job;
     job.kind = JobKind::Export;
@@ -258,6 +300,9 @@ void JobQueue::start(Job& job)
                 calibrateText(work, places, feed, stop);
                 break;
             case JobKind::Export:
+            case JobKind::Measure:
+                measureOriginal(work, *store, feed, stop);
+                break;
                 exportKept(work, *store, feed, stop);
                 break;
             }

@@ -36,6 +36,7 @@ public:
 
     int addCompression(const Recipe& recipe);
     int addCalibration(const Recipe& recipe);
+    int addMeasurement(const Recipe& recipe);
     int addExport(std::int64_t run, const RunExport& runExport, const QString& title);
     /// A queued job is over at once, a running one after the linear or window at hand.
     void cancel(int id);

@@ -29,6 +29,7 @@ Session::Session(SessionPlaces places, QObject* parent)
     , m_runs(m_places.store)
     , m_calibration(m_places.run.cache)
     , m_plan(m_spectra)
+    , m_forecasts(m_runs)
     , m_jobs(m_runs, m_places.run)
 {
     m_saving.setSingleShot(true);
@@ -43,6 +44,7 @@ Session::Session(SessionPlaces places, QObject* parent)
         updateCalibration();
         updateChosen();
         updateAnalysis();
+        m_forecasts.setRecipe(m_recipe.recipe());
         emit recipeChanged();
         saveSoon();
     });
@@ -137,6 +139,7 @@ void Session::opened(DocumentPtr document)
         saveProject();
     m_restoring = true;
     setDocument(std::move(document));
+    m_forecasts.setDocument(m_document);
     Settings::addRecentModel(m_document->path);
     restoreProject();
     m_restoring = false;

@@ -3,6 +3,7 @@
 #include "core/experiment/runner.h"
 #include "ui/session/calibration_service.h"
 #include "ui/session/document.h"
+#include "ui/session/forecast_service.h"
 #include "ui/session/health_log.h"
 #include "ui/session/job_queue.h"
 #include "ui/session/rank_plan.h"
@@ -60,6 +61,7 @@ public:
     RunStore& runs() { return m_runs; }
     JobQueue& jobs() { return m_jobs; }
     HealthLog& health() { return m_health; }
+    ForecastService& forecasts() { return m_forecasts; }
 
     /// Everything put together, as it would run now.
     Recipe recipe() const;
@@ -86,6 +88,8 @@ public:
     QString startCalibration();
     /// Continues a run that was cut off, cancelled or failed.
     void resumeRun(std::int64_t run);
+    /// Measures what forecasts start from: the model as it is, on the evaluation texts.
+    QString startMeasuring();
 
     /// Writes plans, recipe and selection of the open model.
     void saveProject();
@@ -126,6 +130,7 @@ private:
     std::vector<std::optional<LinearOutcome>> m_measured; ///< by position in Model::linears()
     std::int64_t m_measuredRun = 0;
     std::optional<RunRecord> m_shownRun;
+    ForecastService m_forecasts;
     LatestRequest m_showing;
     LatestRequest m_openRequest;
     std::optional<Recipe> m_recipeToTake; ///< once its model is open

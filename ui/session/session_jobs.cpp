@@ -45,6 +45,17 @@ QString Session::startCalibration()
     return {};
 }
 
+QString Session::startMeasuring()
+{
+    const Recipe now = recipe();
+    if (!m_document)
+        return tr("Open a model first.");
+    if (now.evaluations.empty())
+        return tr("Choose a text to evaluate on first.");
+    m_jobs.addMeasurement(now);
+    return {};
+}
+
 void Session::resumeRun(std::int64_t run)
 {
     m_runs.fetch(run, this, {}, [this](const Outcome<RunRecord>& outcome) {
