@@ -16,6 +16,7 @@
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/start_page.h"
 #include "ui/panels/text_panel.h"
+#include "ui/panels/training_panel.h"
 #include "ui/session/settings.h"
 #include "ui/session/text.h"
 
@@ -99,6 +100,8 @@ void MainWindow::createViews()
         (new RunComparisonDialog(m_session, runs, this))->show();
     });
     connect(m_runs, &RunsPanel::message, this, [this](const QString& text) { statusBar()->showMessage(text, 8000); });
+    m_training = new TrainingPanel(m_session);
+    m_views->addTab(m_training, tr("Training"));
     m_views->addTab(new TextPanel(m_session), tr("Text"));
 }
 

@@ -20,6 +20,7 @@ class RecipePanel;
 class RunsPanel;
 class SpectrumPanel;
 class StartPage;
+class TrainingPanel;
 
 /// The workbench: start page or model, with docks around the views.
 class MainWindow : public QMainWindow
@@ -37,6 +38,7 @@ public:
     RankPlanPanel* rankPlanPanel() const { return m_plan; }
     ErrorMapPanel* errorMapPanel() const { return m_map; }
     RunsPanel* runsPanel() const { return m_runs; }
+    TrainingPanel* trainingPanel() const { return m_training; }
     RecipePanel* recipePanel() const { return m_recipe; }
 
     /// A model, a recipe (.json), or a text, which becomes the calibration text.
@@ -81,6 +83,7 @@ private:
     RankPlanPanel* m_plan = nullptr;
     ErrorMapPanel* m_map = nullptr;
     RunsPanel* m_runs = nullptr;
+    TrainingPanel* m_training = nullptr;
     RecipePanel* m_recipe = nullptr;
     LogPanel* m_log = nullptr;
     QMenu* m_recent = nullptr;

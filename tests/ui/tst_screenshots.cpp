@@ -7,6 +7,7 @@
 #include "ui/panels/runs_panel.h"
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/text_panel.h"
+#include "ui/panels/training_panel.h"
 #include "ui/plots/heat_map.h"
 #include "ui/plots/plot_widget.h"
 #include "ui/session/text.h"
@@ -67,8 +68,8 @@ private slots:
                                                .count = whole() ? std::size_t(16) : std::size_t(8)};
             recipe.evaluations = {
                 {{}, {.text = toPath(m_home.filePath(u"stories-heldout.txt"_s)), .length = 128, .count = 8}}};
-        });
             recipe.forecast = true;
+        });
         QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Missing; }));
         QCOMPARE(session().startCalibration(), QString());
         QVERIFY(waitUntil([&] { return session().calibration().state() == CalibrationService::State::Ready; }, 900));
@@ -81,10 +82,10 @@ private slots:
             return true;
         }));
         QVERIFY(waitUntil([&] { return session().plan().known() == 210; }, 900));
-        QTest::qWait(200);
         QCOMPARE(session().startMeasuring(), QString());
         QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 900));
         QTRY_VERIFY(m_fixture->find<QLabel>("forecast")->text().startsWith(u"Forecast on "_s));
+        QTest::qWait(200);
         take(u"spectrum"_s);
     }
 
@@ -166,12 +167,12 @@ private slots:
         panel->selectRuns({1, 2});
         QTRY_VERIFY(!panel->findChild<PlotWidget*>(u"runPlot"_s)->data().series.isEmpty());
         take(u"runs"_s);
-    }
         auto* against = panel->findChild<QComboBox*>(u"runCost"_s);
         against->setCurrentIndex(against->count() - 1);
         QTRY_VERIFY(panel->plot()->data().x.title.startsWith(u"forecast"_s));
         take(u"runs-forecast"_s);
         against->setCurrentIndex(0);
+    }
 
     void comparison()
     {
@@ -201,6 +202,24 @@ private slots:
         const auto known = [](double value) { return std::isfinite(value); };
         QTRY_VERIFY(std::ranges::any_of(window().errorMapPanel()->map()->data().values, known));
         take(u"difference"_s);
+    }
+
+    void training()
+    {
+        const Recipe before = session().recipeState().recipe();
+        session().recipeState().change([this](Recipe& recipe) {
+            recipe.name = "distilled";
+            recipe.evaluations.clear();
+            recipe.distillation = DistillationOptions{
+                .training = {.windows = 4, .epochs = whole() ? std::size_t(8) : std::size_t(2), .batch = 2}};
+        });
+        QCOMPARE(session().startRun(), QString());
+        window().views()->setCurrentWidget(window().trainingPanel());
+        QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 900));
+        QTRY_VERIFY(window().trainingPanel()->plot()->data().series.size() > 10);
+        QTest::qWait(200);
+        take(u"training"_s);
+        session().recipeState().set(before);
     }
 
     void text()

@@ -19,6 +19,7 @@ public:
         std::optional<Progress> progress; ///< the latest
         std::vector<NumericEvent> events;
         std::vector<LinearOutcome> linears;
+        std::vector<TrainingPoint> trained;
         std::optional<AllocationPlan> plan;
         std::optional<std::int64_t> run;
     };
@@ -37,6 +38,11 @@ public:
     {
         const std::lock_guard lock(m_mutex);
         m_content.linears.push_back(linear);
+    }
+    void add(const TrainingPoint& point)
+    {
+        const std::lock_guard lock(m_mutex);
+        m_content.trained.push_back(point);
     }
     void add(const AllocationPlan& plan)
     {

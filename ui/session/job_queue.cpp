@@ -52,7 +52,8 @@ void compress(Job& job, Store& store, const RunPlaces& places, const std::shared
     const RunObserver observer{.started = [feed](std::int64_t run) { feed->add(run); },
                                .planned = [feed](const AllocationPlan& plan) { feed->add(plan); },
                                .linearDone = [feed](const LinearOutcome& linear) { feed->add(linear); },
-                               .evaluated = {}};
+                               .evaluated = {},
+                               .trained = [feed](const TrainingPoint& point) { feed->add(point); }};
     const RunResult result = runRecipe(job.recipe, store, places, contextFor(feed, stop), observer);
     job.run = result.id;
     job.folder = result.exportFolder.empty() ? result.folder : result.exportFolder;
@@ -87,7 +88,6 @@ void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobF
                      : JobQueue::tr("statistics of %1 windows of %2 tokens").arg(set.windows()).arg(set.windowLength());
 }
 
-void exportKept(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
 /// What forecasts of the recipe start from.
 void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
 {
@@ -116,6 +116,7 @@ void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& fee
     job.result = results.join(QStringLiteral("; "));
 }
 
+void exportKept(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
 {
     const auto device = openDevice("cpu");
     const ExportResult result = exportRun(store, job.run, job.runExport, *device, contextFor(feed, stop));
@@ -197,7 +198,6 @@ int JobQueue::addCalibration(const Recipe& recipe)
     return add(std::move(job));
 }
 
-int JobQueue::addExport(std::int64_t run, const RunExport& runExport, const QString& title)
 int JobQueue::addMeasurement(const Recipe& recipe)
 {
     QStringList texts;
@@ -210,6 +210,7 @@ int JobQueue::addMeasurement(const Recipe& recipe)
     return add(std::move(job));
 }
 
+int JobQueue::addExport(std::int64_t run, const RunExport& runExport, const QString& title)
 {
     Job job;
     job.kind = JobKind::Export;
@@ -299,10 +300,10 @@ void JobQueue::start(Job& job)
             case JobKind::Calibrate:
                 calibrateText(work, places, feed, stop);
                 break;
-            case JobKind::Export:
             case JobKind::Measure:
                 measureOriginal(work, *store, feed, stop);
                 break;
+            case JobKind::Export:
                 exportKept(work, *store, feed, stop);
                 break;
             }
@@ -339,6 +340,8 @@ void JobQueue::drain()
         emit planned(id, content.plan->ranks);
     if (!content.linears.empty())
         emit linearsDone(id, content.linears);
+    if (!content.trained.empty())
+        emit trained(id, content.trained);
     if (!content.events.empty())
         emit eventsNoted(id, content.events);
     emit progressed(id);

@@ -54,6 +54,7 @@ signals:
     void runStarted(int id, qint64 run);
     void planned(int id, const std::vector<rankwright::AllocatedRank>& ranks);
     void linearsDone(int id, const std::vector<rankwright::LinearOutcome>& outcomes);
+    void trained(int id, const std::vector<rankwright::TrainingPoint>& points);
     void eventsNoted(int id, const std::vector<rankwright::NumericEvent>& events);
 
 private:

@@ -53,6 +53,14 @@ void RunStore::fetch(std::int64_t run, QObject* receiver, const std::stop_token&
             receiver, stop, [store = m_store, run] { return store->run(run); }, then, 1);
 }
 
+void RunStore::fetchTraining(std::int64_t run, QObject* receiver, const std::stop_token& stop,
+                             const std::function<void(Outcome<std::vector<TrainingPoint>>)>& then)
+{
+    if (m_store)
+        m_background.run(
+            receiver, stop, [store = m_store, run] { return store->trainingPoints(run); }, then, 1);
+}
+
 void RunStore::change(const std::function<void(Store&)>& work)
 {
     if (!m_store)

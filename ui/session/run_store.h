@@ -36,6 +36,9 @@ public:
     /// Reads one run; `then` is not called once `stop` was requested or `receiver` is gone.
     void fetch(std::int64_t run, QObject* receiver, const std::stop_token& stop,
                const std::function<void(Outcome<RunRecord>)>& then);
+    /// Reads the loss curves of a run, as fetch().
+    void fetchTraining(std::int64_t run, QObject* receiver, const std::stop_token& stop,
+                       const std::function<void(Outcome<std::vector<TrainingPoint>>)>& then);
     void setTags(std::int64_t run, const QString& tags);
     void setNotes(std::int64_t run, const QString& notes);
     void remove(std::int64_t run);

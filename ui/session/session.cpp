@@ -80,6 +80,13 @@ Session::Session(SessionPlaces places, QObject* parent)
         if (job != nullptr && job->run == m_measuredRun)
             takeOutcomes(m_measuredRun, outcomes, false);
     });
+    connect(&m_jobs, &JobQueue::trained, this, [this](int id, const std::vector<TrainingPoint>& points) {
+        const Job* job = m_jobs.find(id);
+        if (job == nullptr || job->run != m_measuredRun)
+            return;
+        m_training.insert(m_training.end(), points.begin(), points.end());
+        emit trainingChanged();
+    });
     connect(&m_jobs, &JobQueue::eventsNoted, this, [this](int id, const std::vector<NumericEvent>& events) {
         const Job* job = m_jobs.find(id);
         m_health.add(job != nullptr ? job->run : 0, events);
@@ -127,10 +134,12 @@ void Session::setDocument(DocumentPtr document)
     m_measured.assign(m_document ? m_document->model.linears().size() : 0, std::nullopt);
     m_measuredRun = 0;
     m_shownRun.reset();
+    setTraining({});
     m_selection.clear();
     m_spectra.setDocument(m_document);
     m_calibration.setDocument(m_document);
     m_plan.setDocument(m_document);
+    m_forecasts.setDocument(m_document);
 }
 
 void Session::opened(DocumentPtr document)
@@ -139,7 +148,6 @@ void Session::opened(DocumentPtr document)
         saveProject();
     m_restoring = true;
     setDocument(std::move(document));
-    m_forecasts.setDocument(m_document);
     Settings::addRecentModel(m_document->path);
     restoreProject();
     m_restoring = false;
@@ -315,6 +323,11 @@ const LinearOutcome* Session::measured(int linear) const
 
 void Session::takeOutcomes(std::int64_t run, const std::vector<LinearOutcome>& outcomes, bool fresh)
 {
+    if (fresh) {
+        m_showingTraining.cancel();
+        if (run != m_measuredRun)
+            setTraining({});
+    }
     m_measuredRun = run;
     if (!m_document)
         return;
@@ -340,13 +353,23 @@ void Session::takeOutcomes(std::int64_t run, const std::vector<LinearOutcome>& o
     emit measuredChanged();
 }
 
+void Session::setTraining(std::vector<TrainingPoint> points)
+{
+    if (points.empty() && m_training.empty())
+        return;
+    m_training = std::move(points);
+    emit trainingChanged();
+}
+
 void Session::showRun(std::int64_t run)
 {
     if (run == 0) {
         m_showing.cancel();
+        m_showingTraining.cancel();
         m_shownRun.reset();
         m_measuredRun = 0;
         std::ranges::fill(m_measured, std::nullopt);
+        setTraining({});
         emit measuredChanged();
         return;
     }
@@ -358,6 +381,12 @@ void Session::showRun(std::int64_t run)
         takeOutcomes(run, outcome->result.linears, true);
         m_health.add(run, outcome->result.events);
         m_shownRun = std::move(*outcome);
+        m_runs.fetchTraining(run, this, m_showingTraining.next(), [this](Outcome<std::vector<TrainingPoint>> points) {
+            if (points)
+                setTraining(std::move(*points));
+            else
+                emit problem(points.failure);
+        });
         emit measuredChanged();
     });
 }

@@ -79,6 +79,8 @@ public:
     /// Measured outcomes of the run that is shown beside the plan: the one going on, else the one chosen.
     const LinearOutcome* measured(int linear) const;
     std::int64_t measuredRun() const { return m_measuredRun; }
+    /// Loss curves of the same run, in the order they were recorded; empty where it trains nothing.
+    const std::vector<TrainingPoint>& trainingPoints() const { return m_training; }
     /// Shows the outcomes of a stored run; 0 for none.
     void showRun(std::int64_t run);
     const std::optional<RunRecord>& shownRun() const { return m_shownRun; }
@@ -86,10 +88,10 @@ public:
     /// Jobs of the present recipe. What is wrong with it is returned as a sentence, and nothing is started.
     QString startRun();
     QString startCalibration();
-    /// Continues a run that was cut off, cancelled or failed.
-    void resumeRun(std::int64_t run);
     /// Measures what forecasts start from: the model as it is, on the evaluation texts.
     QString startMeasuring();
+    /// Continues a run that was cut off, cancelled or failed.
+    void resumeRun(std::int64_t run);
 
     /// Writes plans, recipe and selection of the open model.
     void saveProject();
@@ -101,6 +103,7 @@ signals:
     void modelFailed(const QString& path, const rankwright::ui::Failure& failure);
     void recipeChanged(); ///< recipe() differs
     void measuredChanged();
+    void trainingChanged();
     /// Something to tell, without a dialog.
     void notice(const QString& text);
     void problem(const rankwright::ui::Failure& failure);
@@ -112,6 +115,7 @@ private:
     void updateCalibration();
     void updateAnalysis();
     void updateChosen();
+    void setTraining(std::vector<TrainingPoint> points);
     void takeOutcomes(std::int64_t run, const std::vector<LinearOutcome>& outcomes, bool fresh);
     QString problemWith(const Recipe& recipe) const;
 
@@ -126,12 +130,14 @@ private:
     SpectrumService m_spectra;
     CalibrationService m_calibration;
     RankPlan m_plan;
+    ForecastService m_forecasts;
     JobQueue m_jobs;
     std::vector<std::optional<LinearOutcome>> m_measured; ///< by position in Model::linears()
     std::int64_t m_measuredRun = 0;
+    std::vector<TrainingPoint> m_training;
     std::optional<RunRecord> m_shownRun;
-    ForecastService m_forecasts;
     LatestRequest m_showing;
+    LatestRequest m_showingTraining;
     LatestRequest m_openRequest;
     std::optional<Recipe> m_recipeToTake; ///< once its model is open
     QTimer m_saving;

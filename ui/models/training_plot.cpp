@@ -1,0 +1,86 @@
+#include "ui/models/training_plot.h"
+
+#include "ui/session/text.h"
+
+#include <QCoreApplication>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace rankwright::ui {
+
+namespace {
+
+QString tr(const char* text)
+{
+    return QCoreApplication::translate("TrainingPanel", text);
+}
+
+QString stageTitle(const std::string& stage)
+{
+    if (stage == "distill")
+        return tr("Distillation");
+    return stage == "recover" ? tr("Recovery") : toQString(stage);
+}
+
+/// Names in the order of their first point.
+template <typename Name>
+std::vector<std::string> namesOf(const std::vector<TrainingPoint>& points, const Name& name)
+{
+    std::vector<std::string> names;
+    for (const TrainingPoint& point : points)
+        if (const auto found = name(point); found && std::ranges::find(names, *found) == names.end())
+            names.push_back(*found);
+    return names;
+}
+
+std::vector<std::string> partsOf(const std::vector<TrainingPoint>& points, const std::string& stage)
+{
+    return namesOf(points, [&](const TrainingPoint& point) { return point.stage == stage ? &point.part : nullptr; });
+}
+
+PlotSeries curve(const std::vector<TrainingPoint>& points, const TrainingChoice& choice, double TrainingPoint::*loss,
+                 const QString& name, bool markers)
+{
+    PlotSeries series{.name = name, .points = {}, .markers = markers, .dashed = markers};
+    for (const TrainingPoint& point : points)
+        if (point.stage == choice.stage && point.part == choice.part && std::isfinite(point.*loss))
+            series.points.append(QPointF(static_cast<double>(point.step), point.*loss));
+    return series;
+}
+
+} // namespace
+
+std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& points)
+{
+    std::vector<TrainingChoice> choices;
+    for (const std::string& stage : namesOf(points, [](const TrainingPoint& point) { return &point.stage; })) {
+        const std::vector<std::string> parts = partsOf(points, stage);
+        choices.push_back({stage, parts.size() > 1 ? std::string() : parts.front(), stageTitle(stage)});
+        if (parts.size() > 1)
+            for (const std::string& part : parts)
+                choices.push_back({stage, part, tr("%1, %2").arg(stageTitle(stage), toQString(part))});
+    }
+    return choices;
+}
+
+PlotData plotTraining(const std::vector<TrainingPoint>& points, const TrainingChoice& choice)
+{
+    PlotData data;
+    data.x.title = tr("step");
+    data.x.integer = true;
+    data.y.title = choice.stage == "recover" ? tr("loss, nats per token") : tr("loss of the block");
+    data.y.logarithmic = true;
+    const std::vector<std::string> parts = partsOf(points, choice.stage);
+    if (choice.part.empty() && parts.size() > 1) {
+        for (const std::string& part : parts)
+            data.series.append(curve(points, {choice.stage, part, {}}, &TrainingPoint::loss, toQString(part), false));
+        return data;
+    }
+    data.series.append(curve(points, choice, &TrainingPoint::loss, tr("batches"), false));
+    data.series.append(curve(points, choice, &TrainingPoint::heldOutLoss, tr("held-out windows"), true));
+    return data;
+}
+
+} // namespace rankwright::ui
