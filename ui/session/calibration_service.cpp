@@ -78,7 +78,8 @@ void CalibrationService::setRecipe(const Recipe& recipe, bool wantsGradients)
 
 void CalibrationService::refresh()
 {
-    read();
+    if (m_state != State::Ready)
+        read();
 }
 
 void CalibrationService::read()

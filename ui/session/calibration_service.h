@@ -35,7 +35,7 @@ public:
     void setDocument(DocumentPtr document);
     /// Takes the texts, and how gradients are taken where they are wanted.
     void setRecipe(const Recipe& recipe, bool wantsGradients);
-    /// Looks again whether statistics exist, after a job made some.
+    /// Looks again whether statistics exist that did not, after a job made some.
     void refresh();
 
     State state() const { return m_state; }
