@@ -1,12 +1,14 @@
 #include "app/cli/options.h"
 #include "app/cli/recipe_options.h"
 #include "app/cli/run_report.h"
+#include "app/cli/search.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/base/bytes.h"
 #include "core/experiment/places.h"
 
 #include <fmt/format.h>
+#include <optional>
 
 namespace rankwright::cli {
 
@@ -15,6 +17,8 @@ namespace {
 struct Options
 {
     RecipeChoice choice;
+    SearchChoice search;
+    bool searches = false;
     bool linears = false;
     bool dryRun = false;
     Recipe recipe;
@@ -44,10 +48,15 @@ void showPlan(Session& session, const Recipe& recipe)
 
 void run(Session& session, const Options& options)
 {
-    const Recipe& recipe = options.recipe;
+    Recipe recipe = options.recipe;
     if (options.dryRun) {
         showPlan(session, recipe);
         return;
+    }
+    std::optional<SearchResult> found;
+    if (options.searches) {
+        found = searchBest(recipe, options.search.options(), session.store(), defaultRunPlaces(), session.context());
+        recipe = chosenRecipe(*found, recipe);
     }
     const RunResult result = runRecipe(recipe, session.store(), defaultRunPlaces(), session.context());
     session.endProgress();
@@ -56,10 +65,13 @@ void run(Session& session, const Options& options)
         json["recipe"] = recipeToJson(recipe);
         json["store"] = session.store().file().string();
         json["peakMemory"] = peakResidentMemory();
+        if (found)
+            json["search"] = searchToJson(*found);
         session.out.json(json);
         return;
     }
-    session.out.write(fmt::format("run {}{}: {} of {}\n", result.id,
+    session.out.write((found ? searchToText(*found) : "") +
+                      fmt::format("run {}{}: {} of {}\n", result.id,
                                   recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
                                   findMethod(recipe.method).title(), recipe.model.filename().string()) +
                       resultToText(result, options.linears) +
@@ -85,15 +97,19 @@ void addCompress(CLI::App& app, Session& session)
         "      --calibration-text stories-calibration.txt --calibration-window 256 --calibration-windows 128 \\\n"
         "      --evaluate-text stories-heldout.txt --evaluate-window 256 --out stories-0.8\n"
         "  rankwright-cli compress stories260K --method svd --keep 0.5 --only q --only k\n"
-        "  rankwright-cli compress --recipe recipe.json --keep 0.7 --out stories-0.7");
+        "  rankwright-cli compress --recipe recipe.json --keep 0.7 --out stories-0.7\n"
+        "  rankwright-cli compress stories260K --method best --keep 0.8 --search-minutes 5 \\\n"
+        "      --calibration-text stories-calibration.txt --calibration-window 256 --calibration-windows 128");
     addRecipeOptions(*command, options->choice);
+    addSearchOptions(*command, options->search);
     command->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
     command
         ->add_flag("--dry-run", options->dryRun,
                    "Show recipe, command and estimated time, memory and disk; compute nothing")
         ->group("Options");
     command->callback([&session, options] {
-        options->recipe = makeRecipe(options->choice);
+        options->searches = wantsSearch(options->choice, options->search);
+        options->recipe = options->searches ? searchBase(options->choice) : makeRecipe(options->choice);
         session.work = [&session, options] { run(session, *options); };
     });
 }

@@ -188,4 +188,21 @@ TokenWindows makeWindows(const Tokenizer& tokenizer, const WindowOptions& option
     return windows;
 }
 
+TokenWindows windowsAfter(const Tokenizer& tokenizer, const WindowOptions& options, std::size_t count,
+                          const TaskContext& context)
+{
+    if (options.count == 0 || options.order != WindowOrder::Consecutive)
+        throw Error(ErrorKind::InvalidArgument,
+                    "held-out windows follow those calibrated on: give a number of consecutive windows",
+                    {.file = options.text});
+    WindowOptions all = options;
+    all.count += count;
+    TokenWindows windows = makeWindows(tokenizer, all, context);
+    const auto first = static_cast<std::ptrdiff_t>(options.count);
+    windows.ids.erase(windows.ids.begin(), windows.ids.begin() + first);
+    windows.offsets.erase(windows.offsets.begin(), windows.offsets.begin() + first);
+    windows.fingerprint = fingerprintOf(windows);
+    return windows;
+}
+
 } // namespace rankwright

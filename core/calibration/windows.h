@@ -46,6 +46,11 @@ struct TokenWindows
 /// UTF-8.
 TokenWindows makeWindows(const Tokenizer& tokenizer, const WindowOptions& options, const TaskContext& context);
 
+/// The `count` windows that follow the consecutive `options.count` ones: text that was not calibrated on. Throws as
+/// makeWindows(), Error(InvalidArgument) for windows of random order or no number.
+TokenWindows windowsAfter(const Tokenizer& tokenizer, const WindowOptions& options, std::size_t count,
+                          const TaskContext& context);
+
 /// MersenneTwister-based choice used by Random, part of the reproducible contract: `count` of `available`, ascending.
 std::vector<std::size_t> drawWindows(std::size_t available, std::size_t count, std::uint64_t seed);
 

@@ -27,6 +27,11 @@ Matrix<double> congruence(const Device& device, const Matrix<double>& A, const M
     return result;
 }
 
+double elementSum(const Matrix<double>& A, const Matrix<double>& B)
+{
+    return std::inner_product(A.data(), A.data() + A.size(), B.data(), 0.0);
+}
+
 /// 1/2 per token of inputs and gradients.
 double scaleOf(const LinearProblem& problem)
 {
@@ -34,6 +39,17 @@ double scaleOf(const LinearProblem& problem)
 }
 
 } // namespace
+
+Matrix<double> withDamping(const Matrix<double>& moment, double damping)
+{
+    Matrix<double> result = moment;
+    double trace = 0.0;
+    for (std::size_t i = 0; i < moment.rows(); ++i)
+        trace += moment(i, i);
+    for (std::size_t i = 0; i < moment.rows(); ++i)
+        result(i, i) += damping * trace / static_cast<double>(moment.rows());
+    return result;
+}
 
 double AnalysisInNats::loss(std::size_t rank) const
 {
@@ -66,28 +82,27 @@ double curvatureLoss(const Device& device, const LinearProblem& problem, const M
         throw Error(ErrorKind::Mismatch,
                     fmt::format("a bias change of {} values for {} outputs", biasChange.size(), problem.W.rows()),
                     {.tensor = problem.name});
+    const TapStatistics& inputs = *problem.statistics;
     Matrix<double> D = problem.W;
     for (std::size_t i = 0; i < D.size(); ++i)
         D.data()[i] -= approximation.data()[i];
-    const Matrix<double>& G = problem.gradients->secondMoment;
-    Matrix<double> left = product(device, G, D);
-    double trace = 0.0;
-    for (std::size_t i = 0; i < G.rows(); ++i)
-        trace += G(i, i);
-    const double added = damping * trace / static_cast<double>(G.rows());
-    for (std::size_t i = 0; i < left.size(); ++i)
-        left.data()[i] += added * D.data()[i];
-    const Matrix<double> right = product(device, D, problem.statistics->secondMoment);
-    double sum = std::inner_product(left.data(), left.data() + left.size(), right.data(), 0.0);
+    const Matrix<double> G = withDamping(problem.gradients->secondMoment, damping);
+    const Matrix<double> left = product(device, G, D);
+    double sum = elementSum(left, product(device, D, inputs.secondMoment));
+    if (!inputs.crossMoment.empty()) {
+        // e = W (x - x_hat) + D x_hat, as in measureLoss().
+        const InputShift shift = inputShift(inputs);
+        sum += 2.0 * elementSum(left, product(device, problem.W, shift.cross)) +
+               elementSum(product(device, G, problem.W), product(device, problem.W, shift.spread));
+    }
     if (!biasChange.empty()) {
-        // E = D C D^T - (D s) d^T - d (D s)^T + T d d^T with s = sum x and d the change of the bias.
-        const std::vector<double>& inputs = problem.statistics->sum;
-        const auto tokens = static_cast<double>(problem.statistics->tokens);
+        // E loses f d^T + d f^T and gains T d d^T, f the sum of e without a changed bias, d the change.
+        const std::vector<double> missed = outputErrorSum(problem.W, approximation, inputs);
+        const auto tokens = static_cast<double>(inputs.tokens);
         for (std::size_t i = 0; i < G.rows(); ++i) {
-            const double cross = std::inner_product(inputs.begin(), inputs.end(), left.row(i), 0.0);
-            const double gained =
-                std::inner_product(biasChange.begin(), biasChange.end(), G.row(i), 0.0) + added * biasChange[i];
-            sum += biasChange[i] * (tokens * gained - 2.0 * cross);
+            const double gained = std::inner_product(biasChange.begin(), biasChange.end(), G.row(i), 0.0);
+            const double crossed = std::inner_product(missed.begin(), missed.end(), G.row(i), 0.0);
+            sum += biasChange[i] * (tokens * gained - 2.0 * crossed);
         }
     }
     return std::max(sum, 0.0) * scaleOf(problem);

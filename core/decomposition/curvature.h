@@ -8,8 +8,12 @@ namespace rankwright {
 // log-likelihood with respect to a linear's output at a token (calibrateCurvature), a change D = W - W_hat costs
 // 1/2 tr(G D A D^T) nats per token to second order (Kronecker-factored curvature, Martens and Grosse 2015).
 
+/// A second moment with `damping` times its mean diagonal added.
+Matrix<double> withDamping(const Matrix<double>& moment, double damping);
+
 /// 1/2 tr(G E) in nats per token, G with `damping` times its mean diagonal added, E the mean of e e^T over tokens,
-/// e = D x - biasChange (b_hat - b, m values, or empty for none: E = D A D^T). Throws Error(InvalidArgument) where the
+/// e = D x - biasChange (b_hat - b, m values, or empty for none: E = D A D^T), or W x - W_hat x_hat - biasChange where
+/// statistics are anchored. Throws Error(InvalidArgument) where the
 /// problem has no statistics of inputs or gradients, Error(Mismatch) for those of another width.
 double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
                      double damping = 0.0, std::span<const double> biasChange = {});

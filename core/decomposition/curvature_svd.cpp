@@ -9,20 +9,23 @@ namespace rankwright {
 
 namespace {
 
-/// W_hat = L^-T U_r U_r^T M with M = L^T W and G + damping = L L^T: the best W_hat of its rank for
-/// 1/2 tr((G + damping) D A D^T), as U holds the eigenvectors of M A M^T.
+/// W_hat = L^-T U_r U_r^T M with M = L^T target and G + damping = L L^T: the best W_hat of its rank for
+/// 1/2 tr((G + damping) D A D^T), as U holds the eigenvectors of M A M^T; target is W, or the least-squares solution of
+/// an anchored objective, whose own loss and residual come on top.
 class CurvatureAnalysis final : public AnalysisInNats
 {
 public:
+    /// `objective` is in the coordinates of M, its constant in nats.
     CurvatureAnalysis(const Device& device, const LinearProblem& problem, Objective objective, Matrix<double> factor,
                       ProjectionBasis basis)
         : m_device(device)
         , m_factor(std::move(factor))
     {
-        m_losses = tailSums(directionEnergies(device, objective, basis), objective.constant);
+        std::vector<double> energies = directionEnergies(device, objective, basis);
         const double perToken = 0.5 / static_cast<double>(problem.statistics->tokens);
-        for (double& loss : m_losses)
-            loss *= perToken;
+        for (double& energy : energies)
+            energy *= perToken;
+        m_losses = tailSums(energies, objective.constant);
         m_shape = {problem.W.rows(), problem.W.columns()};
         m_totalEnergy = m_losses.front();
         m_singularValues = std::move(basis.singularValues);
@@ -50,6 +53,30 @@ private:
     Matrix<double> m_coordinates; ///< U^T M, N x n
 };
 
+/// G per token with damping, noted.
+Matrix<double> gradientMetric(const LinearProblem& problem, double damping, std::vector<NumericEvent>& events)
+{
+    Matrix<double> G = withDamping(problem.gradients->secondMoment, damping);
+    for (double& value : G.span())
+        value /= static_cast<double>(problem.gradients->tokens);
+    double mean = 0.0;
+    for (std::size_t i = 0; i < G.rows(); ++i)
+        mean += G(i, i) / static_cast<double>(G.rows());
+    mean /= 1.0 + damping;
+    double added = damping * mean;
+    if (!(mean > 0.0)) {
+        // Where no gradient ever arrives, any metric is as good: then errors of all outputs count alike.
+        added = 1.0;
+        for (std::size_t i = 0; i < G.rows(); ++i)
+            G(i, i) = added;
+    }
+    events.push_back({"damped", problem.name,
+                      fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its mean diagonal",
+                                  added, mean > 0.0 ? added / mean : 0.0),
+                      added});
+    return G;
+}
+
 class CurvatureSvd final : public Method
 {
 public:
@@ -68,38 +95,40 @@ public:
     std::vector<ParameterInfo> parameters() const override
     {
         return {{"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3,
-                 false}};
+                 false},
+                {"shrinkage",
+                 "Added to the inputs' second moment where directions are chosen, as a share of its mean diagonal; "
+                 "losses stay exact",
+                 0.0, 0.0, 1e3, false}};
     }
     bool needsStatistics() const override { return true; }
     bool needsGradients() const override { return true; }
+    bool supportsAnchored() const override { return true; }
 
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override
     {
         Objective objective = makeObjective(device, *this, problem, parameters);
         requireCurvature(problem);
-        const std::size_t m = problem.W.rows();
-        const double perToken = 1.0 / static_cast<double>(problem.gradients->tokens);
-        Matrix<double> G = problem.gradients->secondMoment;
-        double mean = 0.0;
-        for (std::size_t i = 0; i < m; ++i)
-            mean += G(i, i) * perToken / static_cast<double>(m);
-        // Where no gradient ever arrives, any metric is as good: then errors of all outputs count alike.
-        const double added = mean > 0.0 ? parameterValue(*this, parameters, "damping") * mean : 1.0;
-        for (double& value : G.span())
-            value *= perToken;
-        for (std::size_t i = 0; i < m; ++i)
-            G(i, i) += added;
-        objective.events.push_back({"damped", problem.name,
-                                    fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its "
-                                                "mean diagonal",
-                                                added, mean > 0.0 ? added / mean : 0.0),
-                                    added});
-        Matrix<double> L = device.cholesky(std::move(G));
-        Matrix<double> M(m, problem.W.columns());
-        device.gemm(Transpose::Yes, Transpose::No, 1.0, L.view(), objective.target.view(), 0.0, M.view());
-        const InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
-        ProjectionBasis basis = projectionBasis(device, M, metric);
+        const double damping = parameterValue(*this, parameters, "damping");
+        Matrix<double> L = device.cholesky(gradientMetric(problem, damping, objective.events));
+        const auto inMetric = [&](const Matrix<double>& matrix) {
+            Matrix<double> result(matrix.rows(), matrix.columns());
+            device.gemm(Transpose::Yes, Transpose::No, 1.0, L.view(), matrix.view(), 0.0, result.view());
+            return result;
+        };
+        if (!objective.residual.empty()) {
+            objective.constant = curvatureLoss(device, problem, objective.target, damping);
+            objective.residual = inMetric(objective.residual);
+        }
+        objective.target = inMetric(objective.target);
+        Matrix<double> shrunk;
+        InputMetric metric{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
+        if (const double shrinkage = parameterValue(*this, parameters, "shrinkage"); shrinkage > 0.0) {
+            shrunk = withDamping(*objective.secondMoment, shrinkage);
+            metric = {.secondMoment = &shrunk, .rankBound = shrunk.rows()};
+        }
+        ProjectionBasis basis = projectionBasis(device, objective.target, metric);
         return std::make_unique<CurvatureAnalysis>(device, problem, std::move(objective), std::move(L),
                                                    std::move(basis));
     }

@@ -19,20 +19,39 @@ double biasLoss(const Matrix<double>& W, const Matrix<double>& approximation, co
     if (statistics == nullptr || statistics->tokens == 0 || change.size() != W.rows())
         throw Error(ErrorKind::Internal,
                     fmt::format("{} changed biases of {} outputs need input statistics", change.size(), W.rows()));
-    const std::vector<double>& sum = statistics->sum;
-    const std::vector<double>& denseSum = statistics->denseSum.empty() ? sum : statistics->denseSum;
+    const std::vector<double> missed = outputErrorSum(W, approximation, *statistics);
     const auto tokens = static_cast<double>(statistics->tokens);
     double loss = 0.0;
-    for (std::size_t i = 0; i < W.rows(); ++i) {
-        double missed = 0.0;
-        for (std::size_t j = 0; j < W.columns(); ++j)
-            missed += W(i, j) * denseSum[j] - approximation(i, j) * sum[j];
-        loss += change[i] * (tokens * change[i] - 2.0 * missed);
-    }
+    for (std::size_t i = 0; i < W.rows(); ++i)
+        loss += change[i] * (tokens * change[i] - 2.0 * missed[i]);
     return loss;
 }
 
 } // namespace
+
+InputShift inputShift(const TapStatistics& anchored)
+{
+    InputShift shift{.cross = anchored.crossMoment, .spread = anchored.denseSecondMoment};
+    const Matrix<double>& C = anchored.secondMoment;
+    for (std::size_t i = 0; i < C.rows(); ++i)
+        for (std::size_t j = 0; j < C.columns(); ++j) {
+            shift.spread(i, j) += C(i, j) - anchored.crossMoment(i, j) - anchored.crossMoment(j, i);
+            shift.cross(i, j) -= C(i, j);
+        }
+    return shift;
+}
+
+std::vector<double> outputErrorSum(const Matrix<double>& W, const Matrix<double>& approximation,
+                                   const TapStatistics& statistics)
+{
+    const std::vector<double>& sum = statistics.sum;
+    const std::vector<double>& denseSum = statistics.denseSum.empty() ? sum : statistics.denseSum;
+    std::vector<double> missed(W.rows());
+    for (std::size_t i = 0; i < W.rows(); ++i)
+        for (std::size_t j = 0; j < W.columns(); ++j)
+            missed[i] += W(i, j) * denseSum[j] - approximation(i, j) * sum[j];
+    return missed;
+}
 
 double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<double>& approximation,
                    const TapStatistics* statistics, std::span<const double> biasChange)
@@ -48,15 +67,8 @@ double measureLoss(const Device& device, const Matrix<double>& W, const Matrix<d
     double loss = std::accumulate(energies.begin(), energies.end(), 0.0);
     if (statistics != nullptr && !statistics->crossMoment.empty()) {
         // W X - W_hat X_hat = W (X - X_hat) + D X_hat: small where the inputs agree, unlike the terms of the trace.
-        Matrix<double> shift = statistics->crossMoment;
-        Matrix<double> spread = statistics->denseSecondMoment;
-        const std::size_t n = shift.rows();
-        for (std::size_t i = 0; i < n; ++i)
-            for (std::size_t j = 0; j < n; ++j) {
-                spread(i, j) += (*C)(i, j) - statistics->crossMoment(i, j) - statistics->crossMoment(j, i);
-                shift(i, j) -= (*C)(i, j);
-            }
-        loss += weightedProduct(device, W, &spread, W) + 2.0 * weightedProduct(device, W, &shift, D);
+        const InputShift shift = inputShift(*statistics);
+        loss += weightedProduct(device, W, &shift.spread, W) + 2.0 * weightedProduct(device, W, &shift.cross, D);
     }
     if (!biasChange.empty())
         loss += biasLoss(W, approximation, statistics, biasChange);

@@ -20,6 +20,17 @@ struct BiasUpdate
 /// Second moments about the means: C - T mean mean^T, and the anchored ones likewise.
 TapStatistics centredStatistics(const TapStatistics& statistics);
 
+/// What anchored statistics say of x - x_hat, the change of the inputs by the compressed prefix.
+struct InputShift
+{
+    Matrix<double> cross;  ///< sum (x - x_hat) x_hat^T
+    Matrix<double> spread; ///< sum (x - x_hat) (x - x_hat)^T
+};
+InputShift inputShift(const TapStatistics& anchored);
+/// Sum over tokens of W x - W_hat x_hat (x_hat = x where statistics are not anchored), m values.
+std::vector<double> outputErrorSum(const Matrix<double>& W, const Matrix<double>& approximation,
+                                   const TapStatistics& statistics);
+
 /// The loss of a linear brought to one form for all methods: for W_hat = P target with an orthogonal projection P and
 /// D = target - W_hat,  loss = constant + 2 tr(residual D^T) + tr(D C D^T).
 /// Ordinary: target = W, constant and residual are zero. Anchored (AA-SVD, methods 23): target is the least-squares

@@ -63,7 +63,11 @@ public:
         m_singularValues = m_start->singularValues();
         m_events = m_start->events();
         const Objective objective = makeObjective(m_device, m_method, m_problem, m_parameters);
-        m_totalEnergy = std::max(weightedProduct(m_device, m_problem.W, objective.secondMoment, m_problem.W), 0.0);
+        const Matrix<double> none(m_shape.rows, m_shape.columns);
+        m_totalEnergy =
+            m_method.needsGradients()
+                ? m_method.measure(m_device, m_problem, m_parameters, none, {})
+                : std::max(weightedProduct(m_device, m_problem.W, objective.secondMoment, m_problem.W), 0.0);
     }
 
     double loss(std::size_t rank) const override { return rank == 0 ? m_totalEnergy : fit(rank).loss; }
@@ -113,8 +117,9 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
                    const MethodParameters& parameters, const Factorisation& start, std::size_t alternations)
 {
     const Objective objective = makeObjective(device, method, problem, parameters);
-    if (problem.statistics == nullptr || !problem.statistics->crossMoment.empty())
-        throw Error(ErrorKind::Internal, "factors are fitted again to plain statistics only", {.tensor = problem.name});
+    if (problem.statistics == nullptr || !problem.statistics->crossMoment.empty() ||
+        (method.needsGradients() && alternations > 1))
+        throw Error(ErrorKind::Internal, "factors are fitted again to plain statistics only, A not in a metric of outputs", {.tensor = problem.name});
     const Matrix<double>& C = *objective.secondMoment;
     const auto lossOf = [&](const Factorisation& factors) {
         Matrix<double> D = problem.W;
@@ -143,6 +148,10 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
             break;
     }
     objective.bias.apply(result.factorisation);
+    if (method.needsGradients())
+        result.loss = method.measure(
+            device, problem, parameters,
+            product(device, Transpose::No, result.factorisation.B, Transpose::No, result.factorisation.A), {});
     return result;
 }
 

@@ -336,9 +336,13 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
     runOnPool(m_job, shapes, [&](std::size_t index) {
         const Stopwatch analysisWatch;
         const WorkUnit& unit = m_units[open[index]];
+        TapStatistics gradients; // as long as the analysis that points to them
         Kept kept = analyse(unit, refits ? &dense : &collected);
         if (refits) { // of methods that treat every linear alone, see validateRecipe()
-            LinearProblem problem = load(*m_job.linears[unit.positions.front()], &collected);
+            const LinearInfo& info = *m_job.linears[unit.positions.front()];
+            LinearProblem problem = load(info, &collected);
+            if (m_job.method.needsGradients())
+                addGradients(info, problem, gradients);
             kept.one = refitAnalysis(m_job.device, m_job.method, std::move(problem), m_job.recipe.parameters,
                                      std::move(kept.one), alternations);
             kept.seconds = analysisWatch.seconds();

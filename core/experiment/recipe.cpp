@@ -69,9 +69,9 @@ void validateGradients(const Recipe& recipe)
         refuse(fmt::format("method {} treats linears in groups, whose losses in nats are not known; use allocation "
                            "marginal-loss",
                            method.name()));
-    if (method.needsGradients() && refitsFactors(recipe.sequential))
-        refuse(
-            fmt::format("method {} cannot fit its factors again; use sequential dense or compressed", method.name()));
+    if (method.needsGradients() && recipe.sequential == SequentialMode::Alternate)
+        refuse(fmt::format("method {} measures errors in nats, in which sequential mode {} does not fit A; use update",
+                           method.name(), sequentialModeName(recipe.sequential)));
 }
 
 void validateAllocation(const Recipe& recipe)

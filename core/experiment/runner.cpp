@@ -167,14 +167,9 @@ private:
             m_distillationWindows = trainOn(m_distillation->training);
         if (m_recipe.recovery)
             m_recoveryWindows = trainOn(m_recipe.recovery->training);
-        if (m_recipe.heldOutWindows > 0) {
-            WindowOptions more = *m_recipe.calibration;
-            more.count += m_recipe.heldOutWindows;
-            m_heldOut = makeWindows(*m_model->tokenizer(), more, m_context);
-            const auto calibration = static_cast<std::ptrdiff_t>(m_recipe.calibration->count);
-            m_heldOut.ids.erase(m_heldOut.ids.begin(), m_heldOut.ids.begin() + calibration);
-            m_heldOut.offsets.erase(m_heldOut.offsets.begin(), m_heldOut.offsets.begin() + calibration);
-        }
+        if (m_recipe.heldOutWindows > 0)
+            m_heldOut =
+                windowsAfter(*m_model->tokenizer(), *m_recipe.calibration, m_recipe.heldOutWindows, m_context);
         for (const EvaluationText& text : m_recipe.evaluations) {
             Evaluation evaluation;
             evaluation.outcome.name = evaluationName(text);

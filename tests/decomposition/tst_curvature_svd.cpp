@@ -113,6 +113,58 @@ private slots:
         }
     }
 
+    /// 1/2 tr(G E) with e = W x - W_hat x_hat: the least-squares target W X Xh^+, truncated in both metrics.
+    void anchoredEqualsTheDirectRoute()
+    {
+        for (const auto& [m, n] : {std::pair<std::size_t, std::size_t>{12, 18}, {18, 12}}) {
+            const Matrix<double> W = randomWeights(m, n, 21);
+            const Matrix<double> X = correlatedInputs(n, 160, 22);
+            Matrix<double> Xh = X;
+            const Matrix<double> noise = correlatedInputs(n, 160, 23);
+            for (std::size_t i = 0; i < Xh.size(); ++i)
+                Xh.data()[i] = 0.9 * Xh.data()[i] + 0.2 * noise.data()[i];
+            const Matrix<double> gradients = correlatedInputs(m, 140, 24);
+            const TapStatistics inputs = anchoredStatistics(X, Xh);
+            const TapStatistics outputs = statisticsOf(gradients);
+            const LinearProblem problem{.name = "x", .W = W, .statistics = &inputs, .gradients = &outputs};
+            const Method& method = findMethod("curvature-svd");
+            const MethodParameters parameters{{"damping", noDamping}};
+            const auto analysis = method.analyze(*m_device, problem, parameters);
+
+            const Matrix<double> target = product(product(W, inputs.crossMoment), inverse(inputs.secondMoment));
+            const Matrix<double> left = symmetricPower(outputs.secondMoment, 0.5);
+            const Svd direct = svd(product(product(left, target), symmetricPower(inputs.secondMoment, 0.5)));
+            const auto natsOf = [&](const Matrix<double>& W_hat) {
+                const Matrix<double> errors = difference(product(W, X), product(W_hat, Xh));
+                return 0.5 * squaredNorm(product(transposed(gradients), errors)) / 160.0 / 140.0;
+            };
+            for (std::size_t r = 1; r <= std::min(m, n); ++r) {
+                const Matrix<double> W_hat = approximation(*analysis, r);
+                const Matrix<double> expected =
+                    product(product(symmetricPower(outputs.secondMoment, -0.5), direct.truncated(r)),
+                            symmetricPower(inputs.secondMoment, -0.5));
+                QVERIFY(squaredNorm(difference(W_hat, expected)) < 1e-10 * squaredNorm(W));
+                QVERIFY(std::abs(analysis->loss(r) - natsOf(W_hat)) < 1e-7 * analysis->totalEnergy());
+                QVERIFY(relative(curvatureLoss(*m_device, problem, W_hat), natsOf(W_hat)) < 1e-10);
+                QVERIFY(natsOf(W_hat) <= natsOf(expected) * (1.0 + 1e-6));
+            }
+            // A changed bias c takes c off every error.
+            const Matrix<double> W_hat = approximation(*analysis, 4);
+            const std::vector<double> change = [m = m] {
+                std::vector<double> values(m);
+                for (std::size_t i = 0; i < m; ++i)
+                    values[i] = 0.3 * static_cast<double>(i % 5) - 0.4;
+                return values;
+            }();
+            Matrix<double> errors = difference(product(W, X), product(W_hat, Xh));
+            for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t t = 0; t < 160; ++t)
+                    errors(i, t) -= change[i];
+            QVERIFY(relative(curvatureLoss(*m_device, problem, W_hat, 0.0, change),
+                             0.5 * squaredNorm(product(transposed(gradients), errors)) / 160.0 / 140.0) < 1e-10);
+        }
+    }
+
     /// With gradients that do not prefer any output it is whitened SVD.
     void equalGradientsGiveWhitenedSvd()
     {

@@ -1,3 +1,4 @@
+#include "core/base/error.h"
 #include "core/decomposition/refit.h"
 #include "reference.h"
 
@@ -69,6 +70,39 @@ private slots:
                 QVERIFY(outputError(W, Xh, product(other, start.A), Xh) > updated.loss);
             }
         }
+    }
+
+    /// Least squares of B is the best in any metric of outputs, and told in the method's measure: nats.
+    void theBestOutputsAreSoInNats()
+    {
+        const Matrix<double> W = randomWeights(16, 26, 31);
+        const Matrix<double> X = shiftedInputs(26, 140, 32);
+        const Matrix<double> Xh = shifted(X, 33);
+        const Matrix<double> gradients = correlatedInputs(16, 120, 34);
+        const TapStatistics dense = statisticsOf(X);
+        const TapStatistics compressed = statisticsOf(Xh);
+        const TapStatistics outputs = statisticsOf(gradients);
+        const Method& method = findMethod("curvature-svd");
+        const MethodParameters parameters{{"damping", 1e-8}};
+        const Factorisation start =
+            method.analyze(*m_device, {"x", W, &dense, {}, &outputs}, parameters)->factorize(6);
+        const LinearProblem problem{"x", W, &compressed, {}, &outputs};
+        const Refit updated = refitFactors(*m_device, method, problem, parameters, start, 1);
+        const auto nats = [&](const Matrix<double>& B, const Matrix<double>& A) {
+            const Matrix<double> errors = product(difference(W, product(B, A)), Xh);
+            return 0.5 * squaredNorm(product(transposed(gradients), errors)) / 140.0 / 120.0;
+        };
+        const Factorisation& factors = updated.factorisation;
+        QVERIFY(relative(updated.loss, nats(factors.B, factors.A)) < 1e-6);
+        QVERIFY(updated.loss < nats(start.B, start.A));
+        for (unsigned trial = 0; trial < 60; ++trial) {
+            Matrix<double> other = factors.B;
+            const Matrix<double> change = randomMatrix(16, 6, 200 + trial);
+            for (std::size_t i = 0; i < other.size(); ++i)
+                other.data()[i] += std::pow(10.0, -static_cast<double>(trial % 3)) * 0.1 * change.data()[i];
+            QVERIFY(nats(other, factors.A) > nats(factors.B, factors.A));
+        }
+        QVERIFY_THROWS_EXCEPTION(Error, refitFactors(*m_device, method, problem, parameters, start, 2));
     }
 
     void alternationsFallTowardsTheOptimum()
