@@ -17,7 +17,7 @@ Json trialToJson(const SearchTrial& trial)
     for (const auto& [text, ratio] : trial.ratios)
         ratios[text] = ratio;
     const Json recipe = recipeToJson(trial.recipe);
-    Json json = {{"change", trial.change}, {"run", trial.run},         {"keptRatio", trial.keptRatio},
+    Json json = {{"change", trial.change}, {"run", trial.run},           {"keptRatio", trial.keptRatio},
                  {"score", trial.score},   {"perplexityRatios", ratios}, {"seconds", trial.seconds},
                  {"better", trial.better}};
     for (const char* key : {"method", "parameters", "allocation", "structure", "sequential"})
@@ -116,9 +116,9 @@ std::string searchToText(const SearchResult& found)
             ratios += fmt::format("{}{} {:.4f}", ratios.empty() ? "" : ", ", text, ratio);
         table.row({std::to_string(trial.run), trial.change, percent(trial.keptRatio), ratios,
                    fmt::format("{:.4f}", trial.score), fmt::format("{:.0f}", trial.seconds),
-                   i == found.best  ? "chosen"
-                   : trial.better   ? "better"
-                                    : ""});
+                   i == found.best ? "chosen"
+                   : trial.better  ? "better"
+                                   : ""});
     }
     return fmt::format("{}\nsearch ended after {:.0f} s: {}\n\n", table.text(), found.seconds, found.end);
 }

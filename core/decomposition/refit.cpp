@@ -119,7 +119,9 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
     const Objective objective = makeObjective(device, method, problem, parameters);
     if (problem.statistics == nullptr || !problem.statistics->crossMoment.empty() ||
         (method.needsGradients() && alternations > 1))
-        throw Error(ErrorKind::Internal, "factors are fitted again to plain statistics only, A not in a metric of outputs", {.tensor = problem.name});
+        throw Error(ErrorKind::Internal,
+                    "factors are fitted again to plain statistics only, A not in a metric of outputs",
+                    {.tensor = problem.name});
     const Matrix<double>& C = *objective.secondMoment;
     const auto lossOf = [&](const Factorisation& factors) {
         Matrix<double> D = problem.W;

@@ -28,7 +28,7 @@ struct SearchTrial
     std::int64_t run = 0;
     double keptRatio = 0.0;
     std::vector<std::pair<std::string, double>> ratios; ///< by held-out text: compressed over dense perplexity
-    double score = 0.0; ///< mean of their logarithms, nats per token
+    double score = 0.0;                                 ///< mean of their logarithms, nats per token
     double seconds = 0.0;
     bool better = false; ///< than all before it
 };

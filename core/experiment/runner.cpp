@@ -168,8 +168,7 @@ private:
         if (m_recipe.recovery)
             m_recoveryWindows = trainOn(m_recipe.recovery->training);
         if (m_recipe.heldOutWindows > 0)
-            m_heldOut =
-                windowsAfter(*m_model->tokenizer(), *m_recipe.calibration, m_recipe.heldOutWindows, m_context);
+            m_heldOut = windowsAfter(*m_model->tokenizer(), *m_recipe.calibration, m_recipe.heldOutWindows, m_context);
         for (const EvaluationText& text : m_recipe.evaluations) {
             Evaluation evaluation;
             evaluation.outcome.name = evaluationName(text);

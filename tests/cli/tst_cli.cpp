@@ -351,6 +351,33 @@ private slots:
         QCOMPARE_JSON(side.at("text"), side.at("against").at("text"));
     }
 
+    /// The run that is told is the best of the trials, scored on the evaluation text only now.
+    void compressWithTheBestRecipe()
+    {
+        CliHome home;
+        const CliResult result = home.run(compressCall(
+            u"best"_s, u"0.8"_s,
+            {u"--search-windows"_s, u"4"_s, u"--search-minutes"_s, u"0.001"_s, u"--evaluate-text"_s, heldOutText(),
+             u"--evaluate-window"_s, u"128"_s, u"--evaluate-windows"_s, u"8"_s, u"--out"_s, u"out"_s, u"--json"_s}));
+        QVERIFY_DONE(result);
+        const Json json = result.json();
+        const Json& search = json.at("search");
+        QCOMPARE(search.at("trials").size(), std::size_t{1}); // of so short a time
+        QVERIFY(search.at("end").get<std::string>().find("time limit") != std::string::npos);
+        const Json& trial = search.at("trials")[search.at("best").get<std::size_t>()];
+        QCOMPARE_JSON(json.at("recipe").at("method"), trial.at("method"));
+        QCOMPARE_JSON(json.at("keptRatio"), trial.at("keptRatio"));
+        QCOMPARE(json.at("evaluations").size(), std::size_t{1});
+        for (const Json& linear : json.at("linears"))
+            QCOMPARE_JSON(linear.at("resumed"), true);
+        QVERIFY_DONE(home.run({u"inspect"_s, u"out"_s, u"--json"_s}));
+
+        const CliResult decided = home.run(compressCall(u"best"_s, u"0.8"_s, {u"--allocation"_s, u"uniform"_s}));
+        QCOMPARE(decided.code, 2);
+        QVERIFY(decided.all().contains("the search decides this"));
+        QCOMPARE(home.run(compressCall(u"svd"_s, u"0.8"_s, {u"--search-windows"_s, u"4"_s})).code, 2);
+    }
+
     void runsAreListedShownAndCompared()
     {
         CliHome home;

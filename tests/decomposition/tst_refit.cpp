@@ -84,8 +84,7 @@ private slots:
         const TapStatistics outputs = statisticsOf(gradients);
         const Method& method = findMethod("curvature-svd");
         const MethodParameters parameters{{"damping", 1e-8}};
-        const Factorisation start =
-            method.analyze(*m_device, {"x", W, &dense, {}, &outputs}, parameters)->factorize(6);
+        const Factorisation start = method.analyze(*m_device, {"x", W, &dense, {}, &outputs}, parameters)->factorize(6);
         const LinearProblem problem{"x", W, &compressed, {}, &outputs};
         const Refit updated = refitFactors(*m_device, method, problem, parameters, start, 1);
         const auto nats = [&](const Matrix<double>& B, const Matrix<double>& A) {

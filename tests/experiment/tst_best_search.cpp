@@ -33,9 +33,8 @@ class TestBestSearch : public QObject
         recipe.model = demo / "stories260K";
         recipe.keptRatio = keptRatio;
         recipe.threads = 2;
-        recipe.calibration = WindowOptions{.text = demo / "stories-calibration.txt",
-                                           .length = 128,
-                                           .count = calibrationWindows};
+        recipe.calibration =
+            WindowOptions{.text = demo / "stories-calibration.txt", .length = 128, .count = calibrationWindows};
         return recipe;
     }
 
@@ -44,7 +43,8 @@ class TestBestSearch : public QObject
         return searchBest(recipe, options, *m_store, m_places, {});
     }
 
-    template <typename Call> static ErrorKind failure(const Call& call)
+    template <typename Call>
+    static ErrorKind failure(const Call& call)
     {
         try {
             call();
@@ -118,8 +118,7 @@ private slots:
         QVERIFY(heldOutRatio(chosen, 4) <= allowed * (1.0 + 1e-6));
         // Something a little smaller was tried and is too much.
         const bool bracketed = std::ranges::any_of(found.trials, [&](const SearchTrial& trial) {
-            return trial.recipe.method == chosen.recipe.method &&
-                   trial.recipe.sequential == chosen.recipe.sequential &&
+            return trial.recipe.method == chosen.recipe.method && trial.recipe.sequential == chosen.recipe.sequential &&
                    trial.recipe.keptRatio < chosen.recipe.keptRatio &&
                    trial.recipe.keptRatio > chosen.recipe.keptRatio - 0.0051 && trial.score > std::log(allowed);
         });
@@ -131,9 +130,7 @@ private slots:
         const SearchResult found = search(base(0.7), {.seconds = 1e-3, .windows = 4, .perplexityRatio = {}});
         QCOMPARE(found.trials.size(), std::size_t{1});
         QVERIFY(found.end.find("time limit") != std::string::npos);
-        QCOMPARE(failure([&] {
-                     search(base(0.3), {.seconds = 1e-3, .windows = 4, .perplexityRatio = 1.01});
-                 }),
+        QCOMPARE(failure([&] { search(base(0.3), {.seconds = 1e-3, .windows = 4, .perplexityRatio = 1.01}); }),
                  ErrorKind::NotFound);
     }
 

@@ -143,8 +143,12 @@ private slots:
         QVERIFY(refusal(recipe).find("groups") != std::string::npos);
         recipe.method = "curvature-svd";
         QVERIFY(refusal(recipe).empty());
-        recipe.sequential = SequentialMode::Update;
-        QVERIFY(!refusal(recipe).empty());
+        for (const SequentialMode mode : {SequentialMode::Update, SequentialMode::Anchored}) {
+            recipe.sequential = mode;
+            QVERIFY(refusal(recipe).empty());
+        }
+        recipe.sequential = SequentialMode::Alternate;
+        QVERIFY(refusal(recipe).find("use update") != std::string::npos);
         recipe = smallRecipe();
         recipe.method = "curvature-svd";
         QVERIFY(!refusal(recipe).empty());
