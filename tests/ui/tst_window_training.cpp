@@ -106,9 +106,11 @@ private slots:
         const std::size_t blocks = session().document()->model.config().blocks;
         QCOMPARE(drawn().series.size(), qsizetype(blocks));
         for (const PlotSeries& series : drawn().series)
-            QCOMPARE(series.points, curve(points, "distill", series.name.toStdString(), &TrainingPoint::loss));
-        const std::string part = drawn().series[1].name.toStdString();
-        choose(u"Distillation, "_s + toQString(part));
+            QCOMPARE(series.points,
+                     curve(points, "distill", "model.layers." + series.name.section(u' ', 1).toStdString(),
+                           &TrainingPoint::loss));
+        const std::string part = "model.layers.1";
+        choose(u"Distillation, block 1"_s);
         QCOMPARE(drawn().series.size(), 2);
         QCOMPARE(drawn().series[0].points, curve(points, "distill", part, &TrainingPoint::loss));
         QCOMPARE(drawn().series[1].points, curve(points, "distill", part, &TrainingPoint::heldOutLoss));

@@ -52,6 +52,14 @@ PlotSeries curve(const std::vector<TrainingPoint>& points, const TrainingChoice&
 
 } // namespace
 
+QString partTitle(const std::string& part)
+{
+    const QString name = toQString(part);
+    bool isNumber = false;
+    const int block = name.section(u'.', -1).toInt(&isNumber);
+    return isNumber ? tr("block %1").arg(block) : name;
+}
+
 std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& points)
 {
     std::vector<TrainingChoice> choices;
@@ -60,7 +68,7 @@ std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& po
         choices.push_back({stage, parts.size() > 1 ? std::string() : parts.front(), stageTitle(stage)});
         if (parts.size() > 1)
             for (const std::string& part : parts)
-                choices.push_back({stage, part, tr("%1, %2").arg(stageTitle(stage), toQString(part))});
+                choices.push_back({stage, part, tr("%1, %2").arg(stageTitle(stage), partTitle(part))});
     }
     return choices;
 }
@@ -75,7 +83,7 @@ PlotData plotTraining(const std::vector<TrainingPoint>& points, const TrainingCh
     const std::vector<std::string> parts = partsOf(points, choice.stage);
     if (choice.part.empty() && parts.size() > 1) {
         for (const std::string& part : parts)
-            data.series.append(curve(points, {choice.stage, part, {}}, &TrainingPoint::loss, toQString(part), false));
+            data.series.append(curve(points, {choice.stage, part, {}}, &TrainingPoint::loss, partTitle(part), false));
         return data;
     }
     data.series.append(curve(points, choice, &TrainingPoint::loss, tr("batches"), false));

@@ -20,6 +20,9 @@ struct TrainingChoice
     bool operator==(const TrainingChoice&) const = default;
 };
 
+/// "block 3" for "model.layers.3"; what is no block keeps its name.
+QString partTitle(const std::string& part);
+
 /// Every stage in the order they come, each with its parts where there are several.
 std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& points);
 

@@ -168,7 +168,8 @@ void RunsPanel::createTable()
 
     // What runs are chosen by comes first; the user may move columns on.
     int place = 3;
-    for (const RunColumn column : {RunColumn::Method, RunColumn::KeptRatio, RunColumn::Compressed, RunColumn::Bytes})
+    for (const RunColumn column : {RunColumn::Method, RunColumn::KeptRatio, RunColumn::Compressed, RunColumn::Forecast,
+                                   RunColumn::ForecastError, RunColumn::Bytes})
         header->moveSection(header->visualIndex(static_cast<int>(column)), place++);
     header->setContextMenuPolicy(Qt::ActionsContextMenu);
     for (int i = 0; i < runColumnCount; ++i) {

@@ -1,7 +1,6 @@
 #include "ui/panels/training_panel.h"
 
 #include "ui/plots/plot_widget.h"
-#include "ui/session/text.h"
 
 #include <QComboBox>
 #include <QHBoxLayout>
@@ -98,7 +97,7 @@ void TrainingPanel::refresh()
     const TrainingPoint& last = points.back();
     m_state->setText(tr("run %1: %2 step %3 of %4")
                          .arg(m_session.measuredRun())
-                         .arg(toQString(last.part.empty() ? last.stage : last.part))
+                         .arg(partTitle(last.part.empty() ? last.stage : last.part))
                          .arg(last.step)
                          .arg(last.steps));
     const bool same = chosen() == before;
