@@ -97,15 +97,16 @@ Json toJson(const Options& options, const Model& model, const std::vector<Linear
                            {"totalEnergy", spectrum.totalEnergy},
                            {"effectiveRank", effectiveRank(spectrum.singularValues)},
                            {"stableRank", stableRank(spectrum.singularValues)},
-                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, linear.shape)}});
+                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, spectrum.shape)}});
     }
     return {{"model", options.model}, {"method", options.method->name()}, {"linears", std::move(linears)}};
 }
 
-/// Relative error at the rank that keeps a share of the parameters as factors.
-std::string errorAt(const LinearSpectrum& spectrum, LinearShape shape, double keptRatio)
+/// Relative error at the rank that keeps a share of the parameters as factors; of linears that share their latents, of
+/// those of all of them.
+std::string errorAt(const LinearSpectrum& spectrum, double keptRatio)
 {
-    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, shape, keptRatio);
+    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, spectrum.shape, keptRatio);
     const double total = spectrum.totalEnergy;
     return fmt::format("{:.4f}", total > 0.0 ? std::sqrt(std::max(spectrum.loss[rank], 0.0) / total) : 0.0);
 }
@@ -134,9 +135,8 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    fmt::format("{:.4g}", spectrum.singularValues.back()),
                    fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
                    fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
-                   std::to_string(breakEvenRank(StructureKind::Factors, linear.shape)),
-                   errorAt(spectrum, linear.shape, 0.8), errorAt(spectrum, linear.shape, 0.6),
-                   errorAt(spectrum, linear.shape, 0.4)});
+                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.shape)),
+                   errorAt(spectrum, 0.8), errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
     }
     return result + table.text() +
            fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters\n",

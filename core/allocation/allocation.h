@@ -11,7 +11,14 @@
 
 namespace rankwright {
 
-/// One linear in a rank plan.
+/// One of several linears of one input over one A.
+struct SharingLinear
+{
+    std::string name;
+    LinearShape shape;
+};
+
+/// What gets a rank in a plan: one linear, or linears that share their latents.
 struct AllocationItem
 {
     std::string name;
@@ -22,6 +29,9 @@ struct AllocationItem
     std::size_t block = 0;                   ///< for allocators that look at the place in the model
     std::string role = {};                   ///< "q"; linears of one role are compared with each other
     std::vector<double> singularValues = {}; ///< largest first; may be empty for allocators that do not need them
+    /// Linears that share their latents, the one that keeps A first; `shape` is that of all under one another, and so
+    /// are losses and singular values. Empty for one linear.
+    std::vector<SharingLinear> sharing = {};
 
     /// Takes a curve in nats, which are the same for all linears.
     void setLossInNats(std::vector<double> curve);
@@ -33,7 +43,7 @@ struct AllocationItem
 struct AllocatedRank
 {
     std::string name;
-    std::size_t rank = 0;                             ///< min(m, n) where dense
+    std::size_t rank = 0;                             ///< min(m, n) where dense, of the whole item
     StructureKind structure = StructureKind::Factors; ///< Dense where the rank is above break-even
     std::size_t keptParameters = 0;
     std::string note; ///< why it was clamped, stored dense or set by hand
@@ -41,7 +51,7 @@ struct AllocatedRank
 
 struct AllocationPlan
 {
-    std::vector<AllocatedRank> ranks; ///< in the order of the items
+    std::vector<AllocatedRank> ranks; ///< in the order of the items; linears of one item after each other
     std::size_t denseParameters = 0;
     std::size_t keptParameters = 0;
     double keptRatio = 0.0; ///< kept / dense parameters of the compressed linears

@@ -102,10 +102,8 @@ AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio,
 
     AllocationPlan plan{.ranks = {}, .denseParameters = m_denseParameters};
     plan.ranks.reserve(m_items.size());
-    for (std::size_t i = 0; i < m_items.size(); ++i) {
-        plan.ranks.push_back(describe(i, ranks[i], byHand[i].has_value()));
-        plan.keptParameters += plan.ranks.back().keptParameters;
-    }
+    for (std::size_t i = 0; i < m_items.size(); ++i)
+        append(i, describe(i, ranks[i], byHand[i].has_value()), plan);
     if (plan.denseParameters > 0)
         plan.keptRatio = static_cast<double>(plan.keptParameters) / static_cast<double>(plan.denseParameters);
     return plan;
@@ -172,6 +170,20 @@ AllocatedRank RankPlanner::describe(std::size_t item, std::size_t rank, bool byH
         result.rank = shape.fullRank();
     }
     return result;
+}
+
+void RankPlanner::append(std::size_t item, const AllocatedRank& rank, AllocationPlan& plan) const
+{
+    plan.keptParameters += rank.keptParameters;
+    if (m_items[item].sharing.empty())
+        plan.ranks.push_back(rank);
+    StructureKind structure = rank.structure;
+    for (const SharingLinear& linear : m_items[item].sharing) {
+        plan.ranks.push_back(
+            {linear.name, rank.rank, structure, parameterCount(structure, linear.shape, rank.rank), rank.note});
+        if (structure != StructureKind::Dense)
+            structure = StructureKind::SharedLatent;
+    }
 }
 
 } // namespace rankwright

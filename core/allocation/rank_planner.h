@@ -23,7 +23,7 @@ public:
     AllocationPlan plan(std::string_view allocator, double keptRatio,
                         std::span<const std::optional<std::size_t>> byHand) const;
 
-    /// One linear at a rank set by hand, as it would stand in a plan.
+    /// One item at a rank set by hand, as it would stand in a plan; linears that share their latents together.
     AllocatedRank setByHand(std::size_t item, std::size_t rank) const;
     /// The smallest kept ratio that plan() accepts with these hand-set ranks; above 1 where even dense linears exceed.
     double leastKeptRatio(std::span<const std::optional<std::size_t>> byHand) const;
@@ -38,6 +38,8 @@ private:
     RankNeeds leastNeeds(std::span<const std::optional<std::size_t>> byHand) const;
     std::vector<std::optional<std::size_t>> ownRanks() const;
     AllocatedRank describe(std::size_t item, std::size_t rank, bool byHand) const;
+    /// Adds what describe() gives of the item to a plan, linear by linear.
+    void append(std::size_t item, const AllocatedRank& rank, AllocationPlan& plan) const;
     void requireRank(std::size_t item, std::size_t rank) const;
 
     StructureKind m_structure;

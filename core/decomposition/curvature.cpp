@@ -74,6 +74,36 @@ void requireCurvature(const LinearProblem& problem)
             {.tensor = problem.name});
 }
 
+ParameterInfo dampingInfo()
+{
+    return {"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3, false};
+}
+
+Matrix<double> dampedCurvature(const Device& device, const LinearProblem& problem, double damping,
+                               std::vector<NumericEvent>& events)
+{
+    requireCurvature(problem);
+    Matrix<double> G = withDamping(problem.gradients->secondMoment, damping);
+    for (double& value : G.span())
+        value /= static_cast<double>(problem.gradients->tokens);
+    double mean = 0.0;
+    for (std::size_t i = 0; i < G.rows(); ++i)
+        mean += G(i, i) / static_cast<double>(G.rows());
+    mean /= 1.0 + damping;
+    double added = damping * mean;
+    if (!(mean > 0.0)) {
+        // Where no gradient ever arrives, any metric is as good: then errors of all outputs count alike.
+        added = 1.0;
+        for (std::size_t i = 0; i < G.rows(); ++i)
+            G(i, i) = added;
+    }
+    events.push_back({"damped", problem.name,
+                      fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its mean diagonal",
+                                  added, mean > 0.0 ? added / mean : 0.0),
+                      added});
+    return device.cholesky(std::move(G));
+}
+
 double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
                      double damping, std::span<const double> biasChange)
 {

@@ -26,6 +26,15 @@ std::vector<double> projectionCurvature(const Device& device, const LinearProble
 /// The same for any analysis, from the factors of at most 18 ranks, between which it is geometric; falling.
 std::vector<double> sampledCurvature(const Device& device, const LinearProblem& problem, const Analysis& analysis);
 
+/// Lower triangular L with L L^T = G + added I, G per token and `added` = `damping` times its mean diagonal (1 where no
+/// gradient ever arrives: any metric is as good then, and errors of all outputs count alike). Notes "damped". Throws as
+/// requireCurvature().
+Matrix<double> dampedCurvature(const Device& device, const LinearProblem& problem, double damping,
+                               std::vector<NumericEvent>& events);
+
+/// The parameter "damping" as methods list it.
+ParameterInfo dampingInfo();
+
 /// An analysis whose losses are nats per token, known at every rank from the start.
 class AnalysisInNats : public Analysis
 {

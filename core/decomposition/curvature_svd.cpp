@@ -3,7 +3,6 @@
 #include "core/decomposition/projection_kernel.h"
 
 #include <algorithm>
-#include <fmt/format.h>
 
 namespace rankwright {
 
@@ -53,30 +52,6 @@ private:
     Matrix<double> m_coordinates; ///< U^T M, N x n
 };
 
-/// G per token with damping, noted.
-Matrix<double> gradientMetric(const LinearProblem& problem, double damping, std::vector<NumericEvent>& events)
-{
-    Matrix<double> G = withDamping(problem.gradients->secondMoment, damping);
-    for (double& value : G.span())
-        value /= static_cast<double>(problem.gradients->tokens);
-    double mean = 0.0;
-    for (std::size_t i = 0; i < G.rows(); ++i)
-        mean += G(i, i) / static_cast<double>(G.rows());
-    mean /= 1.0 + damping;
-    double added = damping * mean;
-    if (!(mean > 0.0)) {
-        // Where no gradient ever arrives, any metric is as good: then errors of all outputs count alike.
-        added = 1.0;
-        for (std::size_t i = 0; i < G.rows(); ++i)
-            G(i, i) = added;
-    }
-    events.push_back({"damped", problem.name,
-                      fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its mean diagonal",
-                                  added, mean > 0.0 ? added / mean : 0.0),
-                      added});
-    return G;
-}
-
 class CurvatureSvd final : public Method
 {
 public:
@@ -94,8 +69,7 @@ public:
     std::vector<std::string_view> aliases() const override { return {"two-sided-svd"}; }
     std::vector<ParameterInfo> parameters() const override
     {
-        return {{"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3,
-                 false},
+        return {dampingInfo(),
                 {"shrinkage",
                  "Added to the inputs' second moment where directions are chosen, as a share of its mean diagonal; "
                  "losses stay exact",
@@ -109,9 +83,8 @@ public:
                                       const MethodParameters& parameters) const override
     {
         Objective objective = makeObjective(device, *this, problem, parameters);
-        requireCurvature(problem);
         const double damping = parameterValue(*this, parameters, "damping");
-        Matrix<double> L = device.cholesky(gradientMetric(problem, damping, objective.events));
+        Matrix<double> L = dampedCurvature(device, problem, damping, objective.events);
         const auto inMetric = [&](const Matrix<double>& matrix) {
             Matrix<double> result(matrix.rows(), matrix.columns());
             device.gemm(Transpose::Yes, Transpose::No, 1.0, L.view(), matrix.view(), 0.0, result.view());

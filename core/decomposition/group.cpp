@@ -27,4 +27,9 @@ std::unique_ptr<GroupAnalysis> Method::analyzeGroup(const Device&, const GroupPr
     throw Error(ErrorKind::Internal, fmt::format("method {} treats every linear alone", name()));
 }
 
+std::unique_ptr<SharedAnalysis> Method::analyzeShared(const Device&, const GroupProblem&, const MethodParameters&) const
+{
+    throw Error(ErrorKind::Internal, fmt::format("method {} shares no latents", name()));
+}
+
 } // namespace rankwright

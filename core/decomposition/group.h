@@ -63,4 +63,17 @@ public:
     virtual std::vector<double> losses(std::span<const std::optional<Replacement>> replacements) const = 0;
 };
 
+/// Linears of one input, in the order of the group under one another, analysed as one linear of (sum of m) x n, so that
+/// all have the same A. What Analysis says is of them together; the loss is the sum of theirs.
+class SharedAnalysis : public Analysis
+{
+public:
+    /// Loss of one of the linears at rank 0 .. min(sum of m, n) of all, in the measure of the method.
+    virtual const std::vector<double>& memberLosses(std::size_t index) const = 0;
+    /// The same in nats per token. `problem` is the one that was analysed, its member `index` with gradients. Throws
+    /// Error(InvalidArgument) without.
+    virtual std::vector<double> memberNats(const Device& device, const GroupProblem& problem,
+                                           std::size_t index) const = 0;
+};
+
 } // namespace rankwright

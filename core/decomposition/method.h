@@ -16,6 +16,7 @@ namespace rankwright {
 struct AttentionGeometry;
 class GroupAnalysis;
 struct GroupProblem;
+class SharedAnalysis;
 
 /// One parameter of a method, described so that a window or a command line can offer it without knowing the method.
 struct ParameterInfo
@@ -121,14 +122,20 @@ public:
     virtual double measure(const Device& device, const LinearProblem& problem, const MethodParameters& parameters,
                            const Matrix<double>& approximation, std::span<const double> biasChange) const;
 
-    /// Roles of a block that analyzeGroup() treats together, see group.h; linears in none go through analyze(), and so
-    /// does nothing else.
+    /// Roles of a block that analyzeGroup() or analyzeShared() treat together, see group.h; linears in none go through
+    /// analyze(), and so does nothing else. A group of which blocks lack a role is none.
     virtual std::vector<std::vector<Role>> groups() const { return {}; }
     /// Throws Error(Unsupported) naming why the method does not fit a model whose heads work like this.
     virtual void checkAttention(const AttentionGeometry&) const {}
     /// Throws as analyze(), and what checkAttention() throws.
     virtual std::unique_ptr<GroupAnalysis> analyzeGroup(const Device& device, const GroupProblem& problem,
                                                         const MethodParameters& parameters) const;
+    /// Whether the linears of a group read one input and get one A, and so one rank: then analyzeShared() takes the
+    /// place of analyzeGroup(). Roles of a group stand in the order of a block.
+    virtual bool sharesLatents() const { return false; }
+    /// Throws as analyze().
+    virtual std::unique_ptr<SharedAnalysis> analyzeShared(const Device& device, const GroupProblem& problem,
+                                                          const MethodParameters& parameters) const;
 };
 
 /// All methods, in the order they are offered.

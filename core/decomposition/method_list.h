@@ -19,5 +19,9 @@ const Method& nestedInterpolative();
 const Method& latentLlm();
 const Method& jointQk();
 const Method& jointVo();
+const Method& jointQkv();
+const Method& jointGateUp();
+const Method& jointLatents();
+const Method& curvatureLatents();
 
 } // namespace rankwright

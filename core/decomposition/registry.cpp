@@ -38,7 +38,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 13> all{&plainSvd(),
+    static const std::array<const Method*, 17> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
                                                    &whitenedSvd(),
@@ -50,7 +50,11 @@ std::span<const Method* const> methods()
                                                    &lillama(),
                                                    &latentLlm(),
                                                    &jointQk(),
-                                                   &jointVo()};
+                                                   &jointVo(),
+                                                   &jointQkv(),
+                                                   &jointGateUp(),
+                                                   &jointLatents(),
+                                                   &curvatureLatents()};
     return all;
 }
 

@@ -8,34 +8,38 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
 #include <optional>
 
 namespace rankwright {
 
-/// An analysis of a unit: one of both.
+namespace {
+
+std::size_t memberOf(const WorkUnit& unit, const LinearInfo* info)
+{
+    return static_cast<std::size_t>(std::find(unit.group.begin(), unit.group.end(), info) - unit.group.begin());
+}
+
+} // namespace
+
+/// An analysis of a unit: one of these.
 struct Compression::Kept
 {
     std::unique_ptr<Analysis> one;
     std::unique_ptr<GroupAnalysis> group;
+    std::unique_ptr<SharedAnalysis> shared;
     double seconds = 0.0;
 
-    bool empty() const { return !one && !group; }
-    /// Of the linear `info` of `unit`.
-    const Analysis& of(const WorkUnit& unit, const LinearInfo& info) const
-    {
-        if (one)
-            return *one;
-        const auto member = std::find(unit.group.begin(), unit.group.end(), &info) - unit.group.begin();
-        return group->member(static_cast<std::size_t>(member));
-    }
+    bool empty() const { return !one && !group && !shared; }
 };
 
 /// What became of one linear of a unit.
 struct Compression::Replaced
 {
     std::size_t position = 0;
-    const Analysis* analysis = nullptr;
+    const Analysis* analysis = nullptr;   ///< singular values and events
     std::optional<LinearWeights> weights; ///< none where it stays as it is
+    double totalEnergy = 0.0;
     double predictedLoss = 0.0;
     double measuredLoss = 0.0;
 };
@@ -45,7 +49,13 @@ Compression::Compression(const RunJob& job)
     , m_units(workUnits(job))
     , m_kept(m_units.size())
     , m_nats(job.linears.size())
-{}
+{
+    m_ranked = rankedTogether(job.model, job.method, job.linears);
+    m_itemOf.resize(job.linears.size());
+    for (std::size_t item = 0; item < m_ranked.size(); ++item)
+        for (const std::size_t position : m_ranked[item])
+            m_itemOf[position] = item;
+}
 
 Compression::~Compression() = default;
 
@@ -75,9 +85,18 @@ Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics
         kept.one = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
         if (inNats && problem.gradients != nullptr)
             m_nats[unit.positions.front()] = kept.one->curvatureCurve(m_job.device, problem);
-    } else
+    } else if (m_job.method.sharesLatents()) {
+        const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics, m_gradients);
+        kept.shared = m_job.method.analyzeShared(m_job.device, loaded.problem, m_job.recipe.parameters);
+        for (const std::size_t position : unit.positions)
+            if (inNats && m_gradients != nullptr)
+                m_nats[position] = kept.shared->memberNats(m_job.device, loaded.problem,
+                                                           memberOf(unit, m_job.linears[position]));
+    } else {
         kept.group = m_job.method.analyzeGroup(
-            m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics), m_job.recipe.parameters);
+            m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics).problem,
+            m_job.recipe.parameters);
+    }
     kept.seconds = watch.seconds();
     const std::lock_guard lock(m_mutex);
     m_seconds.analyse += kept.seconds;
@@ -94,7 +113,8 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
     TapStatistics gradients;
     if (m_job.method.needsGradients())
         addGradients(*m_job.linears[position], problem, gradients);
-    Replaced replaced{.position = position, .analysis = &analysis, .weights = {}};
+    Replaced replaced{
+        .position = position, .analysis = &analysis, .weights = {}, .totalEnergy = analysis.totalEnergy()};
     if (rank.structure == StructureKind::Dense) {
         replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
         replaced.predictedLoss = replaced.measuredLoss;
@@ -113,18 +133,61 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
     return result;
 }
 
+std::vector<Compression::Replaced> Compression::replaceShared(const WorkUnit& unit, const AllocationPlan& plan,
+                                                              const TapStatistics* statistics,
+                                                              const SharedAnalysis& analysis) const
+{
+    const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics,
+                                         m_job.method.needsGradients() ? m_gradients : nullptr);
+    const AllocatedRank& rank = plan.ranks[unit.positions.front()];
+    std::vector<std::shared_ptr<const LinearWeights>> parts(unit.group.size());
+    if (rank.structure != StructureKind::Dense) {
+        std::vector<std::size_t> rows;
+        for (const LinearInfo* info : unit.group)
+            rows.push_back(info->shape.rows);
+        parts = splitRows(storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure,
+                                             m_job.recipe.storage),
+                          rows);
+    }
+    std::vector<Replaced> result;
+    for (const std::size_t position : unit.positions) {
+        const std::size_t member = memberOf(unit, m_job.linears[position]);
+        const LinearProblem& problem = loaded.problem.members[member].problem;
+        Replaced replaced{.position = position,
+                          .analysis = &analysis,
+                          .weights = {},
+                          .totalEnergy = analysis.memberLosses(member).front()};
+        if (parts[member]) {
+            replaced.weights = *parts[member];
+            if (replaced.weights->bias.empty())
+                replaced.weights->bias = problem.bias;
+            replaced.predictedLoss = analysis.memberLosses(member)[rank.rank];
+            replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters,
+                                                         expandLinear(m_job.device, *replaced.weights),
+                                                         biasChange(problem.bias, replaced.weights->bias));
+        } else {
+            replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
+            replaced.predictedLoss = replaced.measuredLoss;
+        }
+        result.push_back(std::move(replaced));
+    }
+    return result;
+}
+
 std::vector<Compression::Replaced> Compression::replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
                                                              const TapStatistics* statistics,
                                                              const GroupAnalysis& analysis) const
 {
-    const GroupProblem problem = loadGroup(m_job.model, m_job.device, unit.group, statistics);
+    const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics);
+    const GroupProblem& problem = loaded.problem;
     std::vector<Replaced> result;
     std::vector<std::size_t> members; // of the results
     std::vector<std::optional<std::size_t>> ranks(unit.group.size());
     for (const std::size_t position : unit.positions) {
-        const auto found = std::find(unit.group.begin(), unit.group.end(), m_job.linears[position]);
-        members.push_back(static_cast<std::size_t>(found - unit.group.begin()));
-        result.push_back({.position = position, .analysis = &analysis.member(members.back()), .weights = {}});
+        members.push_back(memberOf(unit, m_job.linears[position]));
+        const Analysis& own = analysis.member(members.back());
+        result.push_back(
+            {.position = position, .analysis = &own, .weights = {}, .totalEnergy = own.totalEnergy()});
         if (plan.ranks[position].structure != StructureKind::Dense)
             ranks[members.back()] = plan.ranks[position].rank;
     }
@@ -163,13 +226,13 @@ void Compression::record(const Replaced& replaced, const AllocatedRank& rank, do
     LinearRecord record;
     LinearOutcome& outcome = record.outcome;
     outcome.name = info.name;
-    outcome.rank = rank.rank;
+    outcome.rank = rank.structure == StructureKind::Dense ? info.shape.fullRank() : rank.rank;
     outcome.structure = rank.structure;
     outcome.denseParameters = info.shape.parameters();
     outcome.keptParameters = rank.structure == StructureKind::Dense
                                  ? parameterCount(info.structure, info.shape, info.rank)
                                  : parameterCount(rank.structure, info.shape, rank.rank);
-    outcome.totalEnergy = replaced.analysis->totalEnergy();
+    outcome.totalEnergy = replaced.totalEnergy;
     outcome.predictedLoss = replaced.predictedLoss;
     outcome.measuredLoss = replaced.measuredLoss;
     record.singularValues = replaced.analysis->singularValues();
@@ -191,8 +254,9 @@ void Compression::finish(const WorkUnit& unit, const AllocationPlan& plan, const
                          const Kept& kept, RunJournal& journal)
 {
     const Stopwatch watch;
-    const std::vector<Replaced> all =
-        kept.one ? replaceOne(unit, plan, statistics, *kept.one) : replaceGroup(unit, plan, statistics, *kept.group);
+    const std::vector<Replaced> all = kept.one      ? replaceOne(unit, plan, statistics, *kept.one)
+                                      : kept.shared ? replaceShared(unit, plan, statistics, *kept.shared)
+                                                    : replaceGroup(unit, plan, statistics, *kept.group);
     const double spent = watch.seconds();
     for (const Replaced& replaced : all)
         if (!journal.finished(replaced.position))
@@ -212,20 +276,47 @@ std::vector<AllocationItem> Compression::items() const
                         {.file = {}, .tensor = name});
     }
     std::vector<AllocationItem> result;
-    for (const LinearInfo* info : m_job.linears) {
-        AllocationItem item{.name = info->name,
-                            .shape = info->shape,
-                            .loss = {},
-                            .weight = 1.0,
-                            .rank = {},
-                            .block = info->block,
-                            .role = std::string(roleName(info->role))};
-        const auto byHand = m_job.recipe.ranks.find(info->name);
-        if (byHand != m_job.recipe.ranks.end())
+    for (const std::vector<std::size_t>& positions : m_ranked) {
+        std::vector<const LinearInfo*> together;
+        for (const std::size_t position : positions)
+            together.push_back(m_job.linears[position]);
+        AllocationItem item = itemOf(together);
+        for (const LinearInfo* info : together) {
+            const auto byHand = m_job.recipe.ranks.find(info->name);
+            if (byHand == m_job.recipe.ranks.end())
+                continue;
+            if (item.rank && *item.rank != byHand->second)
+                throw Error(ErrorKind::InvalidArgument,
+                            fmt::format("ranks {} and {} are set by hand for linears that share their latents, and so "
+                                        "have one rank: {}",
+                                        *item.rank, byHand->second, item.name),
+                            {.file = {}, .tensor = info->name});
             item.rank = byHand->second;
+        }
         result.push_back(std::move(item));
     }
     return result;
+}
+
+void Compression::describe(const WorkUnit& unit, const Kept& kept, std::vector<AllocationItem>& items) const
+{
+    const bool inNats = findAllocator(m_job.recipe.allocation).needsGradients;
+    for (const std::size_t position : unit.positions) {
+        AllocationItem& item = items[m_itemOf[position]];
+        const Analysis& analysis = kept.shared ? *kept.shared
+                                   : kept.one  ? *kept.one
+                                               : kept.group->member(memberOf(unit, m_job.linears[position]));
+        item.singularValues = analysis.singularValues();
+        if (!inNats) {
+            item.setRelativeLoss(analysis.planningCurve());
+        } else if (kept.shared && position != m_ranked[m_itemOf[position]].front()) {
+            std::vector<double> sum = std::move(item.loss);
+            std::transform(sum.begin(), sum.end(), m_nats[position].begin(), sum.begin(), std::plus<>());
+            item.setLossInNats(std::move(sum));
+        } else {
+            item.setLossInNats(m_nats[position]);
+        }
+    }
 }
 
 LinearShape Compression::largestShape(const TapTask& task) const
@@ -256,13 +347,8 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
             m_job.context.checkStop();
             const WorkUnit& unit = m_units[index];
             Kept kept = analyse(unit, m_calibration ? &statistics : nullptr, takesGradients(m_job.recipe));
+            describe(unit, kept, items);
             for (const std::size_t position : unit.positions) {
-                const Analysis& analysis = kept.of(unit, *m_job.linears[position]);
-                if (findAllocator(m_job.recipe.allocation).needsGradients)
-                    items[position].setLossInNats(m_nats[position]);
-                else
-                    items[position].setRelativeLoss(analysis.planningCurve());
-                items[position].singularValues = analysis.singularValues();
                 std::size_t number = 0;
                 {
                     const std::lock_guard lock(m_mutex);
@@ -376,7 +462,7 @@ void Compression::compressSequential(const AllocationPlan& plan, const TokenWind
             for (const std::size_t unit : task->units)
                 for (const std::size_t position : m_units[unit].positions) {
                     const LinearInfo& info = *m_job.linears[position];
-                    LinearRecord record = readLinearFile(linearFile(m_job.folder, info.index), m_job.fingerprint, info);
+                    LinearRecord record = readWholeLinear(m_job.folder, m_job.fingerprint, m_job.model, info);
                     if (record.weights)
                         weights.linears[static_cast<std::size_t>(info.role)] =
                             std::make_shared<const LinearWeights>(std::move(*record.weights));

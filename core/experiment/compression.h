@@ -26,8 +26,9 @@ public:
     /// Gradients of every linear (calibrateCurvature); null where neither method nor allocator needs them.
     void useGradients(const CalibrationSet* gradients) { m_gradients = gradients; }
 
-    /// The chosen linears with their ranks set by hand. Throws Error(NotFound or InvalidArgument) for a rank set by
-    /// hand of a linear that does not exist or is not chosen.
+    /// What gets a rank, the chosen linears or those that share their latents, with ranks set by hand: of linears that
+    /// share latents that of any. Throws Error(NotFound or InvalidArgument) for a rank set by hand of a linear that does
+    /// not exist or is not chosen, or for different ones of linears that share their latents.
     std::vector<AllocationItem> items() const;
 
     /// Fills loss curves, weights (relative losses, methods 25.7) and singular values from an analysis of every linear
@@ -42,8 +43,8 @@ public:
     void compressSequential(const AllocationPlan& plan, const TokenWindows& windows, const PassOptions& options,
                             RunJournal& journal);
 
-    /// Loss in nats per token at every rank (Analysis::curvatureCurve), by position; known after analyseAll() where the
-    /// recipe takes gradients and the linear is treated alone, else empty.
+    /// Loss in nats per token at every rank (Analysis::curvatureCurve, SharedAnalysis::memberNats), by position; known
+    /// after analyseAll() where the recipe takes gradients, but for groups of GroupAnalysis.
     const std::vector<std::vector<double>>& curvesInNats() const { return m_nats; }
 
     CompressionSeconds seconds() const;
@@ -62,10 +63,14 @@ private:
                 RunJournal& journal);
     std::vector<Replaced> replaceOne(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
                                      const Analysis& analysis) const;
+    std::vector<Replaced> replaceShared(const WorkUnit& unit, const AllocationPlan& plan,
+                                        const TapStatistics* statistics, const SharedAnalysis& analysis) const;
     std::vector<Replaced> replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
                                        const TapStatistics* statistics, const GroupAnalysis& analysis) const;
     void record(const Replaced& replaced, const AllocatedRank& rank, double seconds, RunJournal& journal);
     LinearShape largestShape(const TapTask& task) const;
+    /// Gives items their curves from the analysis of a unit.
+    void describe(const WorkUnit& unit, const Kept& kept, std::vector<AllocationItem>& items) const;
     void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,
                      SequentialStatistics& statistics, const BlockWeights& current, RunJournal& journal);
 
@@ -73,6 +78,8 @@ private:
     const CalibrationSet* m_calibration = nullptr;
     const CalibrationSet* m_gradients = nullptr;
     std::vector<WorkUnit> m_units;
+    std::vector<std::vector<std::size_t>> m_ranked; ///< positions of every item
+    std::vector<std::size_t> m_itemOf;              ///< by position
     mutable std::mutex m_mutex;
     CompressionSeconds m_seconds;
     std::vector<Kept> m_kept; ///< by unit

@@ -1,4 +1,5 @@
 #include "core/compute/machine_rates.h"
+#include "core/experiment/linear_groups.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/runner.h"
 #include "core/model/forward_buffers.h"
@@ -55,9 +56,16 @@ public:
         , m_sequential(recipe.sequential != SequentialMode::Dense)
         , m_anchored(recipe.sequential == SequentialMode::Anchored)
     {
+        std::vector<const LinearInfo*> linears;
         for (const LinearInfo& linear : model.linears())
             if (recipeSelects(recipe, linear))
-                addLinear(linear);
+                linears.push_back(&linear);
+        for (const std::vector<std::size_t>& together : rankedTogether(model, m_method, linears)) {
+            std::vector<const LinearInfo*> members;
+            for (const std::size_t position : together)
+                members.push_back(linears[position]);
+            addItem(members);
+        }
         for (const TensorInfo& tensor : model.checkpoint().tensors())
             m_checkpointBytes += asDouble(tensor.bytes);
         for (const TapInfo& tap : model.taps())
@@ -103,15 +111,17 @@ public:
     }
 
 private:
-    void addLinear(const LinearInfo& linear)
+    /// Linears that have one rank, under one another.
+    void addItem(std::span<const LinearInfo* const> members)
     {
-        ++m_linears;
-        m_taps.insert(linear.tap);
-        m_lastBlock = std::max(m_lastBlock, linear.block);
-        const double m = asDouble(linear.shape.rows);
-        const double n = asDouble(linear.shape.columns);
+        const LinearShape shape = itemOf(members).shape;
+        m_linears += members.size();
+        m_taps.insert(members.front()->tap);
+        m_lastBlock = std::max(m_lastBlock, members.front()->block);
+        const double m = asDouble(shape.rows);
+        const double n = asDouble(shape.columns);
         const double k = std::min(m, n);
-        const std::size_t rank = rankForKeptRatio(m_recipe.structure, linear.shape, m_recipe.keptRatio);
+        const std::size_t rank = rankForKeptRatio(m_recipe.structure, shape, m_recipe.keptRatio);
         const double r = asDouble(rank);
         const bool statistics = m_recipe.calibration.has_value();
         const double eigenproblems = 1.0 + (m_planned ? m_method.planningEigenproblems() : 0.0);
@@ -120,11 +130,11 @@ private:
         m_factoriseFlops += 2.0 * m * n * r + 2.0 * r * r * (m + n) + (statistics ? m * n * n : 0.0) +
                             (m_anchored ? 4.0 * m * n * n : 0.0) +
                             (m_recipe.structure == StructureKind::BlockIdentity ? 2.0 * r * r * n : 0.0);
-        m_factorBytes += asDouble(storedBytes(m_recipe.structure, linear.shape, rank, m_recipe.storage));
+        m_factorBytes += asDouble(storedBytes(m_recipe.structure, shape, rank, m_recipe.storage));
         m_removedParameters +=
-            asDouble(linear.shape.parameters()) - asDouble(parameterCount(m_recipe.structure, linear.shape, rank));
-        m_keptAnalyses += asDouble(rankwright::analysisBytes(linear.shape));
-        m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(linear.shape)));
+            asDouble(shape.parameters()) - asDouble(parameterCount(m_recipe.structure, shape, rank));
+        m_keptAnalyses += asDouble(rankwright::analysisBytes(shape));
+        m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(shape)));
     }
 
     bool calibrates() const

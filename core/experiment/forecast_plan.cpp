@@ -64,7 +64,7 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
     recipe.sequential = SequentialMode::Dense;
     validateRecipe(recipe);
     const Method& method = findMethod(recipe.method);
-    if (!method.groups().empty())
+    if (!method.groups().empty() && !method.sharesLatents())
         throw Error(ErrorKind::InvalidArgument,
                     fmt::format("method {} treats linears in groups, whose losses in nats are known after a run only: "
                                 "run it with --forecast",

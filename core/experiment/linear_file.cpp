@@ -42,6 +42,13 @@ public:
 
     bool contains(std::string_view name) const { return find(name) != nullptr; }
 
+    /// Elements of a vector of any length; 0 where there is none.
+    std::size_t length(std::string_view name) const
+    {
+        const TensorInfo* tensor = find(name);
+        return tensor != nullptr && tensor->shape.size() == 1 ? tensor->shape[0] : 0;
+    }
+
     /// Bytes of a tensor whose shape is known.
     std::span<const std::byte> bytes(std::string_view name, const std::vector<std::size_t>& shape) const
     {
@@ -128,6 +135,8 @@ std::vector<Part> partsOf(const LinearRecord& record, DType storage)
             addMatrix("B", block->B);
             addMatrix("A2", block->A2);
             parts.push_back(rawPart("pivots", DType::I32, std::span<const std::uint32_t>(block->pivots)));
+        } else if (const auto* shared = std::get_if<SharedLatentWeights>(&record.weights->form)) {
+            addMatrix("B", shared->B);
         } else {
             throw Error(ErrorKind::Internal, "dense weights are not kept with a run", {.tensor = record.outcome.name});
         }
@@ -255,21 +264,43 @@ LinearRecord readLinearFile(const std::filesystem::path& file, const std::string
     if (record.outcome.name != info.name)
         throw Error(ErrorKind::Mismatch, fmt::format("holds {}, not {}", record.outcome.name, info.name),
                     {.file = file, .tensor = info.name});
-    record.singularValues = reader.vector<double>("singularValues", DType::F64, info.shape.fullRank());
+    // Linears that share their latents have the singular values and ranks of all of them together.
+    const std::size_t values = reader.length("singularValues");
+    if (values < info.shape.fullRank() || values > info.shape.columns)
+        reader.fail(fmt::format("{} singular values of a {}x{} linear", values, info.shape.rows, info.shape.columns));
+    record.singularValues = reader.vector<double>("singularValues", DType::F64, values);
     const std::size_t rank = record.outcome.rank;
-    if (rank < 1 || rank > info.shape.fullRank())
-        reader.fail(fmt::format("rank {} is outside [1, {}]", rank, info.shape.fullRank()));
+    if (rank < 1 || rank > values)
+        reader.fail(fmt::format("rank {} is outside [1, {}]", rank, values));
     if (record.outcome.structure == StructureKind::Dense)
         return record;
     LinearWeights weights;
     if (record.outcome.structure == StructureKind::Factors)
         weights.form =
             FactorWeights{reader.matrix("B", info.shape.rows, rank), reader.matrix("A", rank, info.shape.columns)};
+    else if (record.outcome.structure == StructureKind::SharedLatent)
+        weights.form = SharedLatentWeights{reader.matrix("B", info.shape.rows, rank), nullptr};
     else
         weights.form = readBlockIdentity(reader, info.shape, rank);
     if (reader.contains("bias"))
         weights.bias = reader.vector<float>("bias", DType::F32, info.shape.rows);
     record.weights = std::move(weights);
+    return record;
+}
+
+LinearRecord readWholeLinear(const std::filesystem::path& folder, const std::string& fingerprint, const Model& model,
+                             const LinearInfo& info)
+{
+    LinearRecord record = readLinearFile(linearFile(folder, info.index), fingerprint, info);
+    auto* shared = record.weights ? std::get_if<SharedLatentWeights>(&record.weights->form) : nullptr;
+    if (shared != nullptr) {
+        const LinearInfo& owner = model.latentOwner(info);
+        LinearRecord kept = readLinearFile(linearFile(folder, owner.index), fingerprint, owner);
+        if (!kept.weights)
+            throw Error(ErrorKind::Corrupt, fmt::format("{} reads its latents, and it has none", info.name),
+                        {.file = linearFile(folder, owner.index), .tensor = owner.name});
+        shared->owner = std::make_shared<const LinearWeights>(std::move(*kept.weights));
+    }
     return record;
 }
 

@@ -65,7 +65,7 @@ void validateGradients(const Recipe& recipe)
         refuse(fmt::format("{} needs a calibration text: gradients are of a text",
                            method.needsGradients() ? fmt::format("method {}", method.name())
                                                    : fmt::format("allocation {}", recipe.allocation)));
-    if (!method.groups().empty())
+    if (!method.groups().empty() && !method.sharesLatents())
         refuse(fmt::format("method {} treats linears in groups, whose losses in nats are not known; use allocation "
                            "marginal-loss",
                            method.name()));
@@ -81,6 +81,9 @@ void validateAllocation(const Recipe& recipe)
     findAllocator(recipe.allocation);
     if (recipe.structure == StructureKind::Dense)
         refuse("structure dense compresses nothing; use factors or block-identity");
+    if (recipe.structure == StructureKind::SharedLatent)
+        refuse("structure shared-latent comes from methods that share latents, such as joint-latents; use factors or "
+               "block-identity, which the first linear of each set then has");
     for (const auto& [linear, rank] : recipe.ranks)
         if (rank == 0)
             refuse(fmt::format("rank 0 for {}; a rank is at least 1", linear));
@@ -92,6 +95,10 @@ void validateTraining(const Recipe& recipe)
 {
     if (!distillationOf(recipe) && !recipe.recovery)
         return;
+    if (findMethod(recipe.method).sharesLatents())
+        refuse(fmt::format("method {} shares latents between linears, whose factors cannot be trained yet; train "
+                           "another method's",
+                           recipe.method));
     if (!recipe.calibration)
         refuse("training of factors needs a calibration text");
     if (const auto distillation = distillationOf(recipe))

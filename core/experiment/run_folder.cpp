@@ -144,8 +144,11 @@ std::optional<AllocationPlan> readPlan(const std::filesystem::path& folder, cons
                                .rank = ranks[i].at("rank").get<std::size_t>(),
                                .structure = structureFromName(ranks[i].at("structure").get<std::string>()),
                                .note = ranks[i].at("note").get<std::string>()};
-            if (rank.name != info.name || rank.rank < 1 || rank.rank > info.shape.fullRank() ||
-                (rank.structure != recipe.structure && rank.structure != StructureKind::Dense))
+            const bool shares = findMethod(recipe.method).sharesLatents();
+            if (rank.name != info.name || rank.rank < 1 ||
+                rank.rank > (shares ? info.shape.columns : info.shape.fullRank()) ||
+                (rank.structure != recipe.structure && rank.structure != StructureKind::Dense &&
+                 !(shares && rank.structure == StructureKind::SharedLatent)))
                 throw Error(ErrorKind::Corrupt, fmt::format("entry {} is impossible", i),
                             {.file = file, .tensor = info.name});
             rank.keptParameters = parameterCount(rank.structure, info.shape, rank.rank);

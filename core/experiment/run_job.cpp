@@ -24,6 +24,7 @@ std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& r
                                 "model.layers.0.* and roles such as q or down",
                                 model.linears().size()),
                     {.file = recipe.model});
+    static_cast<void>(rankedTogether(model, findMethod(recipe.method), chosen));
     return chosen;
 }
 

@@ -27,7 +27,8 @@ struct RunJob
     std::size_t memoryLimit = 0; ///< bytes
 };
 
-/// Of a recipe, in the order of the model. Throws Error(InvalidArgument) where it chooses none.
+/// Of a recipe, in the order of the model. Throws Error(InvalidArgument) where it chooses none, and as
+/// rankedTogether().
 std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& recipe);
 
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.

@@ -24,7 +24,8 @@ void RunJournal::resume(const AllocationPlan& plan)
         try {
             LinearRecord found = readLinearFile(file, m_job.fingerprint, info);
             const AllocatedRank& planned = plan.ranks[position];
-            if (found.outcome.rank != planned.rank || found.outcome.structure != planned.structure)
+            const bool dense = planned.structure == StructureKind::Dense;
+            if (found.outcome.structure != planned.structure || (!dense && found.outcome.rank != planned.rank))
                 throw Error(ErrorKind::Mismatch,
                             fmt::format("has rank {}, planned is {}", found.outcome.rank, planned.rank),
                             {.file = file, .tensor = info.name});

@@ -6,10 +6,10 @@
 #include "core/base/log.h"
 #include "core/base/stopwatch.h"
 #include "core/base/version.h"
-#include "core/decomposition/group.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/forecast_plan.h"
+#include "core/experiment/linear_groups.h"
 #include "core/experiment/run_calibration.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/stored_curvature.h"
@@ -136,7 +136,7 @@ private:
         m_model = Model::open(m_recipe.model);
         m_context.report("open", "checking weights", 0, 0);
         m_model->requireFinite();
-        m_method.checkAttention(attentionGeometry(m_model->config()));
+        checkMethod(m_method, *m_model);
         m_result.modelFingerprint = modelFingerprint(*m_model);
         m_result.vocabulary = m_model->config().vocabularySize;
         m_linears = chosenLinears(*m_model, m_recipe);

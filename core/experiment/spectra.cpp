@@ -9,6 +9,7 @@ namespace {
 LinearSpectrum spectrumOf(const Analysis& analysis, const LinearInfo& info, bool exactCurve)
 {
     LinearSpectrum spectrum{.linear = info.index,
+                            .shape = analysis.shape(),
                             .singularValues = analysis.singularValues(),
                             .loss = exactCurve ? analysis.lossAtEveryRank() : analysis.planningCurve(),
                             .nats = {},
@@ -24,20 +25,34 @@ LinearSpectrum spectrumOf(const Analysis& analysis, const LinearInfo& info, bool
 
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
-                             const TapStatistics* statistics, bool exactCurve, const TapStatistics* gradients)
+                             const TapStatistics* statistics, bool exactCurve, const CalibrationSet* gradients)
 {
     const std::vector<const LinearInfo*> group = groupOf(model, method, info);
     if (!group.empty()) {
-        const auto analysis = method.analyzeGroup(device, loadGroup(model, device, group, statistics), parameters);
-        const auto member = std::find(group.begin(), group.end(), &info) - group.begin();
-        return spectrumOf(analysis->member(static_cast<std::size_t>(member)), info, exactCurve);
+        const auto member = static_cast<std::size_t>(std::find(group.begin(), group.end(), &info) - group.begin());
+        const LoadedGroup loaded =
+            loadGroup(model, device, group, statistics, method.sharesLatents() ? gradients : nullptr);
+        if (!method.sharesLatents()) {
+            const auto analysis = method.analyzeGroup(device, loaded.problem, parameters);
+            return spectrumOf(analysis->member(member), info, exactCurve);
+        }
+        const auto analysis = method.analyzeShared(device, loaded.problem, parameters);
+        LinearSpectrum spectrum = spectrumOf(*analysis, info, true);
+        spectrum.loss = analysis->memberLosses(member);
+        spectrum.totalEnergy = spectrum.loss.front();
+        if (gradients != nullptr)
+            spectrum.nats = analysis->memberNats(device, loaded.problem, member);
+        return spectrum;
     }
     LoadedLinear linear = loadLinear(model, device, info);
+    TapStatistics outputs;
+    if (gradients != nullptr)
+        outputs = gradients->load(info.index);
     const LinearProblem problem{.name = info.name,
                                 .W = std::move(linear.W),
                                 .statistics = statistics,
                                 .bias = std::move(linear.bias),
-                                .gradients = gradients};
+                                .gradients = gradients != nullptr ? &outputs : nullptr};
     const auto analysis = method.analyze(device, problem, parameters);
     LinearSpectrum spectrum = spectrumOf(*analysis, info, exactCurve);
     if (gradients != nullptr)

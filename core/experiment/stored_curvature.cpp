@@ -31,7 +31,7 @@ std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& mom
         for (const std::size_t position : tasks[task]) {
             job.context.checkStop();
             const LinearInfo& info = *job.linears[position];
-            const LinearRecord record = readLinearFile(linearFile(job.folder, info.index), job.fingerprint, info);
+            const LinearRecord record = readWholeLinear(job.folder, job.fingerprint, job.model, info);
             if (record.weights) {
                 const TapStatistics outputs = gradients.load(info.index);
                 LoadedLinear linear = loadLinear(job.model, job.device, info);

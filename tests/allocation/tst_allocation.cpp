@@ -251,6 +251,45 @@ private slots:
                  ErrorKind::InvalidArgument);
     }
 
+    /// Linears over one A are one item, and its parts cost what that item costs.
+    void linearsThatShareHaveOneRank()
+    {
+        std::vector<AllocationItem> items{itemOf("a", {20, 20}, 0.9, 1.0), itemOf("b + c + d", {36, 20}, 0.9, 1.0)};
+        items[1].sharing = {{"b", {20, 20}}, {"c", {8, 20}}, {"d", {8, 20}}};
+        for (const std::string_view allocator : allocatorNames())
+            for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity}) {
+                const AllocationPlan plan = allocate(allocator, kind, 0.6, items);
+                QCOMPARE(plan.ranks.size(), std::size_t{4});
+                QCOMPARE(plan.denseParameters, std::size_t{1120});
+                std::size_t kept = 0;
+                for (const AllocatedRank& rank : plan.ranks)
+                    kept += rank.keptParameters;
+                QCOMPARE(kept, plan.keptParameters);
+                QVERIFY(kept <= 672);
+                const std::size_t r = plan.ranks[1].rank;
+                QCOMPARE(plan.ranks[1].name, std::string("b"));
+                for (const std::size_t i : {2UL, 3UL})
+                    QCOMPARE(plan.ranks[i].rank, r);
+                if (plan.ranks[1].structure == StructureKind::Dense) {
+                    QCOMPARE(plan.ranks[3].keptParameters, std::size_t{160});
+                    continue;
+                }
+                QCOMPARE(plan.ranks[1].structure, kind);
+                QCOMPARE(plan.ranks[1].keptParameters, kind == StructureKind::Factors ? r * 40 : r * (40 - r));
+                QCOMPARE(plan.ranks[2].structure, StructureKind::SharedLatent);
+                QCOMPARE(plan.ranks[2].keptParameters, r * 8);
+            }
+        items[1].rank = 13; // more than two of its linears have rows: 36 * 20 / 56 = 12.9 would save nothing
+        const AllocationPlan dense = allocate("uniform", StructureKind::Factors, 0.9, items);
+        for (const std::size_t i : {1UL, 2UL, 3UL})
+            QCOMPARE(dense.ranks[i].structure, StructureKind::Dense);
+        items[1].rank = 12;
+        const AllocationPlan plan = allocate("uniform", StructureKind::Factors, 0.9, items);
+        QCOMPARE(plan.ranks[3].rank, std::size_t{12});
+        QCOMPARE(plan.ranks[3].keptParameters, std::size_t{96});
+        QCOMPARE(plan.ranks[3].note, std::string("set by hand"));
+    }
+
     void weightsMoveRanks()
     {
         std::vector<AllocationItem> items{itemOf("a", {32, 32}, 0.9, 1.0), itemOf("b", {32, 32}, 0.9, 1.0)};

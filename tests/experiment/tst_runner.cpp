@@ -124,12 +124,12 @@ private slots:
         QTest::addColumn<QString>("method");
         QTest::addColumn<QString>("structure");
         QTest::addColumn<QString>("allocation");
-        for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd", "latentllm"})
+        for (const char* method : {"svd", "asvd", "whitened-svd", "nsvd", "latentllm", "joint-latents"})
             for (const char* structure : {"factors", "block-identity"})
                 for (const char* allocation : {"uniform", "marginal-loss"})
                     QTest::addRow("%s %s %s", method, structure, allocation)
                         << QString::fromUtf8(method) << QString::fromUtf8(structure) << QString::fromUtf8(allocation);
-        for (const char* method : {"whitened-svd", "nsvd", "curvature-svd"})
+        for (const char* method : {"whitened-svd", "nsvd", "curvature-svd", "joint-latents", "curvature-latents"})
             QTest::addRow("%s by curvature", method)
                 << QString::fromUtf8(method) << QStringLiteral("block-identity") << QStringLiteral("curvature");
     }
@@ -181,15 +181,143 @@ private slots:
         QCOMPARE(stages, expected);
 
         const LinearSource source = runLinears(result.folder, result.fingerprint);
+        const Model compressed = model.withLinears(source);
         for (const LinearInfo& info : model.linears()) {
-            const auto weights = source(info);
             const LinearOutcome& outcome = result.linears[info.index];
-            QCOMPARE(weights == nullptr, outcome.structure == StructureKind::Dense);
-            if (weights) {
-                QCOMPARE(weights->shape(), info.shape);
-                QCOMPARE(weights->rank(), outcome.rank);
-                QCOMPARE(weights->parameters(), outcome.keptParameters);
+            QCOMPARE(source(info) == nullptr, outcome.structure == StructureKind::Dense);
+            const LinearWeights weights = compressed.loadBlock(info.block)->linear(info.role);
+            QCOMPARE(weights.structure(), outcome.structure);
+            QCOMPARE(weights.shape(), info.shape);
+            QCOMPARE(weights.rank(), outcome.rank);
+            QCOMPARE(weights.parameters(), outcome.keptParameters);
+        }
+    }
+
+    /// One A for q, k and v and one for gate and up, in the run's files, in an export and in what is counted.
+    void latentsAreShared()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("joint-latents");
+        recipe.structure = StructureKind::BlockIdentity;
+        recipe.keptRatio = 0.8;
+        recipe.out = place.path / "out";
+        const RunResult result = place.run(recipe);
+        const Model model = Model::open(recipe.model);
+        const Model exported = Model::open(recipe.out);
+        QCOMPARE(exported.parameterCount(), result.parameters);
+        std::map<std::string, std::size_t> stored; // elements of B, A and A2 in the files, by linear
+        for (const TensorInfo& tensor : exported.checkpoint().tensors())
+            if (const std::size_t at = tensor.name.find("_proj."); at != std::string::npos && isFloating(tensor.dtype))
+                stored[tensor.name.substr(0, at + 5)] += tensor.shape[0] * tensor.shape[1];
+        for (std::size_t block = 0; block < model.config().blocks; ++block) {
+            const auto outcomeOf = [&](Role role) { return result.linears[model.linear(block, role).index]; };
+            for (const std::vector<Role>& group :
+                 {std::vector<Role>{Role::Q, Role::K, Role::V}, std::vector<Role>{Role::Gate, Role::Up}}) {
+                LinearShape stack{0, model.linear(block, group.front()).shape.columns};
+                std::size_t kept = 0;
+                for (const Role role : group) {
+                    const LinearOutcome outcome = outcomeOf(role);
+                    stack.rows += model.linear(block, role).shape.rows;
+                    kept += outcome.keptParameters;
+                    QCOMPARE(outcome.keptParameters, stored.at(outcome.name));
+                    QCOMPARE(outcome.rank, outcomeOf(group.front()).rank);
+                    QCOMPARE(exported.linear(outcome.name).structure, role == group.front()
+                                                                          ? StructureKind::BlockIdentity
+                                                                          : StructureKind::SharedLatent);
+                }
+                const std::size_t rank = outcomeOf(group.front()).rank;
+                QCOMPARE(kept, rank * (stack.rows + stack.columns - rank));
+                QVERIFY(kept <= stack.parameters() * 8 / 10);
+                QVERIFY((rank + 1) * (stack.rows + stack.columns - rank - 1) > stack.parameters() * 8 / 10);
             }
+            // The file of a reader has no A.
+            QVERIFY(!exported.checkpoint().find(outcomeOf(Role::K).name + ".A2.weight"));
+        }
+
+        // The same matrices with plain factors, and dense: a block identity changes no output.
+        recipe.structure = StructureKind::Factors;
+        recipe.out.clear();
+        for (const LinearInfo& info : model.linears())
+            recipe.ranks[info.name] = result.linears[info.index].rank;
+        recipe.only = {"q", "k", "v"};
+        std::erase_if(recipe.ranks, [&](const auto& entry) {
+            const Role role = model.linear(entry.first).role;
+            return role != Role::Q && role != Role::K && role != Role::V;
+        });
+        const std::shared_ptr<const Device> device = openDevice("cpu", 1);
+        for (auto& [name, rank] : recipe.ranks)
+            rank = 9;
+        const RunResult plain = place.run(recipe);
+        recipe.structure = StructureKind::BlockIdentity;
+        const RunResult identity = place.run(recipe);
+        const Model a = model.withLinears(runLinears(plain.folder, plain.fingerprint));
+        const Model b = model.withLinears(runLinears(identity.folder, identity.fingerprint));
+        for (const Role role : {Role::Q, Role::K, Role::V}) {
+            const Matrix<double> x = expandLinear(*device, a.loadBlock(1)->linear(role));
+            const Matrix<double> y = expandLinear(*device, b.loadBlock(1)->linear(role));
+            double error = 0.0;
+            double norm = 0.0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                error += std::pow(x.data()[i] - y.data()[i], 2);
+                norm += std::pow(x.data()[i], 2);
+            }
+            QVERIFY(error < 1e-11 * norm); // float32 factors
+        }
+
+        // A cut-off run goes on from its files and gives the same bytes.
+        const auto expected = contentOf(identity.folder);
+        std::filesystem::remove(linearFile(identity.folder, model.linear(1, Role::K).index));
+        std::filesystem::remove(linearFile(identity.folder, model.linear(2, Role::Q).index));
+        const RunResult again = place.run(recipe);
+        QCOMPARE(difference(contentOf(again.folder), expected), QString());
+    }
+
+    void partsOfAGroupAreRefused()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("joint-latents");
+        recipe.only = {"q", "v"};
+        std::optional<Error> error = errorOf([&] { place.run(recipe); });
+        QVERIFY(error && error->kind() == ErrorKind::InvalidArgument);
+        QVERIFY(QString::fromUtf8(error->what()).contains(QStringLiteral("self_attn.k_proj")));
+        recipe.only = {"q", "k", "v"};
+        recipe.ranks = {{queryName, 9}, {"model.layers.0.self_attn.v_proj", 10}};
+        error = errorOf([&] { place.run(recipe); });
+        QVERIFY(error && error->kind() == ErrorKind::InvalidArgument);
+        recipe.ranks = {{"model.layers.0.self_attn.v_proj", 10}};
+        QCOMPARE(place.run(recipe).linears[0].rank, std::size_t{10});
+        recipe.ranks = {{queryName, 60}}; // beyond break-even: all dense
+        const RunResult dense = place.run(recipe);
+        for (std::size_t i = 0; i < 3; ++i)
+            QCOMPARE(dense.linears[i].structure, StructureKind::Dense);
+        QCOMPARE(dense.linears[1].rank, std::size_t{32});
+        recipe.ranks.clear();
+        recipe.recovery = RecoveryOptions();
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        recipe.recovery.reset();
+        recipe.structure = StructureKind::SharedLatent;
+        QCOMPARE(errorOf([&] { place.run(recipe); })->kind(), ErrorKind::InvalidArgument);
+        for (const char* name : {"joint-gate-up", "joint-latents"}) {
+            const Model opt = Model::open(std::filesystem::path(RANKWRIGHT_TEST_DATA) / "models" / "opt-shakespeare");
+            error = errorOf([&, n = name] { checkMethod(findMethod(n), opt); });
+            QCOMPARE(error.has_value(), std::string(name) == "joint-gate-up");
+            if (error)
+                QVERIFY(QString::fromUtf8(error->what()).contains(QStringLiteral("gate")));
+        }
+    }
+
+    /// Statistics of what is compressed before: shared latents run in the prefix.
+    void sharedLatentsGoWithSequentialStatistics()
+    {
+        for (const SequentialMode mode : {SequentialMode::Compressed, SequentialMode::Anchored}) {
+            Place place;
+            Recipe recipe = demoRecipe("joint-latents");
+            recipe.sequential = mode;
+            recipe.evaluations = {heldOutStories()};
+            const RunResult result = place.run(recipe);
+            QVERIFY(std::isfinite(result.evaluations[0].compressed.perplexity));
+            for (const LinearOutcome& outcome : result.linears)
+                QVERIFY(std::abs(outcome.predictedLoss - outcome.measuredLoss) <= 1e-5 * outcome.measuredLoss);
         }
     }
 

@@ -109,7 +109,7 @@ private slots:
         for (const char* name : {"svd", "whitened-svd", "curvature-svd"}) {
             const Method& method = findMethod(name);
             const LinearSpectrum spectrum =
-                analyseLinear(m_model, *m_device, method, {}, info, &inputs, true, &gradients);
+                analyseLinear(m_model, *m_device, method, {}, info, &inputs, true, &set);
             QCOMPARE(spectrum.nats.size(), info.shape.fullRank() + 1);
             const auto analysis =
                 method.analyze(*m_device, {info.name, W, &inputs, {}, &gradients}, MethodParameters{});
@@ -198,7 +198,7 @@ private slots:
         QTest::addColumn<QString>("method");
         QTest::addColumn<QString>("structure");
         QTest::addColumn<QString>("allocation");
-        for (const char* method : {"svd", "whitened-svd", "nsvd"})
+        for (const char* method : {"svd", "whitened-svd", "nsvd", "joint-latents"})
             for (const char* structure : {"factors", "block-identity"})
                 for (const char* allocation : {"uniform", "marginal-loss"})
                     QTest::addRow("%s %s %s", method, structure, allocation)
@@ -223,13 +223,27 @@ private slots:
 
         std::vector<AllocationItem> items;
         std::vector<std::optional<std::size_t>> byHand;
-        for (const LinearInfo& info : m_model.linears()) {
-            const TapStatistics statistics = m_statistics->load(info.tap);
-            AllocationItem item{.name = info.name, .shape = info.shape, .loss = {}, .rank = {}};
-            item.setRelativeLoss(
-                analyseLinear(m_model, *m_device, findMethod(recipe.method), {}, info, &statistics, false).loss);
+        std::vector<const LinearInfo*> linears;
+        for (const LinearInfo& info : m_model.linears())
+            linears.push_back(&info);
+        std::vector<std::vector<double>> losses;
+        for (const auto& positions : rankedTogether(m_model, findMethod(recipe.method), linears)) {
+            std::vector<const LinearInfo*> together;
+            std::vector<double> sum;
+            for (const std::size_t position : positions) {
+                const LinearInfo& info = *linears[position];
+                together.push_back(&info);
+                const TapStatistics statistics = m_statistics->load(info.tap);
+                losses.push_back(
+                    analyseLinear(m_model, *m_device, findMethod(recipe.method), {}, info, &statistics, false).loss);
+                sum.resize(losses.back().size());
+                for (std::size_t rank = 0; rank < sum.size(); ++rank)
+                    sum[rank] += losses.back()[rank];
+            }
+            AllocationItem item = itemOf(together);
+            item.setRelativeLoss(std::move(sum));
             items.push_back(std::move(item));
-            const auto rank = recipe.ranks.find(info.name);
+            const auto rank = recipe.ranks.find(together.front()->name);
             byHand.push_back(rank != recipe.ranks.end() ? std::optional(rank->second) : std::nullopt);
         }
         const RankPlanner planner(recipe.structure, std::move(items));
@@ -238,7 +252,7 @@ private slots:
         for (const LinearInfo& info : m_model.linears()) {
             const AllocatedRank& rank = plan.ranks[info.index];
             costs.push_back(linearCost(info, rank.structure, rank.rank, recipe.storage,
-                                       relativeLoss(planner.items()[info.index].loss, rank.structure, rank.rank)));
+                                       relativeLoss(losses[info.index], rank.structure, rank.rank)));
         }
         const PlanTotals totals = planTotals(modelTotals(m_model), costs);
 

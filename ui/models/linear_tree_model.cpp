@@ -187,7 +187,7 @@ QVariant LinearTreeModel::linearData(int linear, int column, int role) const
     if (role == BarRole) {
         switch (column) {
         case Rank:
-            return static_cast<double>(plan.rank(linear)) / static_cast<double>(info.shape.fullRank());
+            return static_cast<double>(plan.rank(linear)) / static_cast<double>(plan.rankedShape(linear).fullRank());
         case Kept:
             return kept;
         case Predicted:

@@ -56,7 +56,7 @@ QString ForecastLine::missing() const
     const Recipe& recipe = m_session.recipeState().recipe();
     const CalibrationService& calibration = m_session.calibration();
     const RankPlan& plan = m_session.plan();
-    if (!findMethod(recipe.method).groups().empty())
+    if (!findMethod(recipe.method).groups().empty() && !findMethod(recipe.method).sharesLatents())
         return tr("No forecast: what %1 costs is known after a run only").arg(toQString(recipe.method));
     if (recipe.evaluations.empty())
         return tr("No forecast: add an evaluation text to the recipe");

@@ -93,12 +93,12 @@ QString Inspector::content() const
         sharing.append(shortName(document->model.linears()[linear].name));
     rows.add(tr("input shared by"), sharing.join(u", "_s));
     rows.add(tr("break-even rank"), tr("%1 as factors, %2 with a block identity")
-                                        .arg(breakEvenRank(StructureKind::Factors, info.shape))
-                                        .arg(breakEvenRank(StructureKind::BlockIdentity, info.shape)));
+                                        .arg(breakEvenRank(StructureKind::Factors, plan.rankedShape(current)))
+                                        .arg(breakEvenRank(StructureKind::BlockIdentity, plan.rankedShape(current))));
 
     rows.section(tr("Plan"));
     const bool dense = plan.structure(current) == StructureKind::Dense;
-    rows.add(tr("rank"), dense ? tr("dense") : tr("%1 of %2").arg(plan.rank(current)).arg(info.shape.fullRank()));
+    rows.add(tr("rank"), dense ? tr("dense") : tr("%1 of %2").arg(plan.rank(current)).arg(plan.rankedShape(current).fullRank()));
     rows.add(tr("set by hand"), plan.locked(current) ? tr("yes, the allocator leaves it") : QString());
     const std::size_t kept = plan.keptParameters(current);
     rows.add(tr("kept"), tr("%1 parameters, %2")

@@ -65,7 +65,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_bars->setTitle(tr("Ranks of the plan"));
     m_bars->setEmptyText(tr("Open a model to plan its ranks."));
     m_bars->setKeptRatio([this](int index, int rank) {
-        const LinearShape shape = m_session.plan().shape(index);
+        const LinearShape shape = m_session.plan().rankedShape(index);
         const RankCosts costs(m_session.plan().state().structure);
         return static_cast<double>(costs.parameters(shape, static_cast<std::size_t>(rank))) /
                static_cast<double>(shape.parameters());
@@ -147,17 +147,19 @@ void RankPlanPanel::rebuild()
     const DocumentPtr document = m_session.document();
     QVector<RankBar> bars;
     if (document && !m_session.plan().empty()) {
-        for (const LinearInfo& linear : document->model.linears())
+        for (const LinearInfo& linear : document->model.linears()) {
+            const LinearShape ranked = m_session.plan().rankedShape(static_cast<int>(linear.index));
             bars.append({.name = toQString(linear.name),
                          .block = static_cast<int>(linear.block),
                          .role = static_cast<int>(linear.role),
                          .roleName = toQString(roleName(linear.role)),
-                         .rank = static_cast<int>(linear.shape.fullRank()),
-                         .fullRank = static_cast<int>(linear.shape.fullRank()),
-                         .breakEven = static_cast<int>(breakEvenRank(m_session.plan().state().structure, linear.shape)),
+                         .rank = static_cast<int>(ranked.fullRank()),
+                         .fullRank = static_cast<int>(ranked.fullRank()),
+                         .breakEven = static_cast<int>(breakEvenRank(m_session.plan().state().structure, ranked)),
                          .ghost = -1,
                          .locked = false,
                          .selected = m_session.selection().contains(static_cast<int>(linear.index))});
+        }
     }
     m_bars->setBars(bars);
     refresh();
@@ -182,8 +184,9 @@ void RankPlanPanel::refresh()
     int locked = 0;
     for (int i = 0; i < count; ++i) {
         const RankBar& bar = m_bars->bars()[i];
-        const auto edge = static_cast<int>(breakEvenRank(state.structure, plan.shape(i)));
-        if (edge != bar.breakEven) {
+        const LinearShape ranked = plan.rankedShape(i);
+        const auto edge = static_cast<int>(breakEvenRank(state.structure, ranked));
+        if (edge != bar.breakEven || static_cast<int>(ranked.fullRank()) != bar.fullRank) {
             rebuild();
             return;
         }

@@ -278,8 +278,9 @@ void SpectrumPanel::refresh()
     if (document && current >= 0) {
         const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(current)];
         figure.title = toQString(info.name);
-        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, info.shape);
-        if (edge < info.shape.fullRank()) {
+        const LinearShape ranked = m_session.plan().rankedShape(current);
+        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, ranked);
+        if (edge < ranked.fullRank()) {
             figure.shaded = QPair<double, double>(static_cast<double>(edge), std::numeric_limits<double>::infinity());
             figure.shadedLabel = tr("beyond break-even");
         }
@@ -323,10 +324,10 @@ void SpectrumPanel::refreshMarker()
     const int current = m_session.selection().current();
     QVector<PlotMarker> markers;
     if (document && current >= 0 && !m_session.plan().empty() && !m_plot->data().series.isEmpty()) {
-        const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(current)];
+        const LinearShape ranked = m_session.plan().rankedShape(current);
         const bool dense = m_session.plan().structure(current) == StructureKind::Dense;
-        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, info.shape);
-        if (edge < info.shape.fullRank())
+        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, ranked);
+        if (edge < ranked.fullRank())
             markers.append({.id = breakEvenMarker,
                             .x = static_cast<double>(edge),
                             .label = tr("break-even %1").arg(edge),

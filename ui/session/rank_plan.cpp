@@ -1,11 +1,13 @@
 #include "ui/session/rank_plan.h"
 
+#include "core/experiment/linear_groups.h"
 #include "ui/session/plan_command.h"
 #include "ui/session/text.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 namespace rankwright::ui {
 
@@ -34,6 +36,9 @@ void RankPlan::setDocument(DocumentPtr document)
     m_ghost.clear();
     m_problem.clear();
     m_chosen.clear();
+    m_items.clear();
+    m_itemOf.clear();
+    m_cannotGroup.clear();
     if (m_document) {
         m_modelTotals = modelTotals(m_document->model);
         const auto& linears = m_document->model.linears();
@@ -42,6 +47,7 @@ void RankPlan::setDocument(DocumentPtr document)
         m_state.ranks.reserve(linears.size());
         for (const LinearInfo& linear : linears)
             m_state.ranks.push_back(linear.shape.fullRank());
+        regroup();
         PlanState state = m_state;
         reallocate(state);
         show(state);
@@ -64,11 +70,74 @@ void RankPlan::setAnalysis(const AnalysisKey& key)
     show(m_state);
 }
 
+void RankPlan::setMethod(const std::string& method)
+{
+    m_method = method;
+    if (!m_document || !regroup())
+        return;
+    dropPlanners();
+    PlanState state = m_state;
+    reallocate(state);
+    show(state);
+}
+
+bool RankPlan::regroup()
+{
+    const Model& model = m_document->model;
+    std::vector<std::size_t> chosen;
+    std::vector<const LinearInfo*> linears;
+    for (std::size_t i = 0; i < m_chosen.size(); ++i)
+        if (m_chosen[i]) {
+            chosen.push_back(i);
+            linears.push_back(&model.linears()[i]);
+        }
+    std::vector<std::vector<std::size_t>> items;
+    QString cannot;
+    try {
+        for (const std::vector<std::size_t>& together : rankedTogether(model, findMethod(m_method), linears)) {
+            items.emplace_back();
+            for (const std::size_t position : together)
+                items.back().push_back(chosen[position]);
+        }
+    } catch (const Error& error) {
+        cannot = toQString(error.what());
+        for (const std::size_t linear : chosen)
+            items.push_back({linear});
+    }
+    const bool same = items == m_items && cannot == m_cannotGroup;
+    m_items = std::move(items);
+    m_cannotGroup = cannot;
+    m_itemOf.assign(m_chosen.size(), 0);
+    for (std::size_t item = 0; item < m_items.size(); ++item)
+        for (const std::size_t linear : m_items[item])
+            m_itemOf[linear] = item;
+    return !same;
+}
+
+std::vector<std::size_t> RankPlan::withPartners(const std::vector<int>& linears) const
+{
+    std::set<std::size_t> all;
+    for (const int linear : linears) {
+        const auto i = static_cast<std::size_t>(linear);
+        all.insert(i);
+        if (m_chosen[i])
+            all.insert(m_items[m_itemOf[i]].begin(), m_items[m_itemOf[i]].end());
+    }
+    return {all.begin(), all.end()};
+}
+
+SpectrumPtr RankPlan::losses(int linear) const
+{
+    const SpectrumPtr spectrum = m_spectra.find(m_key, linear);
+    return spectrum && spectrum->shape == rankedShape(linear) ? spectrum : nullptr;
+}
+
 void RankPlan::setChosen(const std::vector<bool>& chosen)
 {
     if (chosen == m_chosen || chosen.size() != m_state.ranks.size())
         return;
     m_chosen = chosen;
+    regroup();
     dropPlanners();
     PlanState state = m_state;
     if (!state.edited)
@@ -79,7 +148,11 @@ void RankPlan::setChosen(const std::vector<bool>& chosen)
 StructureKind RankPlan::structure(int linear) const
 {
     const auto i = static_cast<std::size_t>(linear);
-    return m_chosen[i] ? RankCosts(m_state.structure).structure(shape(linear), m_state.ranks[i]) : StructureKind::Dense;
+    if (!m_chosen[i])
+        return StructureKind::Dense;
+    const StructureKind whole = RankCosts(m_state.structure).structure(rankedShape(linear), m_state.ranks[i]);
+    const bool reads = m_items[m_itemOf[i]].front() != i;
+    return whole != StructureKind::Dense && reads ? StructureKind::SharedLatent : whole;
 }
 
 LinearShape RankPlan::shape(int linear) const
@@ -87,15 +160,26 @@ LinearShape RankPlan::shape(int linear) const
     return m_document->model.linears()[static_cast<std::size_t>(linear)].shape;
 }
 
+LinearShape RankPlan::rankedShape(int linear) const
+{
+    const auto i = static_cast<std::size_t>(linear);
+    LinearShape result = shape(linear);
+    if (!m_chosen[i])
+        return result;
+    result.rows = 0;
+    for (const std::size_t partner : m_items[m_itemOf[i]])
+        result.rows += shape(static_cast<int>(partner)).rows;
+    return result;
+}
+
 std::size_t RankPlan::keptParameters(int linear) const
 {
-    return chosen(linear) ? RankCosts(m_state.structure).parameters(shape(linear), rank(linear))
-                          : shape(linear).parameters();
+    return parameterCount(structure(linear), shape(linear), rank(linear));
 }
 
 double RankPlan::relativeLoss(int linear) const
 {
-    const SpectrumPtr spectrum = m_spectra.find(m_key, linear);
+    const SpectrumPtr spectrum = losses(linear);
     if (!spectrum)
         return std::numeric_limits<double>::quiet_NaN();
     return rankwright::relativeLoss(spectrum->loss, structure(linear), rank(linear));
@@ -138,11 +222,11 @@ void RankPlan::setStorage(DType storage)
 void RankPlan::setRanks(const std::vector<int>& linears, std::size_t rank, bool finished)
 {
     PlanState state = m_state;
-    for (const int linear : linears) {
-        const auto i = static_cast<std::size_t>(linear);
-        std::size_t value = std::clamp<std::size_t>(rank, 1, shape(linear).fullRank());
-        if (RankCosts(state.structure).isDense(shape(linear), value))
-            value = shape(linear).fullRank();
+    for (const std::size_t i : withPartners(linears)) {
+        const LinearShape ranked = rankedShape(static_cast<int>(i));
+        std::size_t value = std::clamp<std::size_t>(rank, 1, ranked.fullRank());
+        if (RankCosts(state.structure).isDense(ranked, value))
+            value = ranked.fullRank();
         state.ranks[i] = value;
         state.locked[i] = true;
     }
@@ -153,8 +237,8 @@ void RankPlan::setRanks(const std::vector<int>& linears, std::size_t rank, bool 
 void RankPlan::setLocked(const std::vector<int>& linears, bool locked)
 {
     PlanState state = m_state;
-    for (const int linear : linears)
-        state.locked[static_cast<std::size_t>(linear)] = locked;
+    for (const std::size_t linear : withPartners(linears))
+        state.locked[linear] = locked;
     push(std::move(state), locked ? tr("lock") : tr("unlock"), noMerge);
 }
 
@@ -270,7 +354,7 @@ void RankPlan::take(const Recipe& recipe)
             const auto byHand = recipe.ranks.find(m_document->model.linears()[i].name);
             state.locked[i] = byHand != recipe.ranks.end();
             if (state.locked[i])
-                state.ranks[i] = std::clamp<std::size_t>(byHand->second, 1, shape(static_cast<int>(i)).fullRank());
+                state.ranks[i] = std::clamp<std::size_t>(byHand->second, 1, rankedShape(static_cast<int>(i)).fullRank());
         }
     }
     replan(std::move(state), tr("recipe"), true);

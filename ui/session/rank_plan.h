@@ -51,6 +51,8 @@ public:
     /// Whose losses decide and are shown. Curves come from the spectrum service as they get ready.
     void setAnalysis(const AnalysisKey& key);
     const AnalysisKey& analysis() const { return m_key; }
+    /// Whose run is planned: linears that it gives one set of latents have one rank.
+    void setMethod(const std::string& method);
 
     const PlanState& state() const { return m_state; }
     bool empty() const { return m_state.ranks.empty(); }
@@ -60,6 +62,8 @@ public:
     void setChosen(const std::vector<bool>& chosen);
     bool chosen(int linear) const { return m_chosen[static_cast<std::size_t>(linear)]; }
     LinearShape shape(int linear) const;
+    /// What has the linear's rank: itself, or all that share its latents, under one another.
+    LinearShape rankedShape(int linear) const;
     /// Dense where the rank saves nothing.
     StructureKind structure(int linear) const;
     std::size_t keptParameters(int linear) const;
@@ -114,6 +118,12 @@ private:
     friend class PlanCommand;
 
     void show(const PlanState& state);
+    /// Finds what has one rank; whether that changed.
+    bool regroup();
+    /// Those that have one rank with some of these.
+    std::vector<std::size_t> withPartners(const std::vector<int>& linears) const;
+    /// The losses of a linear, where they are of what has its rank.
+    SpectrumPtr losses(int linear) const;
     void push(PlanState state, const QString& what, int mergeId);
     /// Ranks from the allocator of `state`; they stay where losses are missing or it cannot.
     void reallocate(PlanState& state);
@@ -135,7 +145,7 @@ private:
     void updateTotals();
     void updateGhost();
     void spectrumReady(const AnalysisKey& key, int linear);
-    std::vector<AllocationItem> items(const PlanState& state, Losses losses) const;
+    std::vector<AllocationItem> items(const PlanState& state, Losses measure) const;
     std::vector<std::optional<std::size_t>> fixedRanks(const PlanState& state) const;
 
     SpectrumService& m_spectra;
@@ -143,6 +153,10 @@ private:
     AnalysisKey m_key;
     PlanState m_state;
     std::vector<bool> m_chosen;
+    std::string m_method = "svd";
+    std::vector<std::vector<std::size_t>> m_items; ///< chosen linears by what has one rank
+    std::vector<std::size_t> m_itemOf;             ///< by linear; of chosen ones
+    QString m_cannotGroup;                         ///< why the choice and the method do not go together
     ModelTotals m_modelTotals;
     std::vector<LinearCost> m_costs; ///< of the chosen linears
     PlanTotals m_totals;

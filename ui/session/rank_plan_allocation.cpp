@@ -1,8 +1,10 @@
 // Ranks from allocators, and the planners that make them quick.
+#include "core/experiment/linear_groups.h"
 #include "ui/session/rank_plan.h"
 #include "ui/session/text.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace rankwright::ui {
 
@@ -21,6 +23,10 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
 {
     if (!m_document || std::ranges::none_of(m_chosen, [](bool chosen) { return chosen; }))
         return std::nullopt;
+    if (!m_cannotGroup.isEmpty()) {
+        m_problem = m_cannotGroup;
+        return std::nullopt;
+    }
     const Allocator& chosen = findAllocator(allocator);
     const Planner& ready = m_planners[chosen.needsGradients ? Losses::Nats : Losses::Relative];
     if (chosen.needsAnalyses() && (!ready.planner || ready.structure != state.structure)) {
@@ -46,36 +52,33 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
 std::vector<std::optional<std::size_t>> RankPlan::fixedRanks(const PlanState& state) const
 {
     std::vector<std::optional<std::size_t>> fixed;
-    for (std::size_t i = 0; i < state.ranks.size(); ++i)
-        if (m_chosen[i])
-            fixed.push_back(state.locked[i] ? std::optional(state.ranks[i]) : std::nullopt);
+    for (const std::vector<std::size_t>& item : m_items)
+        fixed.push_back(state.locked[item.front()] ? std::optional(state.ranks[item.front()]) : std::nullopt);
     return fixed;
 }
 
-std::vector<AllocationItem> RankPlan::items(const PlanState& state, Losses losses) const
+std::vector<AllocationItem> RankPlan::items(const PlanState& state, Losses measure) const
 {
     std::vector<AllocationItem> result;
-    for (std::size_t i = 0; i < state.ranks.size(); ++i) {
-        if (!m_chosen[i])
-            continue;
-        const LinearInfo& info = m_document->model.linears()[i];
-        AllocationItem item{.name = info.name,
-                            .shape = info.shape,
-                            .loss = {},
-                            .weight = 1.0,
-                            .rank = {},
-                            .block = info.block,
-                            .role = std::string(roleName(info.role))};
-        if (losses != Losses::None) {
-            const SpectrumPtr spectrum = m_spectra.find(m_key, static_cast<int>(i));
-            if (losses == Losses::Nats)
-                item.setLossInNats(spectrum->nats);
-            else
-                item.setRelativeLoss(spectrum->loss);
+    for (const std::vector<std::size_t>& linears : m_items) {
+        std::vector<const LinearInfo*> together;
+        for (const std::size_t linear : linears)
+            together.push_back(&m_document->model.linears()[linear]);
+        AllocationItem item = itemOf(together);
+        std::vector<double> sum;
+        for (const std::size_t linear : measure == Losses::None ? std::vector<std::size_t>() : linears) {
+            const SpectrumPtr spectrum = losses(static_cast<int>(linear));
+            const std::vector<double>& own = measure == Losses::Nats ? spectrum->nats : spectrum->loss;
+            sum.resize(own.size());
+            std::transform(sum.begin(), sum.end(), own.begin(), sum.begin(), std::plus<>());
             item.singularValues = spectrum->singularValues;
         }
-        if (state.locked[i])
-            item.rank = state.ranks[i];
+        if (measure == Losses::Nats)
+            item.setLossInNats(std::move(sum));
+        else if (measure == Losses::Relative)
+            item.setRelativeLoss(std::move(sum));
+        if (state.locked[linears.front()])
+            item.rank = state.ranks[linears.front()];
         result.push_back(std::move(item));
     }
     return result;
@@ -91,7 +94,7 @@ void RankPlan::dropPlanners()
 
 bool RankPlan::hasLosses(int linear, Losses losses) const
 {
-    const SpectrumPtr spectrum = m_spectra.find(m_key, linear);
+    const SpectrumPtr spectrum = this->losses(linear);
     return spectrum && (losses != Losses::Nats || !spectrum->nats.empty());
 }
 

@@ -21,7 +21,7 @@ void RankPlan::updateTotals()
         if (!hasLosses(linear, Losses::Nats))
             m_nats = std::numeric_limits<double>::quiet_NaN();
         else if (structure(linear) != StructureKind::Dense)
-            m_nats += m_spectra.find(m_key, linear)->nats[rank(linear)];
+            m_nats += losses(linear)->nats[rank(linear)];
     }
     m_totals = planTotals(m_modelTotals, m_costs);
 }

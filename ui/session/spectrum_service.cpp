@@ -140,13 +140,10 @@ void SpectrumService::start(const Task& task)
             std::optional<TapStatistics> statistics;
             if (inputs)
                 statistics.emplace(inputs->load(statisticsTap(document->model, method, info)));
-            std::optional<TapStatistics> gradients;
-            if (outputs)
-                gradients.emplace(outputs->load(info.index));
             const auto device = makeStoppableDevice(makeCpuDevice(1), stop);
             return std::make_shared<const LinearSpectrum>(
                 analyseLinear(document->model, *device, method, task.key.parameters, info,
-                              statistics ? &*statistics : nullptr, task.exact, gradients ? &*gradients : nullptr));
+                              statistics ? &*statistics : nullptr, task.exact, outputs.get()));
         },
         [this, task](Outcome<SpectrumPtr> outcome) {
             --m_running;
