@@ -135,8 +135,8 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    fmt::format("{:.4g}", spectrum.singularValues.back()),
                    fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
                    fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
-                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.shape)),
-                   errorAt(spectrum, 0.8), errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
+                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.shape)), errorAt(spectrum, 0.8),
+                   errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
     }
     return result + table.text() +
            fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters\n",

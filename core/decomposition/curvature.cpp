@@ -76,7 +76,8 @@ void requireCurvature(const LinearProblem& problem)
 
 ParameterInfo dampingInfo()
 {
-    return {"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3, false};
+    return {"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3,
+            false};
 }
 
 Matrix<double> dampedCurvature(const Device& device, const LinearProblem& problem, double damping,

@@ -64,8 +64,7 @@ public:
         , m_inNats(!metrics.front().factor.empty())
     {
         const InputMetric inputs{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
-        ProjectionBasis basis =
-            projectionBasis(device, inMetric(device, objective.target, m_rows, metrics), inputs);
+        ProjectionBasis basis = projectionBasis(device, inMetric(device, objective.target, m_rows, metrics), inputs);
         m_shape = {objective.target.rows(), objective.target.columns()};
         sumLosses(device, group, objective, metrics, basis);
         m_totalEnergy = m_losses.front();
@@ -150,10 +149,10 @@ private:
                     energies[k] += 2.0 * own[i] * missed(m_rows[b].first + i, k);
                 energies[k] *= scale;
             }
-            const double constant =
-                anchored ? measureLoss(device, problem.W, part(objective.target, m_rows[b]),
-                                       objective.centred ? objective.centred.get() : problem.statistics)
-                         : 0.0;
+            const double constant = anchored
+                                        ? measureLoss(device, problem.W, part(objective.target, m_rows[b]),
+                                                      objective.centred ? objective.centred.get() : problem.statistics)
+                                        : 0.0;
             m_memberLosses.push_back(tailSums(energies, constant));
             for (std::size_t rank = 0; rank <= count; ++rank)
                 m_losses[rank] += m_memberLosses.back()[rank];

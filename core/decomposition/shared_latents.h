@@ -19,12 +19,12 @@ struct OutputMetric
 /// tap of the first; otherwise throws Error(Mismatch) naming the linear.
 LinearProblem stackedProblem(const GroupProblem& group);
 
-/// Linears under one another over one A (LatentLLM, methods 1.5): with F = blockdiag(F_b), F_b = scale_b I or L_b^T, M =
-/// F W and U the eigenvectors of M C M^T, largest first, B = F^-1 U_r and A = U_r^T M. This is the least
-/// sum_b ||F_b (W_b - B_b A) X||^2 that any B_b over one A of rank r can have: the optimum of the stack.
-/// Losses of members: ||(W_b - B_b A) X||^2 whatever the scale, or half of ||L_b^T (W_b - B_b A) X||^2 per token, which
-/// are nats where L_b L_b^T is the curvature. As U^T M C M^T U is diagonal, they are tail sums of each member's part.
-/// `objective` is that of stackedProblem(), `metrics` one for each member, all with a factor or none.
+/// Linears under one another over one A (LatentLLM, methods 1.5): with F = blockdiag(F_b), F_b = scale_b I or L_b^T, M
+/// = F W and U the eigenvectors of M C M^T, largest first, B = F^-1 U_r and A = U_r^T M. This is the least sum_b ||F_b
+/// (W_b - B_b A) X||^2 that any B_b over one A of rank r can have: the optimum of the stack. Losses of members: ||(W_b
+/// - B_b A) X||^2 whatever the scale, or half of ||L_b^T (W_b - B_b A) X||^2 per token, which are nats where L_b L_b^T
+/// is the curvature. As U^T M C M^T U is diagonal, they are tail sums of each member's part. `objective` is that of
+/// stackedProblem(), `metrics` one for each member, all with a factor or none.
 std::unique_ptr<SharedAnalysis> shareLatents(const Device& device, const GroupProblem& group, Objective objective,
                                              const std::vector<OutputMetric>& metrics);
 

@@ -90,12 +90,12 @@ Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics
         kept.shared = m_job.method.analyzeShared(m_job.device, loaded.problem, m_job.recipe.parameters);
         for (const std::size_t position : unit.positions)
             if (inNats && m_gradients != nullptr)
-                m_nats[position] = kept.shared->memberNats(m_job.device, loaded.problem,
-                                                           memberOf(unit, m_job.linears[position]));
+                m_nats[position] =
+                    kept.shared->memberNats(m_job.device, loaded.problem, memberOf(unit, m_job.linears[position]));
     } else {
-        kept.group = m_job.method.analyzeGroup(
-            m_job.device, loadGroup(m_job.model, m_job.device, unit.group, statistics).problem,
-            m_job.recipe.parameters);
+        kept.group = m_job.method.analyzeGroup(m_job.device,
+                                               loadGroup(m_job.model, m_job.device, unit.group, statistics).problem,
+                                               m_job.recipe.parameters);
     }
     kept.seconds = watch.seconds();
     const std::lock_guard lock(m_mutex);
@@ -145,9 +145,9 @@ std::vector<Compression::Replaced> Compression::replaceShared(const WorkUnit& un
         std::vector<std::size_t> rows;
         for (const LinearInfo* info : unit.group)
             rows.push_back(info->shape.rows);
-        parts = splitRows(storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure,
-                                             m_job.recipe.storage),
-                          rows);
+        parts = splitRows(
+            storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage),
+            rows);
     }
     std::vector<Replaced> result;
     for (const std::size_t position : unit.positions) {
@@ -186,8 +186,7 @@ std::vector<Compression::Replaced> Compression::replaceGroup(const WorkUnit& uni
     for (const std::size_t position : unit.positions) {
         members.push_back(memberOf(unit, m_job.linears[position]));
         const Analysis& own = analysis.member(members.back());
-        result.push_back(
-            {.position = position, .analysis = &own, .weights = {}, .totalEnergy = own.totalEnergy()});
+        result.push_back({.position = position, .analysis = &own, .weights = {}, .totalEnergy = own.totalEnergy()});
         if (plan.ranks[position].structure != StructureKind::Dense)
             ranks[members.back()] = plan.ranks[position].rank;
     }

@@ -27,8 +27,8 @@ public:
     void useGradients(const CalibrationSet* gradients) { m_gradients = gradients; }
 
     /// What gets a rank, the chosen linears or those that share their latents, with ranks set by hand: of linears that
-    /// share latents that of any. Throws Error(NotFound or InvalidArgument) for a rank set by hand of a linear that does
-    /// not exist or is not chosen, or for different ones of linears that share their latents.
+    /// share latents that of any. Throws Error(NotFound or InvalidArgument) for a rank set by hand of a linear that
+    /// does not exist or is not chosen, or for different ones of linears that share their latents.
     std::vector<AllocationItem> items() const;
 
     /// Fills loss curves, weights (relative losses, methods 25.7) and singular values from an analysis of every linear

@@ -131,8 +131,7 @@ private:
                             (m_anchored ? 4.0 * m * n * n : 0.0) +
                             (m_recipe.structure == StructureKind::BlockIdentity ? 2.0 * r * r * n : 0.0);
         m_factorBytes += asDouble(storedBytes(m_recipe.structure, shape, rank, m_recipe.storage));
-        m_removedParameters +=
-            asDouble(shape.parameters()) - asDouble(parameterCount(m_recipe.structure, shape, rank));
+        m_removedParameters += asDouble(shape.parameters()) - asDouble(parameterCount(m_recipe.structure, shape, rank));
         m_keptAnalyses += asDouble(rankwright::analysisBytes(shape));
         m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(shape)));
     }

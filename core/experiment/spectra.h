@@ -15,16 +15,16 @@ struct LinearSpectrum
     std::vector<double> singularValues; ///< Analysis::singularValues(), min(m, n) of `shape`
     std::vector<double> loss; ///< at rank 0 .. min(m, n) of `shape`, in the measure of Analysis; of this linear alone
     std::vector<double> nats; ///< Analysis::curvatureCurve(), empty without gradients and in groups of GroupAnalysis
-    bool exact = true;                  ///< false: `loss` is the method's planning curve
-    double totalEnergy = 0.0;           ///< loss of rank 0: ||W X||_F^2, or ||W||_F^2 without statistics
-    std::vector<NumericEvent> events;   ///< `linear` is the linear's name
+    bool exact = true;        ///< false: `loss` is the method's planning curve
+    double totalEnergy = 0.0; ///< loss of rank 0: ||W X||_F^2, or ||W||_F^2 without statistics
+    std::vector<NumericEvent> events; ///< `linear` is the linear's name
 };
 
 /// Reads and analyses one linear, where the method treats it in a group as the member of that group which is truncated
 /// while the others stay whole, or as its part of linears that share their latents. `statistics` are those of
-/// statisticsTap(), null for the weights alone. `exactCurve` asks for the loss of every rank also where the method has a
-/// cheaper curve to plan with (nsvd). `gradients` are those of all linears (calibrateCurvature), for losses in nats; they
-/// need `statistics` too. Throws as Method::analyze().
+/// statisticsTap(), null for the weights alone. `exactCurve` asks for the loss of every rank also where the method has
+/// a cheaper curve to plan with (nsvd). `gradients` are those of all linears (calibrateCurvature), for losses in nats;
+/// they need `statistics` too. Throws as Method::analyze().
 LinearSpectrum analyseLinear(const Model& model, const Device& device, const Method& method,
                              const MethodParameters& parameters, const LinearInfo& info,
                              const TapStatistics* statistics, bool exactCurve,

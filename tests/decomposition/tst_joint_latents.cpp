@@ -122,8 +122,9 @@ class TestJointLatents : public QObject
             double sum = 0.0;
             for (std::size_t b = 0; b < 3; ++b) {
                 const std::size_t rows = group.linear(b).W.rows();
-                const Matrix<double> own = metrics.empty() ? rowsOf(expected, first, rows)
-                                                           : product(inverse(metrics[b]), rowsOf(expected, first, rows));
+                const Matrix<double> own = metrics.empty()
+                                               ? rowsOf(expected, first, rows)
+                                               : product(inverse(metrics[b]), rowsOf(expected, first, rows));
                 if (r > 0) {
                     QCOMPARE(factors.A.rows(), r);
                     const Matrix<double> stored = product(rowsOf(factors.B, first, rows), factors.A);
@@ -155,8 +156,9 @@ private slots:
                                 return outputError(group.linear(b).W, group.X, W_hat, group.X);
                             });
         // The same as whitened SVD of the stack as one linear.
-        const auto whole = findMethod("whitened-svd")
-                               .analyze(*m_device, {.name = "", .W = group.stack(), .statistics = &group.statistics}, {});
+        const auto whole =
+            findMethod("whitened-svd")
+                .analyze(*m_device, {.name = "", .W = group.stack(), .statistics = &group.statistics}, {});
         for (std::size_t r = 0; r < 30; ++r)
             QVERIFY(relative(analysis->loss(r), whole->loss(r)) < 1e-10);
         for (const char* method : {"joint-qkv", "joint-gate-up"})
@@ -227,8 +229,7 @@ private slots:
         const auto analysis = analyze("curvature-latents", group, {{"damping", damping}});
         equalsTheStackedSvd(*analysis, group, metrics, group.statistics.secondMoment,
                             [&](std::size_t b, const Matrix<double>& W_hat) {
-                                const Matrix<double> E =
-                                    product(difference(group.linear(b).W, W_hat), group.X);
+                                const Matrix<double> E = product(difference(group.linear(b).W, W_hat), group.X);
                                 const Matrix<double> GE = product(damped[b], E);
                                 double sum = 0.0;
                                 for (std::size_t i = 0; i < E.size(); ++i)
@@ -262,8 +263,8 @@ private slots:
                 for (std::size_t r = 1; r < 30; r += 4) {
                     const Factorisation factors = analysis->factorize(r);
                     const Matrix<double> W_hat = product(rowsOf(factors.B, first, group.linear(b).W.rows()), factors.A);
-                    QVERIFY(relative(curve[r], nats(difference(group.linear(b).W, W_hat), group.X, group.gradients[b])) <
-                            1e-9);
+                    QVERIFY(relative(curve[r],
+                                     nats(difference(group.linear(b).W, W_hat), group.X, group.gradients[b])) < 1e-9);
                 }
                 first += group.linear(b).W.rows();
             }

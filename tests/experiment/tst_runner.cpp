@@ -221,9 +221,8 @@ private slots:
                     kept += outcome.keptParameters;
                     QCOMPARE(outcome.keptParameters, stored.at(outcome.name));
                     QCOMPARE(outcome.rank, outcomeOf(group.front()).rank);
-                    QCOMPARE(exported.linear(outcome.name).structure, role == group.front()
-                                                                          ? StructureKind::BlockIdentity
-                                                                          : StructureKind::SharedLatent);
+                    QCOMPARE(exported.linear(outcome.name).structure,
+                             role == group.front() ? StructureKind::BlockIdentity : StructureKind::SharedLatent);
                 }
                 const std::size_t rank = outcomeOf(group.front()).rank;
                 QCOMPARE(kept, rank * (stack.rows + stack.columns - rank));

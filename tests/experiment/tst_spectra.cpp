@@ -108,8 +108,7 @@ private slots:
         const Matrix<double> W = convertMatrix<double>(m_model.readDense(info));
         for (const char* name : {"svd", "whitened-svd", "curvature-svd"}) {
             const Method& method = findMethod(name);
-            const LinearSpectrum spectrum =
-                analyseLinear(m_model, *m_device, method, {}, info, &inputs, true, &set);
+            const LinearSpectrum spectrum = analyseLinear(m_model, *m_device, method, {}, info, &inputs, true, &set);
             QCOMPARE(spectrum.nats.size(), info.shape.fullRank() + 1);
             const auto analysis =
                 method.analyze(*m_device, {info.name, W, &inputs, {}, &gradients}, MethodParameters{});

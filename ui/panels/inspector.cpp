@@ -98,7 +98,8 @@ QString Inspector::content() const
 
     rows.section(tr("Plan"));
     const bool dense = plan.structure(current) == StructureKind::Dense;
-    rows.add(tr("rank"), dense ? tr("dense") : tr("%1 of %2").arg(plan.rank(current)).arg(plan.rankedShape(current).fullRank()));
+    rows.add(tr("rank"),
+             dense ? tr("dense") : tr("%1 of %2").arg(plan.rank(current)).arg(plan.rankedShape(current).fullRank()));
     rows.add(tr("set by hand"), plan.locked(current) ? tr("yes, the allocator leaves it") : QString());
     const std::size_t kept = plan.keptParameters(current);
     rows.add(tr("kept"), tr("%1 parameters, %2")

@@ -354,7 +354,8 @@ void RankPlan::take(const Recipe& recipe)
             const auto byHand = recipe.ranks.find(m_document->model.linears()[i].name);
             state.locked[i] = byHand != recipe.ranks.end();
             if (state.locked[i])
-                state.ranks[i] = std::clamp<std::size_t>(byHand->second, 1, rankedShape(static_cast<int>(i)).fullRank());
+                state.ranks[i] =
+                    std::clamp<std::size_t>(byHand->second, 1, rankedShape(static_cast<int>(i)).fullRank());
         }
     }
     replan(std::move(state), tr("recipe"), true);
