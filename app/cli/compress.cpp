@@ -8,6 +8,7 @@
 #include "core/experiment/places.h"
 
 #include <fmt/format.h>
+#include <map>
 #include <optional>
 
 namespace rankwright::cli {
@@ -46,6 +47,18 @@ void showPlan(Session& session, const Recipe& recipe)
                              {"disk", "about " + formatBytes(estimate.disk)}}));
 }
 
+/// Of the compressed model. Linears that were not chosen are as they were.
+CacheWidth cacheOf(const Recipe& recipe, const RunResult& result)
+{
+    std::map<std::string, StoredRank> stored;
+    for (const LinearOutcome& outcome : result.linears)
+        stored[outcome.name] = {outcome.structure, outcome.rank};
+    return cacheWidth(Model::open(recipe.model), [&](const LinearInfo& linear) {
+        const auto found = stored.find(linear.name);
+        return found == stored.end() ? StoredRank{linear.structure, linear.rank} : found->second;
+    });
+}
+
 void run(Session& session, const Options& options)
 {
     Recipe recipe = options.recipe;
@@ -59,9 +72,11 @@ void run(Session& session, const Options& options)
         recipe = chosenRecipe(*found, recipe);
     }
     const RunResult result = runRecipe(recipe, session.store(), defaultRunPlaces(), session.context());
+    const CacheWidth cache = cacheOf(recipe, result);
     session.endProgress();
     if (session.json) {
         Json json = resultToJson(result);
+        json["keyValueCache"] = cacheToJson(cache);
         json["recipe"] = recipeToJson(recipe);
         json["store"] = session.store().file().string();
         json["peakMemory"] = peakResidentMemory();
@@ -74,7 +89,11 @@ void run(Session& session, const Options& options)
                       fmt::format("run {}{}: {} of {}\n", result.id,
                                   recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
                                   findMethod(recipe.method).title(), recipe.model.filename().string()) +
-                      resultToText(result, options.linears) +
+                      resultToText(result, options.linears,
+                                   {{"cache", fmt::format("{} a token in float32, {} of latents if a runtime cached "
+                                                          "those",
+                                                          formatBytes(cache.expanded * sizeof(float)),
+                                                          formatBytes(cache.latent * sizeof(float)))}}) +
                       fmt::format("\nrankwright-cli runs show {0} shows it again{1}\n", result.id,
                                   result.exportFolder.empty()
                                       ? fmt::format(", rankwright-cli export {} --out DIR exports it", result.id)

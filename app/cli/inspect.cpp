@@ -1,4 +1,5 @@
 #include "app/cli/options.h"
+#include "app/cli/run_report.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/base/bytes.h"
@@ -65,7 +66,6 @@ Json toJson(const Model& model)
                            {"structure", structureName(linear.structure)},
                            {"rank", linear.rank}});
     }
-    const CacheWidth cache = cacheWidth(model);
     return {{"model", model.checkpoint().path().string()},
             {"format", model.checkpoint().format() == CheckpointFormat::Gguf ? "gguf" : "safetensors"},
             {"files", model.checkpoint().files().size()},
@@ -86,11 +86,7 @@ Json toJson(const Model& model)
             {"linearParameters", model.linearParameterCount()},
             {"bytes", weightBytes(model)},
             {"compressed", compressed},
-            {"keyValueCache",
-             {{"valuesPerToken", cache.expanded},
-              {"bytesPerToken", cache.expanded * sizeof(float)},
-              {"latentValuesPerToken", cache.latent},
-              {"latentBytesPerToken", cache.latent * sizeof(float)}}},
+            {"keyValueCache", cacheToJson(cacheWidth(model))},
             {"linears", std::move(linears)}};
 }
 

@@ -175,6 +175,14 @@ Json forecastToJson(const Forecast& forecast)
             {"basis", forecastBasisName(forecast.basis)}, {"runs", forecast.runs}, {"state", forecastState(forecast)}};
 }
 
+Json cacheToJson(const CacheWidth& cache)
+{
+    return {{"valuesPerToken", cache.expanded},
+            {"bytesPerToken", cache.expanded * sizeof(float)},
+            {"latentValuesPerToken", cache.latent},
+            {"latentBytesPerToken", cache.latent * sizeof(float)}};
+}
+
 Json summaryToJson(const RunSummary& summary)
 {
     Json perplexities = Json::array();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/experiment/store.h"
+#include "core/model/summary.h"
 
 #include <string>
 #include <utility>
@@ -10,6 +11,8 @@ namespace rankwright::cli {
 
 /// Perplexity, 5 and 95 % and what it rests on.
 Json forecastToJson(const Forecast& forecast);
+/// Numbers and bytes per token, of float32 values: of keys and values as they are cached, and of their latents.
+Json cacheToJson(const CacheWidth& cache);
 /// One row of the runs table.
 Json summaryToJson(const RunSummary& summary);
 /// What `compress` prints: ratios, sizes, perplexities, linears, events, seconds per stage.

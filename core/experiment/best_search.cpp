@@ -31,10 +31,14 @@ void setParameter(Recipe& recipe, const std::string& name, double value)
 /// Cheap ones first, so that a short search meets them: sequential modes run the text again block by block.
 std::vector<Variation> variations()
 {
+    // With the parameters that the other method has too, such as the damping.
     const auto method = [](std::string name) {
         return [name = std::move(name)](Recipe& recipe) {
             recipe.method = name;
-            recipe.parameters.clear();
+            const std::vector<ParameterInfo> known = findMethod(name).parameters();
+            std::erase_if(recipe.parameters, [&](const auto& parameter) {
+                return std::ranges::find(known, parameter.first, &ParameterInfo::name) == known.end();
+            });
         };
     };
     const auto sequential = [](SequentialMode mode) { return [mode](Recipe& recipe) { recipe.sequential = mode; }; };
@@ -45,6 +49,7 @@ std::vector<Variation> variations()
             {"damping 0.001", parameter("damping", 0.001)},
             {"shrinkage 0.01", parameter("shrinkage", 0.01)},
             {"shrinkage 0.1", parameter("shrinkage", 0.1)},
+            {"method curvature-latents", method("curvature-latents")},
             {"sequential anchored", sequential(SequentialMode::Anchored)},
             {"sequential update", sequential(SequentialMode::Update)},
             {"sequential compressed", sequential(SequentialMode::Compressed)},

@@ -37,27 +37,32 @@ std::string weightTypes(const Model& model)
 namespace {
 
 /// Values that keys and values of a block take in a cache of latents, or as they are where that is less.
-std::size_t latentWidth(const LinearInfo& key, const LinearInfo& value)
+std::size_t latentWidth(const LinearInfo& key, StoredRank storedKey, const LinearInfo& value, StoredRank storedValue)
 {
-    const auto own = [](const LinearInfo& linear) {
-        return linear.structure == StructureKind::Dense ? linear.shape.rows : std::min(linear.rank, linear.shape.rows);
+    const auto own = [](const LinearInfo& linear, StoredRank stored) {
+        return stored.structure == StructureKind::Dense ? linear.shape.rows : std::min(stored.rank, linear.shape.rows);
     };
     // Both read the latents of the queries: one set stands for keys and values.
-    if (key.structure == StructureKind::SharedLatent && value.structure == StructureKind::SharedLatent)
-        return std::min(key.rank, key.shape.rows + value.shape.rows);
-    return own(key) + own(value);
+    if (storedKey.structure == StructureKind::SharedLatent && storedValue.structure == StructureKind::SharedLatent)
+        return std::min(storedKey.rank, key.shape.rows + value.shape.rows);
+    return own(key, storedKey) + own(value, storedValue);
 }
 
 } // namespace
 
 CacheWidth cacheWidth(const Model& model)
 {
+    return cacheWidth(model, [](const LinearInfo& linear) { return StoredRank{linear.structure, linear.rank}; });
+}
+
+CacheWidth cacheWidth(const Model& model, const std::function<StoredRank(const LinearInfo&)>& stored)
+{
     CacheWidth width;
     for (std::size_t block = 0; block < model.config().blocks; ++block) {
         const LinearInfo& key = model.linear(block, Role::K);
         const LinearInfo& value = model.linear(block, Role::V);
         width.expanded += key.shape.rows + value.shape.rows;
-        width.latent += latentWidth(key, value);
+        width.latent += latentWidth(key, stored(key), value, stored(value));
     }
     return width;
 }

@@ -3,6 +3,7 @@
 #include "core/model/model.h"
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace rankwright {
@@ -21,6 +22,14 @@ struct CacheWidth
     /// caches these: it is what one that expands them while reading would need.
     std::size_t latent = 0;
 };
+/// How a linear is stored; `rank` means nothing where dense.
+struct StoredRank
+{
+    StructureKind structure = StructureKind::Dense;
+    std::size_t rank = 0;
+};
 CacheWidth cacheWidth(const Model& model);
+/// Of the model with linears stored in another way.
+CacheWidth cacheWidth(const Model& model, const std::function<StoredRank(const LinearInfo&)>& stored);
 
 } // namespace rankwright

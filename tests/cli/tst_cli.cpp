@@ -313,6 +313,16 @@ private slots:
         // The export is a model like any other.
         const Json inspected = home.run({u"inspect"_s, u"out"_s, u"--json"_s}).json();
         QCOMPARE_JSON(inspected.at("parameters"), json.at("parameters"));
+        // 4 key/value heads of 8, keys and values, 5 blocks; latents are less only where their rank is.
+        QCOMPARE_JSON(json.at("keyValueCache").at("valuesPerToken"), 2 * 4 * 8 * 5);
+        QCOMPARE_JSON(json.at("keyValueCache"), inspected.at("keyValueCache"));
+        std::size_t latents = 0;
+        for (const Json& linear : json.at("linears")) {
+            const auto name = linear.at("name").get<std::string>();
+            if (name.ends_with("k_proj") || name.ends_with("v_proj"))
+                latents += linear.at("rank").get<std::size_t>();
+        }
+        QCOMPARE_JSON(json.at("keyValueCache").at("latentValuesPerToken"), latents);
         QCOMPARE_JSON(inspected.at("linears")[0].at("structure"), "factors");
         QCOMPARE_JSON(inspected.at("linears")[0].at("rank"), json.at("linears")[0].at("rank"));
         const QStringList score = {u"--text"_s, heldOutText(), u"--window"_s, u"128"_s, u"--windows"_s, u"8"_s};

@@ -1,6 +1,7 @@
 #include "ui/panels/inspector.h"
 
 #include "core/base/bytes.h"
+#include "core/model/summary.h"
 #include "ui/models/linear_tree_model.h"
 #include "ui/session/text.h"
 
@@ -109,6 +110,15 @@ QString Inspector::content() const
         dense ? bytesFor(info.dtype, info.shape.parameters())
               : storedBytes(plan.structure(current), info.shape, plan.rank(current), plan.state().storage);
     rows.add(tr("bytes"), toQString(formatBytes(bytes)));
+    if (info.role == Role::K || info.role == Role::V) {
+        const CacheWidth cache = cacheWidth(document->model, [&](const LinearInfo& linear) {
+            const int index = static_cast<int>(linear.index);
+            return StoredRank{plan.structure(index), plan.rank(index)};
+        });
+        rows.add(tr("key/value cache"), tr("%1 a token (float32, all blocks), %2 if latents were cached")
+                                            .arg(toQString(formatBytes(cache.expanded * sizeof(float))),
+                                                 toQString(formatBytes(cache.latent * sizeof(float)))));
+    }
     rows.add(tr("predicted loss"), lossText(plan.relativeLoss(current)));
 
     if (const SpectrumPtr spectrum = m_session.spectra().find(plan.analysis(), current)) {
