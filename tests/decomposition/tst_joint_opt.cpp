@@ -64,7 +64,8 @@ private slots:
         for (std::size_t block = 0; block < blocks; ++block) {
             const TapStatistics statistics = reference::statisticsOf(inputs[block]);
             const std::vector<const LinearInfo*> group = groupOf(model, jointQk(), model.linear(block, Role::Q));
-            const GroupProblem problem = loadGroup(model, *device, group, &statistics);
+            const LoadedGroup loaded = loadGroup(model, *device, group, &statistics);
+            const GroupProblem& problem = loaded.problem;
             const LinearShape shape = group[0]->shape;
             QCOMPARE(shape.parameters(), group[1]->shape.parameters());
             const std::size_t rank = rankForKeptRatio(StructureKind::Factors, shape, keptRatio);

@@ -31,7 +31,8 @@ private slots:
         for (std::size_t block = 0; block < blocks; ++block) {
             const TapStatistics statistics = reference::statisticsOf(inputs[block]);
             const std::vector<const LinearInfo*> group = groupOf(model, jointQk(), model.linear(block, Role::Q));
-            const GroupProblem problem = loadGroup(model, *device, group, &statistics);
+            const LoadedGroup loaded = loadGroup(model, *device, group, &statistics);
+            const GroupProblem& problem = loaded.problem;
             const QueriesAndKeys whole{problem.members[0].problem.W, problem.members[1].problem.W, {}, {}};
             const auto with = [&](const auto& q, const auto& k) {
                 return QueriesAndKeys{reference::product(q.B, q.A), reference::product(k.B, k.A), {}, {}};
