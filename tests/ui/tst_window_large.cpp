@@ -126,6 +126,7 @@ private slots:
         for (const LinearInfo& info : session.document()->model.linears()) {
             LinearSpectrum spectrum;
             spectrum.linear = info.index;
+            spectrum.shape = info.shape;
             const std::size_t full = info.shape.fullRank();
             const double decay = 0.001 * noise(random);
             for (std::size_t i = 0; i < full; ++i)
