@@ -363,6 +363,114 @@
         <source>Perplexity %1 of the original, %2 of run %3, over %4 predicted tokens; mean KL %5 nats</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>uncalibrated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by other models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by %1 on other texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 (%2 to %3), %4</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast ppl</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Off by</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many measured runs of the same model calibrated it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>How far the forecast was above (+) or below (-) what was measured</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>forecast perplexity, with the range of nine of ten runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 uncalibrated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 calibrated by other models only</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 by the same model on other texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 by the same model and text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs with gradients have a forecast: tick them in the recipe.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecasts: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>as forecast</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter for one model to see the Pareto front.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>forecast of selected</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distillation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recovery</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>block %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>step</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss, nats per token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>loss of the block</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>batches</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>held-out windows</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::ErrorMapPanel</name>
@@ -607,6 +715,77 @@
     </message>
 </context>
 <context>
+    <name>rankwright::ui::ForecastLine</name>
+    <message>
+        <source>&amp;Measure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity of the model as it is on the evaluation texts, which forecasts start from</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: what %1 costs is known after a run only</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: add an evaluation text to the recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: choose a calibration text, tick gradients and calibrate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast: reading the calibration text ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: there are no gradients yet, calibrate first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast: waits for the losses, %1 of %2 are known</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: the store of experiments is not open</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast on %1: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast on %1: the perplexity of the original is not measured yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast on %1: with a perplexity of %2 the model has nothing to lose</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>; before training</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>; as with dense statistics</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast on %1: perplexity %2 (%3 to %4), originally %5; %6</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast: reading the evaluation texts ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Nine of ten runs lie in the range in brackets.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>rankwright::ui::HealthModel</name>
     <message>
         <source>run %1</source>
@@ -829,6 +1008,14 @@
         <source>note</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>key/value cache</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 a token (float32, all blocks), %2 if latents were cached</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::JobModel</name>
@@ -925,6 +1112,14 @@
     </message>
     <message>
         <source>Calibrate on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity of the original on %1 %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity of the original on %1</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1384,6 +1579,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>There is no finished run of this model yet: run its recipe first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Training</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1887,14 +2086,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1 windows of %2 tokens; statistics are not computed yet</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 windows of %2 tokens; statistics are there</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>needs about %1, %2 of memory, %3 on disk</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1939,14 +2130,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1 windows of %2 tokens; gradients are not computed yet</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 windows of %2 tokens; statistics and gradients are there</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Take gradients of the text too: losses in nats per token, methods and allocations that weigh by curvature</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1980,6 +2163,30 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>all, or: down, *.layers.0.*</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows of %2 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, mixed with %2 more texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1; gradients are not computed yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1; statistics are not computed yet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1; statistics and gradients are there</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1; statistics are there</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2112,14 +2319,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>run %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Filter for one model to see the Pareto front.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>run %1: %2, %3, kept %4, perplexity %5, originally %6 %7</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2298,6 +2497,18 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>Runs</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>run %1: %2, %3, kept %4, perplexity %5%6, originally %7 %8</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>, forecast %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecast</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::Session</name>
@@ -2319,6 +2530,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>The allocation waits for gradients: calibrate first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a text to evaluate on first.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2694,6 +2909,21 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>token %1 of %2: %3, %4 %5</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::TrainingPanel</name>
+    <message>
+        <source>What was trained</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Losses of a run that trains appear here: one by Lillama, or of a recipe with distillation or recovery.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1: %2 step %3 of %4</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
