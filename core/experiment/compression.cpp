@@ -277,6 +277,7 @@ std::vector<AllocationItem> Compression::items() const
     std::vector<AllocationItem> result;
     for (const std::vector<std::size_t>& positions : m_ranked) {
         std::vector<const LinearInfo*> together;
+        together.reserve(positions.size());
         for (const std::size_t position : positions)
             together.push_back(m_job.linears[position]);
         AllocationItem item = itemOf(together);

@@ -62,6 +62,7 @@ public:
                 linears.push_back(&linear);
         for (const std::vector<std::size_t>& together : rankedTogether(model, m_method, linears)) {
             std::vector<const LinearInfo*> members;
+            members.reserve(together.size());
             for (const std::size_t position : together)
                 members.push_back(linears[position]);
             addItem(members);

@@ -62,6 +62,7 @@ std::vector<AllocationItem> RankPlan::items(const PlanState& state, Losses measu
     std::vector<AllocationItem> result;
     for (const std::vector<std::size_t>& linears : m_items) {
         std::vector<const LinearInfo*> together;
+        together.reserve(linears.size());
         for (const std::size_t linear : linears)
             together.push_back(&m_document->model.linears()[linear]);
         AllocationItem item = itemOf(together);
