@@ -98,6 +98,7 @@ std::vector<std::vector<std::size_t>> rankedTogether(const Model& model, const M
         };
         if (!std::all_of(group.begin(), group.end(), there)) {
             std::vector<std::string> names;
+            names.reserve(group.size());
             for (const LinearInfo* member : group)
                 names.push_back(member->name);
             throw Error(ErrorKind::InvalidArgument,
