@@ -59,11 +59,11 @@ void ForecastService::read()
         this, stop,
         [document = m_document, evaluations = m_evaluations, method = m_method, store, runs = m_runs.snapshot(),
          known = m_known, stop] { return look(*document, evaluations, method, *store, *runs, known, {.stop = stop}); },
-        [this](Outcome<Found> outcome) {
+        [this](const Outcome<Found>& outcome) {
             m_reading = false;
             if (outcome) {
-                m_texts = std::move(outcome->texts);
-                m_known = std::move(outcome->known);
+                m_texts = outcome->texts;
+                m_known = outcome->known;
             } else {
                 m_texts.assign(1, {.name = {}, .forecaster = {}, .problem = outcome.failure.message});
             }
