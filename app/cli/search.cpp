@@ -2,7 +2,6 @@
 
 #include "app/cli/output.h"
 
-#include <cmath>
 #include <fmt/format.h>
 
 namespace rankwright::cli {

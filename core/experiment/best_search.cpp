@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
 
 namespace rankwright {
 
@@ -127,17 +128,8 @@ private:
         const auto refuse = [](const std::string& message) {
             throw Error(ErrorKind::InvalidArgument, "search for the best recipe: " + message);
         };
-        if (!m_start.calibration || m_start.calibration->count == 0)
+        if (!m_start.calibration)
             refuse("it needs a calibration text and a number of windows of it");
-        const auto consecutive = [&](const WindowOptions& windows) {
-            if (windows.count == 0 || windows.order != WindowOrder::Consecutive)
-                refuse(fmt::format("held-out windows follow those calibrated on: give a number of consecutive windows "
-                                   "of {}",
-                                   windows.text.string()));
-        };
-        consecutive(*m_start.calibration);
-        for (const WeightedText& text : m_start.moreCalibrations)
-            consecutive(text.windows);
         if (m_options.windows == 0)
             refuse("0 held-out windows; at least one is needed");
         if (!(m_options.seconds > 0.0))

@@ -2,7 +2,6 @@
 
 #include "core/experiment/runner.h"
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
