@@ -87,7 +87,8 @@ AllocationPlan RankPlanner::plan(std::string_view allocator, double keptRatio,
     }
     if (findAllocator(allocator).needsLosses)
         for (const std::size_t i : open)
-            requireUsableCurve(m_items[i]);
+            if (m_hulls[i].slope.empty()) // else the curve was looked through when its hull was made
+                requireUsableCurve(m_items[i]);
     if (allocator == "marginal-loss" || allocator == "curvature") {
         raiseByMarginalLoss(m_costs, m_items, m_hulls, open, budget - needs.byHand - needs.least, ranks);
     } else {

@@ -44,13 +44,7 @@ private slots:
     void initTestCase()
     {
         m_fixture = std::make_unique<WindowFixture>();
-        m_fixture->openModel(demoFolder() + u"/stories260K"_s);
-        session().recipeState().change([](Recipe& recipe) {
-            recipe.method = "whitened-svd";
-            recipe.calibration = WindowOptions{
-                .text = std::filesystem::path(RANKWRIGHT_DEMO) / "stories-calibration.txt", .length = 64, .count = 8};
-        });
-        QVERIFY(waitUntil([this] { return session().calibration().state() == CalibrationService::State::Missing; }));
+        m_fixture->openDemoToCalibrate();
     }
 
     void cleanupTestCase() { m_fixture.reset(); }

@@ -1,13 +1,13 @@
 #include "core/calibration/mixture.h"
 #include "core/compute/device.h"
 #include "core/evaluation/evaluation.h"
+#include "tests/ui/slider_times.h"
 #include "tests/ui/watched_application.h"
 #include "tests/ui/window_fixture.h"
 #include "ui/session/text.h"
 
 #include <QCheckBox>
 #include <QComboBox>
-#include <QElapsedTimer>
 #include <QLabel>
 #include <QLocale>
 #include <QPushButton>
@@ -114,14 +114,8 @@ private slots:
     void initTestCase()
     {
         m_fixture = std::make_unique<WindowFixture>();
-        m_fixture->openModel(demoFolder() + u"/stories260K"_s);
+        m_fixture->openDemoToCalibrate();
         session().plan().setKeptRatio(kept);
-        session().recipeState().change([](Recipe& recipe) {
-            recipe.method = "whitened-svd";
-            recipe.calibration = WindowOptions{
-                .text = std::filesystem::path(RANKWRIGHT_DEMO) / "stories-calibration.txt", .length = 64, .count = 8};
-        });
-        QVERIFY(waitUntil([this] { return session().calibration().state() == CalibrationService::State::Missing; }));
     }
 
     void cleanupTestCase() { m_fixture.reset(); }
@@ -311,24 +305,10 @@ private slots:
         }
         session().runs().refresh();
         QTRY_VERIFY(shown().endsWith(u"; calibrated by 400 measured runs of this model on this text"_s));
-        auto* slider = m_fixture->find<QSlider>("keptSlider");
-        slider->setFocus();
-        slider->setValue(900);
-        QTest::qWait(200);
         watched().reset();
-        std::vector<double> times;
-        for (int i = 0; i < 60; ++i) {
-            QElapsedTimer timer;
-            timer.start();
-            QTest::keyClick(slider, Qt::Key_Left);
-            QCoreApplication::processEvents();
-            QCoreApplication::sendPostedEvents();
-            times.push_back(static_cast<double>(timer.nsecsElapsed()) * 1e-6);
-        }
-        std::ranges::sort(times);
-        qInfo("slider with a forecast of 400 runs: to repaint, median %.1f ms, largest %.1f ms; longest busy at once "
-              "%.1f ms",
-              times[times.size() / 2], times.back(), watched().longestBusyMilliseconds());
+        const QString times = toText(timeSlider(*m_fixture));
+        qInfo("forecast of 400 runs: %s; longest busy at once %.1f ms", qPrintable(times),
+              watched().longestBusyMilliseconds());
         QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds, qPrintable(watched().longestEvent()));
     }
 

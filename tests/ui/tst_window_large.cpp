@@ -1,11 +1,11 @@
 #include "tests/ui/large_model.h"
+#include "tests/ui/slider_times.h"
 #include "tests/ui/watched_application.h"
 #include "tests/ui/window_fixture.h"
 #include "ui/panels/error_map_panel.h"
 #include "ui/panels/model_panel.h"
 #include "ui/panels/spectrum_panel.h"
 
-#include <QElapsedTimer>
 #include <QScrollBar>
 #include <QSlider>
 #include <QTabWidget>
@@ -35,25 +35,9 @@ private:
               watched().longestWallMilliseconds());
     }
 
-    /// Median and largest time from a key on the slider until everything that changed is painted.
     static void measureSlider(WindowFixture& fixture, const char* what)
     {
-        auto* slider = fixture.find<QSlider>("keptSlider");
-        slider->setFocus();
-        slider->setValue(900);
-        QTest::qWait(200);
-        std::vector<double> times;
-        for (int i = 0; i < 60; ++i) {
-            QElapsedTimer timer;
-            timer.start();
-            QTest::keyClick(slider, Qt::Key_Left);
-            QCoreApplication::processEvents();
-            QCoreApplication::sendPostedEvents();
-            times.push_back(static_cast<double>(timer.nsecsElapsed()) * 1e-6);
-        }
-        std::ranges::sort(times);
-        qInfo("%s: slider to repaint, median %.1f ms, largest %.1f ms", what, times[times.size() / 2], times.back());
-        QVERIFY(slider->value() == 840);
+        qInfo("%s: %s", what, qPrintable(toText(timeSlider(fixture))));
     }
 
 private slots:

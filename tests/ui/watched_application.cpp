@@ -8,16 +8,12 @@
 
 namespace rankwright::ui {
 
-namespace {
-
 double threadMilliseconds()
 {
     timespec now{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
-
-} // namespace
 
 bool WatchedApplication::notify(QObject* receiver, QEvent* event)
 {

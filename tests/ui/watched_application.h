@@ -13,6 +13,9 @@ inline constexpr double mostBusyMilliseconds = 250.0;
 inline constexpr double mostBusyMilliseconds = 50.0;
 #endif
 
+/// Processor time that the calling thread has taken.
+double threadMilliseconds();
+
 /// An application that measures how long its thread is busy with one event at once, nested event loops left out.
 class WatchedApplication : public QApplication
 {

@@ -72,6 +72,17 @@ void WindowFixture::openModel(const QString& path)
     QVERIFY(waitUntil([this] { return session().document() != nullptr && !session().opening(); }));
 }
 
+void WindowFixture::openDemoToCalibrate()
+{
+    openModel(demoFolder() + u"/stories260K"_s);
+    session().recipeState().change([](Recipe& recipe) {
+        recipe.method = "whitened-svd";
+        recipe.calibration = WindowOptions{
+            .text = std::filesystem::path(RANKWRIGHT_DEMO) / "stories-calibration.txt", .length = 64, .count = 8};
+    });
+    QVERIFY(waitUntil([this] { return session().calibration().state() == CalibrationService::State::Missing; }));
+}
+
 bool waitUntil(const std::function<bool()>& done, int seconds)
 {
     return QTest::qWaitFor(done, seconds * 1000);

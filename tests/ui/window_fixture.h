@@ -30,6 +30,9 @@ public:
     void drop(const QString& path);
     /// Opens a model by drop and waits until it is there.
     void openModel(const QString& path);
+    /// Opens stories260K with a recipe of whitened SVD that calibrates on 8 windows of 64 tokens; its statistics are
+    /// not there yet.
+    void openDemoToCalibrate();
     /// Runs a recipe in another process, rankwright-cli at `program`, on the window's store and a cache of its own.
     /// False where it does not start.
     bool startElsewhere(QProcess& other, const QString& program, const Recipe& recipe) const;

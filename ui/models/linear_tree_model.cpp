@@ -4,8 +4,11 @@
 
 #include <QLocale>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 using namespace Qt::StringLiterals;
 
@@ -14,6 +17,26 @@ namespace rankwright::ui {
 namespace {
 
 constexpr quintptr blockId = std::numeric_limits<quintptr>::max();
+
+/// From the first to the last of what was added.
+struct Span
+{
+    int first = std::numeric_limits<int>::max();
+    int last = -1;
+
+    void add(int value)
+    {
+        first = std::min(first, value);
+        last = std::max(last, value);
+    }
+    bool empty() const { return last < 0; }
+};
+
+/// Two numbers that are both unknown do not.
+bool differ(double a, double b)
+{
+    return a != b && !(std::isnan(a) && std::isnan(b));
+}
 
 } // namespace
 
@@ -45,11 +68,7 @@ LinearTreeModel::LinearTreeModel(Session& session, QObject* parent)
     connect(&session, &Session::modelClosed, this, &LinearTreeModel::reset);
     connect(&session.plan(), &RankPlan::changed, this, &LinearTreeModel::refresh);
     connect(&session, &Session::measuredChanged, this, &LinearTreeModel::refresh);
-    connect(&session.plan(), &RankPlan::lossReady, this, [this](int linear) {
-        const QModelIndex index = indexOfLinear(linear, Predicted);
-        if (index.isValid())
-            emit dataChanged(index, index);
-    });
+    connect(&session.plan(), &RankPlan::lossReady, this, &LinearTreeModel::refresh);
     reset();
 }
 
@@ -63,18 +82,59 @@ void LinearTreeModel::reset()
         for (const LinearInfo& linear : m_document->model.linears())
             m_blocks[linear.block].push_back(static_cast<int>(linear.index));
     }
+    m_told.clear();
+    if (m_document && !m_session.plan().empty())
+        for (const LinearInfo& linear : m_document->model.linears())
+            m_told.push_back(figures(static_cast<int>(linear.index)));
     endResetModel();
+}
+
+LinearTreeModel::Figures LinearTreeModel::figures(int linear) const
+{
+    const RankPlan& plan = m_session.plan();
+    const LinearOutcome* outcome = m_session.measured(linear);
+    return {.rank = plan.rank(linear),
+            .structure = plan.structure(linear),
+            .locked = plan.locked(linear),
+            .predicted = plan.relativeLoss(linear),
+            .measured = outcome ? relativeMeasuredLoss(*outcome) : std::numeric_limits<double>::quiet_NaN()};
 }
 
 void LinearTreeModel::refresh()
 {
-    if (m_blocks.empty() || m_document != m_session.document())
+    if (m_blocks.empty() || m_document != m_session.document() || m_session.plan().empty())
         return;
+    m_told.resize(m_document->model.linears().size());
+    Span blocks;
     for (int block = 0; block < static_cast<int>(m_blocks.size()); ++block) {
+        const std::vector<int>& linears = m_blocks[static_cast<std::size_t>(block)];
+        Span rows;
+        Span columns;
+        for (int row = 0; row < static_cast<int>(linears.size()); ++row) {
+            const int linear = linears[static_cast<std::size_t>(row)];
+            Figures& told = m_told[static_cast<std::size_t>(linear)];
+            const Figures now = figures(linear);
+            const bool stored = now.rank != told.rank || now.structure != told.structure;
+            const std::array changed{std::pair(int(Rank), stored || now.locked != told.locked),
+                                     std::pair(int(Kept), stored),
+                                     std::pair(int(Predicted), differ(now.predicted, told.predicted)),
+                                     std::pair(int(Measured), differ(now.measured, told.measured))};
+            for (const auto& [column, differs] : changed) {
+                if (differs) {
+                    rows.add(row);
+                    columns.add(column);
+                }
+            }
+            told = now;
+        }
+        if (rows.empty())
+            continue;
+        blocks.add(block);
         const QModelIndex parent = index(block, 0);
-        emit dataChanged(index(0, Rank, parent), index(rowCount(parent) - 1, Measured, parent));
+        emit dataChanged(index(rows.first, columns.first, parent), index(rows.last, columns.last, parent));
     }
-    emit dataChanged(index(0, Rank), index(rowCount() - 1, Measured));
+    if (!blocks.empty())
+        emit dataChanged(index(blocks.first, Kept), index(blocks.last, Predicted));
 }
 
 QModelIndex LinearTreeModel::indexOfLinear(int linear, int column) const
@@ -141,6 +201,8 @@ QVariant LinearTreeModel::blockData(int block, int column, int role) const
         return -1;
     if (role == FilterTextRole)
         return u"block %1"_s.arg(block);
+    if (role != Qt::DisplayRole && role != SortRole)
+        return {};
     const RankPlan& plan = m_session.plan();
     std::size_t dense = 0;
     std::size_t kept = 0;
@@ -178,8 +240,12 @@ QVariant LinearTreeModel::linearData(int linear, int column, int role) const
         return toQString(info.name + " block " + std::to_string(info.block) + " " + std::string(roleName(info.role)));
     case Qt::ToolTipRole:
         return toQString(info.name);
-    default:
+    case Qt::DisplayRole:
+    case BarRole:
+    case SortRole:
         break;
+    default:
+        return {};
     }
     const double kept = static_cast<double>(plan.keptParameters(linear)) / static_cast<double>(info.shape.parameters());
     const double predicted = plan.relativeLoss(linear);

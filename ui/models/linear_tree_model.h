@@ -34,8 +34,20 @@ public:
     QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
 
 private:
+    /// What the plan and the run shown say of a linear.
+    struct Figures
+    {
+        std::size_t rank = 0;
+        StructureKind structure = StructureKind::Dense;
+        bool locked = false;
+        double predicted = 0.0; ///< NaN where it is not known
+        double measured = 0.0;  ///< likewise
+    };
+
     void reset();
+    /// Tells views of the cells that differ from what they were told last.
     void refresh();
+    Figures figures(int linear) const;
     QVariant blockData(int block, int column, int role) const;
     QVariant linearData(int linear, int column, int role) const;
     QVariant number(double value, int role, const QString& text) const;
@@ -43,6 +55,7 @@ private:
     Session& m_session;
     DocumentPtr m_document;
     std::vector<std::vector<int>> m_blocks; ///< linears of each block
+    std::vector<Figures> m_told;            ///< by linear
 };
 
 /// "12 345 678" with the separators of the locale.

@@ -16,6 +16,10 @@ namespace rankwright::ui {
 
 namespace {
 
+/// Ten times a second: figures that change faster are not read, and laying them out takes as long as all other views
+/// take to follow the slider.
+constexpr int updateMilliseconds = 100;
+
 class Rows
 {
 public:
@@ -50,13 +54,15 @@ Inspector::Inspector(Session& session, QWidget* parent)
     setAccessibleName(tr("Inspector of the current linear"));
     setFrameShape(QFrame::NoFrame);
     m_soon.setSingleShot(true);
-    m_soon.setInterval(30);
     connect(&m_soon, &QTimer::timeout, this, &Inspector::refresh);
     const auto soon = [this] {
-        if (!m_soon.isActive())
-            m_soon.start();
+        if (isVisible() && !m_soon.isActive())
+            m_soon.start(updateMilliseconds);
     };
-    connect(&session.selection(), &Selection::changed, this, soon);
+    connect(&session.selection(), &Selection::changed, this, [this] {
+        if (isVisible())
+            m_soon.start(0);
+    });
     connect(&session.plan(), &RankPlan::changed, this, soon);
     connect(&session, &Session::measuredChanged, this, soon);
     connect(&session, &Session::modelOpened, this, soon);
@@ -67,10 +73,20 @@ Inspector::Inspector(Session& session, QWidget* parent)
     connect(&session.calibration(), &CalibrationService::changed, this, soon);
 }
 
+void Inspector::showEvent(QShowEvent* event)
+{
+    QTextBrowser::showEvent(event);
+    refresh();
+}
+
 void Inspector::refresh()
 {
+    const QString now = content();
+    if (now == m_shown)
+        return;
+    m_shown = now;
     const int scroll = verticalScrollBar()->value();
-    setHtml(content());
+    setHtml(now);
     verticalScrollBar()->setValue(scroll);
 }
 

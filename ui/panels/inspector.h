@@ -15,11 +15,15 @@ class Inspector : public QTextBrowser
 public:
     explicit Inspector(Session& session, QWidget* parent = nullptr);
 
+protected:
+    void showEvent(QShowEvent* event) override;
+
 private:
     void refresh();
     QString content() const;
 
     Session& m_session;
+    QString m_shown;
     QTimer m_soon;
 };
 

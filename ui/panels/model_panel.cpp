@@ -39,10 +39,7 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
     m_tree->setIndentation(fontMetrics().horizontalAdvance(u'0') * 2);
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
-    auto* bars = new BarDelegate(LinearTreeModel::BarRole, this);
-    for (const int column :
-         {LinearTreeModel::Rank, LinearTreeModel::Kept, LinearTreeModel::Predicted, LinearTreeModel::Measured})
-        m_tree->setItemDelegateForColumn(column, bars);
+    m_tree->setItemDelegate(new BarDelegate(LinearTreeModel::BarRole, this));
     const QFontMetrics metrics = fontMetrics();
     const auto width = [&metrics](const char* sample) { return metrics.horizontalAdvance(QLatin1String(sample)); };
     m_tree->header()->setDefaultSectionSize(width("100.0 %0"));

@@ -41,6 +41,20 @@ QString evaluationText(const EvaluationText& text)
         .arg(text.windows.length);
 }
 
+/// Leaves what is being typed, and what is there already: a field that takes a value is painted again with all that is
+/// behind it.
+void write(QLineEdit* line, const QString& text)
+{
+    if (!line->hasFocus() && line->text() != text)
+        line->setText(text);
+}
+
+void write(QSpinBox* box, int value)
+{
+    if (box->value() != value)
+        box->setValue(value);
+}
+
 /// What is calibrated on, where the windows are known.
 QString windowsText(const CalibrationService& calibration)
 {
@@ -149,8 +163,7 @@ void RecipePanel::show()
 {
     m_showing = true;
     const Recipe& recipe = m_session.recipeState().recipe();
-    if (!m_name->hasFocus())
-        m_name->setText(toQString(recipe.name));
+    write(m_name, toQString(recipe.name));
     m_method->set(recipe.method, recipe.parameters);
     if (!sameWindows(m_calibration->options(), recipe.calibration))
         m_calibration->setOptions(recipe.calibration);
@@ -160,17 +173,15 @@ void RecipePanel::show()
     m_gradients->setEnabled(recipe.forecast || !wanted);
     m_labels->setCurrentIndex(m_labels->findData(static_cast<int>(recipe.curvature.labels)));
     m_labels->setEnabled(wanted);
-    m_labelSeed->setValue(static_cast<int>(recipe.curvature.seed));
+    write(m_labelSeed, static_cast<int>(recipe.curvature.seed));
     m_labelSeed->setEnabled(wanted && recipe.curvature.labels == GradientLabels::Sampled);
     m_sequential->setCurrentIndex(m_sequential->findData(static_cast<int>(recipe.sequential)));
-    m_heldOut->setValue(static_cast<int>(recipe.heldOutWindows));
+    write(m_heldOut, static_cast<int>(recipe.heldOutWindows));
     QStringList only;
     for (const std::string& pattern : recipe.only)
         only.append(toQString(pattern));
-    if (!m_only->hasFocus())
-        m_only->setText(only.join(u' '));
-    if (!m_memory->hasFocus())
-        m_memory->setText(recipe.memoryLimit > 0 ? toQString(formatBytes(recipe.memoryLimit)) : QString());
+    write(m_only, only.join(u' '));
+    write(m_memory, recipe.memoryLimit > 0 ? toQString(formatBytes(recipe.memoryLimit)) : QString());
     QStringList texts;
     for (const EvaluationText& text : recipe.evaluations)
         texts.append(evaluationText(text));

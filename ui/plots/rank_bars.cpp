@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 using namespace Qt::StringLiterals;
 
@@ -256,7 +257,16 @@ int RankBars::rankAt(int index, double y) const
 
 void RankBars::updateColumn(int index)
 {
-    viewport()->update(columnRect(index).adjusted(-3.0, -2.0, 3.0, 2.0).toAlignedRect());
+    // All that change in one turn of the event loop are painted as one rectangle: in a region of many, as some bars of
+    // a plan stay and others move, every fill is clipped by each of them, which takes longer than all other painting.
+    if (m_changed.isNull())
+        QMetaObject::invokeMethod(this, &RankBars::updateChanged, Qt::QueuedConnection);
+    m_changed |= columnRect(index).adjusted(-3.0, -2.0, 3.0, 2.0).toAlignedRect();
+}
+
+void RankBars::updateChanged()
+{
+    viewport()->update(std::exchange(m_changed, QRect()));
 }
 
 void RankBars::layOut()

@@ -122,6 +122,7 @@ private:
     void layOut();
     void updateScrollBar();
     void updateColumn(int index);
+    void updateChanged();
     void describe();
     double unitWidth() const;
     double offset() const;
@@ -158,6 +159,7 @@ private:
 
     int m_current = -1;
     int m_anchor = -1;
+    QRect m_changed; ///< of columns that are painted again with the next turn of the event loop
     int m_hovered = -1;
     QPointF m_pointer;
     QPointF m_pressed;

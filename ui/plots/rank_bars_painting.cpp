@@ -59,19 +59,16 @@ void RankBars::paintAll(QPainter& painter, const FigureColours& colours, const Q
     paintAxes(painter, colours);
     painter.save();
     painter.setClipRect(m_plotArea.adjusted(0.0, -1.0, 0.0, 1.0), Qt::IntersectClip);
-    int role = -1;
-    QColor colour;
+    const QColor ground = mixed(colours.background, colours.text, 0.05);
+    const QColor selected = mixed(colours.background, colours.accent, colours.dark ? 0.45 : 0.28);
     for (int index = 0; index < m_bars.size(); ++index) {
         const QRectF column = columnRect(index);
         if (column.right() < exposed.left() - 3.0)
             continue;
         if (column.left() > exposed.right() + 3.0)
             break;
-        if (m_bars[index].role != role || !colour.isValid()) {
-            role = m_bars[index].role;
-            colour = seriesColour(role, colours.dark);
-        }
-        paintBar(painter, colours, index, colour);
+        painter.fillRect(column, m_bars[index].selected ? selected : ground);
+        paintBar(painter, colours, index, seriesColour(m_bars[index].role, colours.dark));
     }
     painter.restore();
 }
@@ -80,8 +77,6 @@ void RankBars::paintBar(QPainter& painter, const FigureColours& colours, int ind
 {
     const RankBar& bar = m_bars[index];
     const QRectF column = columnRect(index);
-    painter.fillRect(column, bar.selected ? mixed(colours.background, colours.accent, colours.dark ? 0.45 : 0.28)
-                                          : mixed(colours.background, colours.text, 0.05));
     const QRectF area = barRect(index);
     const double ghostTop = std::round(column.bottom() - heightOf(bar, std::max(0, bar.ghost)));
     const bool wide = column.width() >= 7.0;

@@ -177,14 +177,6 @@ std::size_t RankPlan::keptParameters(int linear) const
     return parameterCount(structure(linear), shape(linear), rank(linear));
 }
 
-double RankPlan::relativeLoss(int linear) const
-{
-    const SpectrumPtr spectrum = losses(linear);
-    if (!spectrum)
-        return std::numeric_limits<double>::quiet_NaN();
-    return rankwright::relativeLoss(spectrum->loss, structure(linear), rank(linear));
-}
-
 void RankPlan::setKeptRatio(double ratio, bool finished)
 {
     PlanState state = m_state;

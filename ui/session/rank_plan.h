@@ -68,7 +68,7 @@ public:
     StructureKind structure(int linear) const;
     std::size_t keptParameters(int linear) const;
     /// loss(rank) / loss(0) of the analysis; NaN where it is not there yet.
-    double relativeLoss(int linear) const;
+    double relativeLoss(int linear) const { return m_relativeLosses[static_cast<std::size_t>(linear)]; }
     /// What the plan costs in nats per token, the sum of Analysis::curvatureCurve() at its ranks; NaN where it is not
     /// known.
     double nats() const { return m_nats; }
@@ -130,12 +130,15 @@ private:
     std::optional<std::vector<std::size_t>> allocated(const PlanState& state, const std::string& allocator);
     void replan(PlanState state, const QString& what, bool finished);
     int dragId(bool finished);
-    /// In the measure that allocators with gradients plan with, or the relative one.
+    /// Of items with the losses that allocators with gradients plan with, with relative ones, or without any.
     struct Planner
     {
         std::shared_ptr<const RankPlanner> planner;
-        StructureKind structure = StructureKind::Factors;
-        LatestRequest building;
+        StructureKind structure = StructureKind::Factors; ///< of the planner, or of the one that is being made
+        bool making = false;
+        LatestRequest request;
+
+        void drop();
     };
     enum class Losses { None, Relative, Nats };
     void dropPlanners();
@@ -145,7 +148,6 @@ private:
     void updateTotals();
     void updateGhost();
     void spectrumReady(const AnalysisKey& key, int linear);
-    std::vector<AllocationItem> items(const PlanState& state, Losses measure) const;
     std::vector<std::optional<std::size_t>> fixedRanks(const PlanState& state) const;
 
     SpectrumService& m_spectra;
@@ -158,7 +160,8 @@ private:
     std::vector<std::size_t> m_itemOf;             ///< by linear; of chosen ones
     QString m_cannotGroup;                         ///< why the choice and the method do not go together
     ModelTotals m_modelTotals;
-    std::vector<LinearCost> m_costs; ///< of the chosen linears
+    std::vector<LinearCost> m_costs;      ///< of the chosen linears
+    std::vector<double> m_relativeLosses; ///< by linear
     PlanTotals m_totals;
     bool m_waiting = false;
     int m_waitingId = -1; ///< merge id of the step that waits

@@ -8,6 +8,41 @@
 
 namespace rankwright::ui {
 
+namespace {
+
+/// What gets one rank each, of linears `together`, with the losses of `spectra`, by linear; without losses where there
+/// are no spectra.
+std::vector<AllocationItem> makeItems(const Document& document, const std::vector<std::vector<std::size_t>>& together,
+                                      const std::vector<SpectrumPtr>& spectra, bool nats)
+{
+    std::vector<AllocationItem> result;
+    result.reserve(together.size());
+    for (const std::vector<std::size_t>& linears : together) {
+        std::vector<const LinearInfo*> infos;
+        infos.reserve(linears.size());
+        for (const std::size_t linear : linears)
+            infos.push_back(&document.model.linears()[linear]);
+        result.push_back(itemOf(infos));
+        if (spectra.empty())
+            continue;
+        AllocationItem& item = result.back();
+        std::vector<double> sum;
+        for (const std::size_t linear : linears) {
+            const std::vector<double>& own = nats ? spectra[linear]->nats : spectra[linear]->loss;
+            sum.resize(own.size());
+            std::transform(sum.begin(), sum.end(), own.begin(), sum.begin(), std::plus<>());
+            item.singularValues = spectra[linear]->singularValues;
+        }
+        if (nats)
+            item.setLossInNats(std::move(sum));
+        else
+            item.setRelativeLoss(std::move(sum));
+    }
+    return result;
+}
+
+} // namespace
+
 void RankPlan::reallocate(PlanState& state)
 {
     m_problem.clear();
@@ -28,15 +63,20 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
         return std::nullopt;
     }
     const Allocator& chosen = findAllocator(allocator);
-    const Planner& ready = m_planners[chosen.needsGradients ? Losses::Nats : Losses::Relative];
-    if (chosen.needsAnalyses() && (!ready.planner || ready.structure != state.structure)) {
-        m_waiting = true;
-        return std::nullopt;
+    Planner& ready = m_planners[!chosen.needsAnalyses() ? Losses::None
+                                : chosen.needsGradients ? Losses::Nats
+                                                        : Losses::Relative];
+    if (!ready.planner || ready.structure != state.structure) {
+        if (chosen.needsAnalyses()) {
+            m_waiting = true;
+            return std::nullopt;
+        }
+        ready.structure = state.structure;
+        ready.planner =
+            std::make_shared<const RankPlanner>(state.structure, makeItems(*m_document, m_items, {}, false));
     }
     try {
-        const AllocationPlan plan =
-            chosen.needsAnalyses() ? ready.planner->plan(allocator, state.keptRatio, fixedRanks(state))
-                                   : allocate(allocator, state.structure, state.keptRatio, items(state, Losses::None));
+        const AllocationPlan plan = ready.planner->plan(allocator, state.keptRatio, fixedRanks(state));
         std::vector<std::size_t> ranks = state.ranks;
         std::size_t next = 0;
         for (std::size_t i = 0; i < ranks.size(); ++i)
@@ -57,40 +97,17 @@ std::vector<std::optional<std::size_t>> RankPlan::fixedRanks(const PlanState& st
     return fixed;
 }
 
-std::vector<AllocationItem> RankPlan::items(const PlanState& state, Losses measure) const
+void RankPlan::Planner::drop()
 {
-    std::vector<AllocationItem> result;
-    for (const std::vector<std::size_t>& linears : m_items) {
-        std::vector<const LinearInfo*> together;
-        together.reserve(linears.size());
-        for (const std::size_t linear : linears)
-            together.push_back(&m_document->model.linears()[linear]);
-        AllocationItem item = itemOf(together);
-        std::vector<double> sum;
-        for (const std::size_t linear : measure == Losses::None ? std::vector<std::size_t>() : linears) {
-            const SpectrumPtr spectrum = losses(static_cast<int>(linear));
-            const std::vector<double>& own = measure == Losses::Nats ? spectrum->nats : spectrum->loss;
-            sum.resize(own.size());
-            std::transform(sum.begin(), sum.end(), own.begin(), sum.begin(), std::plus<>());
-            item.singularValues = spectrum->singularValues;
-        }
-        if (measure == Losses::Nats)
-            item.setLossInNats(std::move(sum));
-        else if (measure == Losses::Relative)
-            item.setRelativeLoss(std::move(sum));
-        if (state.locked[linears.front()])
-            item.rank = state.ranks[linears.front()];
-        result.push_back(std::move(item));
-    }
-    return result;
+    request.cancel();
+    making = false;
+    planner.reset();
 }
 
 void RankPlan::dropPlanners()
 {
-    for (auto& [losses, ready] : m_planners) {
-        ready.building.cancel();
-        ready.planner.reset();
-    }
+    for (auto& [losses, ready] : m_planners)
+        ready.drop();
 }
 
 bool RankPlan::hasLosses(int linear, Losses losses) const
@@ -102,19 +119,26 @@ bool RankPlan::hasLosses(int linear, Losses losses) const
 void RankPlan::ensurePlanner(Losses losses)
 {
     Planner& ready = m_planners[losses];
-    if (!m_document || (ready.planner && ready.structure == m_state.structure))
+    // One that is being made is waited for: a slider that moves would make it start again with every step.
+    if (!m_document || ((ready.planner || ready.making) && ready.structure == m_state.structure))
         return;
-    ready.planner.reset();
-    for (std::size_t i = 0; i < m_chosen.size(); ++i)
+    ready.drop();
+    std::vector<SpectrumPtr> spectra(m_chosen.size());
+    for (std::size_t i = 0; i < m_chosen.size(); ++i) {
         if (m_chosen[i] && !hasLosses(static_cast<int>(i), losses))
             return;
+        spectra[i] = this->losses(static_cast<int>(i));
+    }
     ready.structure = m_state.structure;
+    ready.making = true;
     m_background.run(
-        this, ready.building.next(),
-        [structure = ready.structure, all = items(m_state, losses)] {
-            return std::make_shared<const RankPlanner>(structure, all);
+        this, ready.request.next(),
+        [document = m_document, structure = ready.structure, together = m_items, spectra = std::move(spectra),
+         nats = losses == Losses::Nats] {
+            return std::make_shared<const RankPlanner>(structure, makeItems(*document, together, spectra, nats));
         },
         [this, losses](const Outcome<std::shared_ptr<const RankPlanner>>& planner) {
+            m_planners[losses].making = false;
             if (planner) {
                 m_planners[losses].planner = *planner;
                 plannerReady();

@@ -5,6 +5,7 @@ namespace rankwright::ui {
 void RankPlan::updateTotals()
 {
     m_costs.clear();
+    m_relativeLosses.assign(m_state.ranks.size(), std::numeric_limits<double>::quiet_NaN());
     m_nats = std::numeric_limits<double>::quiet_NaN();
     if (!m_document) {
         m_totals = {};
@@ -14,14 +15,17 @@ void RankPlan::updateTotals()
     m_nats = 0.0;
     for (std::size_t i = 0; i < m_state.ranks.size(); ++i) {
         const int linear = static_cast<int>(i);
+        const SpectrumPtr spectrum = losses(linear);
+        if (spectrum)
+            m_relativeLosses[i] = rankwright::relativeLoss(spectrum->loss, structure(linear), rank(linear));
         if (!m_chosen[i])
             continue;
         m_costs.push_back(linearCost(m_document->model.linears()[i], structure(linear), rank(linear), m_state.storage,
-                                     relativeLoss(linear)));
+                                     m_relativeLosses[i]));
         if (!hasLosses(linear, Losses::Nats))
             m_nats = std::numeric_limits<double>::quiet_NaN();
         else if (structure(linear) != StructureKind::Dense)
-            m_nats += losses(linear)->nats[rank(linear)];
+            m_nats += spectrum->nats[rank(linear)];
     }
     m_totals = planTotals(m_modelTotals, m_costs);
 }

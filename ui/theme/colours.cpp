@@ -101,8 +101,14 @@ QColor mixed(const QColor& under, const QColor& over, double amount)
 
 QColor seriesColour(int index, bool dark)
 {
-    const auto place = static_cast<std::size_t>(std::max(index, 0) % seriesColourCount);
-    return toColor(dark ? onDark[place] : onLight[place]);
+    // Asked for with every bar and curve that is painted.
+    static const auto colours = [] {
+        std::array<std::array<QColor, seriesColourCount>, 2> all;
+        std::ranges::transform(onLight, all[0].begin(), toColor);
+        std::ranges::transform(onDark, all[1].begin(), toColor);
+        return all;
+    }();
+    return colours[dark ? 1 : 0][static_cast<std::size_t>(std::max(index, 0) % seriesColourCount)];
 }
 
 SeriesStyle seriesStyle(int index)
