@@ -13,6 +13,7 @@
 #include "ui/panels/rank_plan_panel.h"
 #include "ui/panels/recipe_panel.h"
 #include "ui/panels/runs_panel.h"
+#include "ui/panels/similarity_panel.h"
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/start_page.h"
 #include "ui/panels/text_panel.h"
@@ -102,6 +103,8 @@ void MainWindow::createViews()
     connect(m_runs, &RunsPanel::message, this, [this](const QString& text) { statusBar()->showMessage(text, 8000); });
     m_training = new TrainingPanel(m_session);
     m_views->addTab(m_training, tr("Training"));
+    m_similarity = new SimilarityPanel(m_session);
+    m_views->addTab(m_similarity, tr("Similarity"));
     m_views->addTab(new TextPanel(m_session), tr("Text"));
 }
 

@@ -18,6 +18,7 @@ class ModelPanel;
 class RankPlanPanel;
 class RecipePanel;
 class RunsPanel;
+class SimilarityPanel;
 class SpectrumPanel;
 class StartPage;
 class TrainingPanel;
@@ -39,6 +40,7 @@ public:
     ErrorMapPanel* errorMapPanel() const { return m_map; }
     RunsPanel* runsPanel() const { return m_runs; }
     TrainingPanel* trainingPanel() const { return m_training; }
+    SimilarityPanel* similarityPanel() const { return m_similarity; }
     RecipePanel* recipePanel() const { return m_recipe; }
 
     /// A model, a recipe (.json), or a text, which becomes the calibration text.
@@ -84,6 +86,7 @@ private:
     ErrorMapPanel* m_map = nullptr;
     RunsPanel* m_runs = nullptr;
     TrainingPanel* m_training = nullptr;
+    SimilarityPanel* m_similarity = nullptr;
     RecipePanel* m_recipe = nullptr;
     LogPanel* m_log = nullptr;
     QMenu* m_recent = nullptr;

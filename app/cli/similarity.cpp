@@ -2,6 +2,7 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
+#include "core/base/task_part.h"
 #include "core/experiment/places.h"
 #include "core/model/tensor_names.h"
 
@@ -100,17 +101,16 @@ void run(Session& session, const Options& options)
         wanted.text = text;
         windows.push_back(makeWindows(*model.tokenizer(), wanted, context));
     }
-    std::vector<CalibrationSet> sets;
-    sets.reserve(windows.size());
-    for (const TokenWindows& each : windows)
-        sets.push_back(calibrate(model, *device, each, defaultRunPlaces().cache, options.pass.options(), context));
+    const std::filesystem::path cache = defaultRunPlaces().cache;
+    const CalibrationSet reference =
+        calibrate(model, *device, windows.front(), cache, options.pass.options(), partOf(context, 0, windows.size()));
     constexpr std::size_t usualDirections = 16;
     const std::size_t directions = options.directions.value_or(usualDirections);
+    std::vector<std::vector<TapSimilarity>> taps = compareTexts(
+        model, *device, reference, std::span(windows).subspan(1), directions, cache, options.pass.options(), context);
     std::vector<Compared> compared;
-    for (std::size_t i = 1; i < sets.size(); ++i)
-        compared.push_back(
-            {options.against[i - 1], compareCalibrations(model, *device, sets[0], sets[i], directions,
-                                                         effectiveThreads(options.pass.options()), context)});
+    for (std::size_t i = 0; i < taps.size(); ++i)
+        compared.push_back({options.against[i], std::move(taps[i])});
     session.endProgress();
     if (!session.json) {
         session.out.write(toText(model, compared));
@@ -121,8 +121,8 @@ void run(Session& session, const Options& options)
         against.push_back(toJson(model, each));
     session.out.json({{"model", model.checkpoint().path().string()},
                       {"text", *options.text.text},
-                      {"windows", sets[0].windows()},
-                      {"windowLength", sets[0].windowLength()},
+                      {"windows", reference.windows()},
+                      {"windowLength", reference.windowLength()},
                       {"directions", directions},
                       {"against", std::move(against)}});
 }

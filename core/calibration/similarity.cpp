@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/base/task_part.h"
 
 #include <algorithm>
 #include <atomic>
@@ -51,6 +52,25 @@ std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device&
         result[tap] = compareTaps(device, a.load(tap), b.load(tap), directions);
         context.report("compare", model.taps()[tap].name, ++done, taps);
     });
+    return result;
+}
+
+std::vector<std::vector<TapSimilarity>> compareTexts(const Model& model, const Device& device,
+                                                     const CalibrationSet& reference,
+                                                     std::span<const TokenWindows> others, std::size_t directions,
+                                                     const std::filesystem::path& cache, const PassOptions& options,
+                                                     const TaskContext& context)
+{
+    const std::size_t parts = others.size() + 1;
+    std::vector<CalibrationSet> sets;
+    sets.reserve(others.size());
+    for (const TokenWindows& windows : others)
+        sets.push_back(calibrate(model, device, windows, cache, options, partOf(context, sets.size() + 1, parts)));
+    std::vector<std::vector<TapSimilarity>> result;
+    result.reserve(others.size());
+    for (const CalibrationSet& set : sets)
+        result.push_back(compareCalibrations(model, device, reference, set, directions, effectiveThreads(options),
+                                             partOf(context, result.size(), others.size())));
     return result;
 }
 

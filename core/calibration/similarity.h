@@ -3,7 +3,8 @@
 #include "core/calibration/statistics.h"
 #include "core/compute/device.h"
 
-#include <string>
+#include <filesystem>
+#include <span>
 #include <vector>
 
 namespace rankwright {
@@ -24,6 +25,15 @@ TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const Ta
 std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device& device, const CalibrationSet& a,
                                                const CalibrationSet& b, std::size_t directions, std::size_t threads,
                                                const TaskContext& context);
+
+/// All taps of a model on each of `others` beside `reference`, by text and tap index; statistics that are not in
+/// `cache` are taken first. Progress counts the others as the parts after the reference. Throws as calibrate() and
+/// compareCalibrations().
+std::vector<std::vector<TapSimilarity>> compareTexts(const Model& model, const Device& device,
+                                                     const CalibrationSet& reference,
+                                                     std::span<const TokenWindows> others, std::size_t directions,
+                                                     const std::filesystem::path& cache, const PassOptions& options,
+                                                     const TaskContext& context);
 
 /// Mean and standard deviation (of the population).
 struct Spread

@@ -1,9 +1,7 @@
 #include "ui/session/job_queue.h"
 
-#include "core/base/bytes.h"
-#include "core/calibration/statistics.h"
-#include "core/experiment/run_calibration.h"
 #include "ui/session/job_feed.h"
+#include "ui/session/job_work.h"
 #include "ui/session/text.h"
 
 #include <algorithm>
@@ -13,120 +11,6 @@ namespace rankwright::ui {
 namespace {
 
 constexpr int updateMilliseconds = 50;
-
-/// Rough shares of the time; estimates of a run refine the bar, they never decide anything.
-StageShares sharesOf(const Job& job)
-{
-    switch (job.kind) {
-    case JobKind::Calibrate:
-        return StageShares({{"open", 0.02}, {"calibrate", 0.4}, {"curvature", takesGradients(job.recipe) ? 0.6 : 0.0}});
-    case JobKind::Measure:
-        return StageShares({{"open", 0.02}, {"evaluate", 0.98}});
-    case JobKind::Export:
-        return StageShares({{"export", 1.0}});
-    case JobKind::Compress:
-        break;
-    }
-    const Recipe& recipe = job.recipe;
-    return StageShares({{"open", 0.02},
-                        {"calibrate", recipe.calibration ? 0.28 : 0.0},
-                        {"curvature", takesGradients(recipe) ? 0.4 : 0.0},
-                        {"analyse", findAllocator(recipe.allocation).needsAnalyses() ? 0.25 : 0.0},
-                        {"factorise", 0.35},
-                        {"distill", distillationOf(recipe) ? 2.0 : 0.0},
-                        {"recover", recipe.recovery ? 4.0 : 0.0},
-                        {"evaluate", recipe.evaluations.empty() ? 0.0 : 0.35},
-                        {"export", recipe.out.empty() ? 0.0 : 0.1}});
-}
-
-TaskContext contextFor(const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
-{
-    return {.stop = stop,
-            .progress = [feed](const Progress& progress) { feed->add(progress); },
-            .event = [feed](const NumericEvent& event) { feed->add(event); }};
-}
-
-void compress(Job& job, Store& store, const RunPlaces& places, const std::shared_ptr<JobFeed>& feed,
-              const std::stop_token& stop)
-{
-    const RunObserver observer{.started = [feed](std::int64_t run) { feed->add(run); },
-                               .planned = [feed](const AllocationPlan& plan) { feed->add(plan); },
-                               .linearDone = [feed](const LinearOutcome& linear) { feed->add(linear); },
-                               .evaluated = {},
-                               .trained = [feed](const TrainingPoint& point) { feed->add(point); }};
-    const RunResult result = runRecipe(job.recipe, store, places, contextFor(feed, stop), observer);
-    job.run = result.id;
-    job.folder = result.exportFolder.empty() ? result.folder : result.exportFolder;
-    job.result = JobQueue::tr("run %1: kept %2 % of the linears, %3 % of the model, %4")
-                     .arg(result.id)
-                     .arg(100.0 * result.keptRatio, 0, 'f', 2)
-                     .arg(100.0 * result.wholeModelRatio, 0, 'f', 2)
-                     .arg(toQString(formatBytes(result.bytes)));
-    for (const EvaluationOutcome& evaluation : result.evaluations)
-        job.result += JobQueue::tr("; perplexity on %1 %2, originally %3")
-                          .arg(toQString(evaluation.name))
-                          .arg(evaluation.compressed.perplexity, 0, 'g', 5)
-                          .arg(evaluation.original.perplexity, 0, 'g', 5);
-}
-
-void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
-{
-    const TaskContext context = contextFor(feed, stop);
-    context.report("open", {}, 0, 0);
-    const Model model = Model::open(job.recipe.model);
-    model.requireFinite();
-    const auto device = openDevice(job.recipe.device, job.recipe.threads);
-    const RunCalibration calibration(job.recipe, model, context);
-    const PassOptions options{
-        .threads = job.recipe.threads, .memoryLimit = job.recipe.memoryLimit, .scratchFolder = {}};
-    const CalibrationSet set = calibration.moments(*device, places.cache, options, context);
-    if (takesGradients(job.recipe))
-        calibration.gradients(*device, places.cache, options, context);
-    job.folder = set.folder();
-    job.result = set.reused()
-                     ? JobQueue::tr("statistics of %1 windows were there already").arg(set.windows())
-                     : JobQueue::tr("statistics of %1 windows of %2 tokens").arg(set.windows()).arg(set.windowLength());
-}
-
-/// What forecasts of the recipe start from.
-void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
-{
-    const TaskContext context = contextFor(feed, stop);
-    context.report("open", {}, 0, 0);
-    const Model model = Model::open(job.recipe.model);
-    model.requireFinite();
-    const auto device = openDevice(job.recipe.device, job.recipe.threads);
-    const std::string fingerprint = modelFingerprint(model);
-    const PassOptions options{
-        .threads = job.recipe.threads, .memoryLimit = job.recipe.memoryLimit, .scratchFolder = {}};
-    const std::size_t texts = job.recipe.evaluations.size();
-    QStringList results;
-    for (std::size_t i = 0; i < texts; ++i) {
-        const EvaluationText& text = job.recipe.evaluations[i];
-        const std::string name = evaluationName(text);
-        TaskContext part = context;
-        part.progress = [&](const Progress& progress) {
-            context.report("evaluate", name, i * progress.total + progress.done, texts * progress.total);
-        };
-        const TokenWindows windows = makeWindows(*model.tokenizer(), text.windows, context);
-        const PerplexityResult result = densePerplexity(model, *device, windows, store, fingerprint, options, part);
-        results.append(
-            JobQueue::tr("perplexity of the original on %1 %2").arg(toQString(name)).arg(result.perplexity, 0, 'g', 5));
-    }
-    job.result = results.join(QStringLiteral("; "));
-}
-
-void exportKept(Job& job, Store& store, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
-{
-    const auto device = openDevice("cpu");
-    const ExportResult result = exportRun(store, job.run, job.runExport, *device, contextFor(feed, stop));
-    job.folder = result.folder;
-    job.result = JobQueue::tr("%1 in %2 files; read back with the same logits within %3 of the largest")
-                     .arg(toQString(formatBytes(result.bytes)))
-                     .arg(result.files.size())
-                     .arg(result.largestLogitDifference, 0, 'g', 2);
-    job.exported = result;
-}
 
 } // namespace
 
@@ -210,6 +94,22 @@ int JobQueue::addMeasurement(const Recipe& recipe)
     return add(std::move(job));
 }
 
+int JobQueue::addComparison(const Recipe& recipe, const std::vector<std::filesystem::path>& texts,
+                            std::size_t directions)
+{
+    QStringList names;
+    for (const std::filesystem::path& text : texts)
+        names.append(toQString(text.filename()));
+    Job job;
+    job.kind = JobKind::Compare;
+    job.recipe = recipe;
+    job.texts = texts;
+    job.directions = directions;
+    job.title =
+        tr("Compare %1 with %2").arg(toQString(recipe.calibration->text.filename()), names.join(QStringLiteral(", ")));
+    return add(std::move(job));
+}
+
 int JobQueue::addExport(std::int64_t run, const RunExport& runExport, const QString& title)
 {
     Job job;
@@ -281,7 +181,7 @@ void JobQueue::start(Job& job)
     job.started = QDateTime::currentDateTime();
     m_stop = std::stop_source();
     m_feed = std::make_shared<JobFeed>();
-    m_shares = std::make_unique<StageShares>(sharesOf(job));
+    m_shares = std::make_unique<StageShares>(stagesOf(job));
     m_clock.start();
     m_timer.start();
     const int id = job.id;
@@ -290,23 +190,7 @@ void JobQueue::start(Job& job)
     m_background.run(
         this, {},
         [work = job, store = m_store.store(), places = m_places, feed = m_feed, stop = m_stop.get_token()]() mutable {
-            if (!store && work.kind != JobKind::Calibrate)
-                throw Error(ErrorKind::Io, "the store of experiments is not open; see the message about it, or choose "
-                                           "another store file");
-            switch (work.kind) {
-            case JobKind::Compress:
-                compress(work, *store, places, feed, stop);
-                break;
-            case JobKind::Calibrate:
-                calibrateText(work, places, feed, stop);
-                break;
-            case JobKind::Measure:
-                measureOriginal(work, *store, feed, stop);
-                break;
-            case JobKind::Export:
-                exportKept(work, *store, feed, stop);
-                break;
-            }
+            workOn(work, store.get(), places, feed, stop);
             return work;
         },
         [this, id](const Outcome<Job>& outcome) { finish(id, outcome); });
@@ -362,6 +246,7 @@ void JobQueue::finish(int id, const Outcome<Job>& outcome)
             job->result = outcome->result;
             job->folder = outcome->folder;
             job->exported = outcome->exported;
+            job->similarity = outcome->similarity;
         } else {
             job->state = outcome.failure.cancelled() ? JobState::Cancelled : JobState::Failed;
             job->failure = outcome.failure;

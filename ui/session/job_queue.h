@@ -37,6 +37,9 @@ public:
     int addCompression(const Recipe& recipe);
     int addCalibration(const Recipe& recipe);
     int addMeasurement(const Recipe& recipe);
+    /// Compares the recipe's calibration text with others, cut into windows alike, on `directions` principal
+    /// directions.
+    int addComparison(const Recipe& recipe, const std::vector<std::filesystem::path>& texts, std::size_t directions);
     int addExport(std::int64_t run, const RunExport& runExport, const QString& title);
     /// A queued job is over at once, a running one after the linear or window at hand.
     void cancel(int id);

@@ -103,6 +103,8 @@ Session::Session(SessionPlaces places, QObject* parent)
             emit notice(job->title + QStringLiteral(": ") + job->result);
             if (job->kind == JobKind::Compress && job->run == m_measuredRun)
                 showRun(job->run);
+            if (job->similarity && m_document && job->recipe.model == toPath(m_document->path))
+                setSimilarity(job->similarity);
         }
     });
 }
@@ -135,6 +137,7 @@ void Session::setDocument(DocumentPtr document)
     m_measuredRun = 0;
     m_shownRun.reset();
     setTraining({});
+    setSimilarity(nullptr);
     m_selection.clear();
     m_spectra.setDocument(m_document);
     m_calibration.setDocument(m_document);
@@ -360,6 +363,14 @@ void Session::setTraining(std::vector<TrainingPoint> points)
         return;
     m_training = std::move(points);
     emit trainingChanged();
+}
+
+void Session::setSimilarity(std::shared_ptr<const SimilarityStudy> study)
+{
+    if (!study && !m_similarity)
+        return;
+    m_similarity = std::move(study);
+    emit similarityChanged();
 }
 
 void Session::showRun(std::int64_t run)

@@ -85,11 +85,16 @@ public:
     void showRun(std::int64_t run);
     const std::optional<RunRecord>& shownRun() const { return m_shownRun; }
 
+    /// The latest comparison of texts on the open model; null before one.
+    const std::shared_ptr<const SimilarityStudy>& similarity() const { return m_similarity; }
+
     /// Jobs of the present recipe. What is wrong with it is returned as a sentence, and nothing is started.
     QString startRun();
     QString startCalibration();
     /// Measures what forecasts start from: the model as it is, on the evaluation texts.
     QString startMeasuring();
+    /// Compares the calibration text with others; similarityChanged() follows.
+    QString startComparison(const std::vector<std::filesystem::path>& texts, std::size_t directions);
     /// Continues a run that was cut off, cancelled or failed.
     void resumeRun(std::int64_t run);
 
@@ -104,6 +109,7 @@ signals:
     void recipeChanged(); ///< recipe() differs
     void measuredChanged();
     void trainingChanged();
+    void similarityChanged();
     /// Something to tell, without a dialog.
     void notice(const QString& text);
     void problem(const rankwright::ui::Failure& failure);
@@ -115,6 +121,7 @@ private:
     void updateCalibration();
     void updateAnalysis();
     void updateChosen();
+    void setSimilarity(std::shared_ptr<const SimilarityStudy> study);
     void setTraining(std::vector<TrainingPoint> points);
     void takeOutcomes(std::int64_t run, const std::vector<LinearOutcome>& outcomes, bool fresh);
     QString problemWith(const Recipe& recipe) const;
@@ -136,6 +143,7 @@ private:
     std::int64_t m_measuredRun = 0;
     std::vector<TrainingPoint> m_training;
     std::optional<RunRecord> m_shownRun;
+    std::shared_ptr<const SimilarityStudy> m_similarity;
     LatestRequest m_showing;
     LatestRequest m_showingTraining;
     LatestRequest m_openRequest;

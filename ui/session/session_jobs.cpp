@@ -56,6 +56,19 @@ QString Session::startMeasuring()
     return {};
 }
 
+QString Session::startComparison(const std::vector<std::filesystem::path>& texts, std::size_t directions)
+{
+    const Recipe now = recipe();
+    if (!m_document)
+        return tr("Open a model first.");
+    if (!now.calibration || now.calibration->text.empty())
+        return tr("Choose a calibration text first.");
+    if (texts.empty())
+        return tr("Add a text to compare with first.");
+    m_jobs.addComparison(now, texts, directions);
+    return {};
+}
+
 void Session::resumeRun(std::int64_t run)
 {
     m_runs.fetch(run, this, {}, [this](const Outcome<RunRecord>& outcome) {
