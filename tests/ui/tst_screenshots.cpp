@@ -5,6 +5,7 @@
 #include "ui/panels/error_map_panel.h"
 #include "ui/panels/recipe_panel.h"
 #include "ui/panels/runs_panel.h"
+#include "ui/panels/similarity_panel.h"
 #include "ui/panels/spectrum_panel.h"
 #include "ui/panels/text_panel.h"
 #include "ui/panels/training_panel.h"
@@ -222,6 +223,24 @@ private slots:
         session().recipeState().set(before);
     }
 
+    void similarity()
+    {
+        auto* panel = window().similarityPanel();
+        window().views()->setCurrentWidget(panel);
+        // Unlike stories.
+        QFile numbers(m_home.filePath(u"numbers.txt"_s));
+        QVERIFY(numbers.open(QIODevice::WriteOnly));
+        for (int i = 0; i < 8000; ++i)
+            numbers.write(QByteArray::number(i * 7919 % 100003) + (i % 12 == 11 ? '\n' : ' '));
+        numbers.close();
+        panel->addTexts({m_home.filePath(u"stories-heldout.txt"_s), numbers.fileName()});
+        QTest::mouseClick(m_fixture->find<QPushButton>("compareTexts"), Qt::LeftButton);
+        QVERIFY(waitUntil([&] { return session().jobs().idle(); }, 900));
+        QCOMPARE(session().jobs().jobs().back().state, JobState::Finished);
+        QTRY_COMPARE(panel->plot()->data().series.size(), 8);
+        take(u"similarity"_s);
+    }
+
     void text()
     {
         auto* panel = window().findChild<TextPanel*>();
@@ -270,9 +289,15 @@ private slots:
         auto* jobs = m_fixture->find<QDockWidget>("jobsDock");
         jobs->raise();
         take(u"jobs"_s, jobs);
+        session().recipeState().change([this](Recipe& recipe) {
+            WeightedText& more = recipe.moreCalibrations.emplace_back(WeightedText{.windows = *recipe.calibration});
+            more.windows.text = toPath(m_home.filePath(u"numbers.txt"_s));
+            more.weight = 0.25;
+        });
         // All of the recipe, which scrolls in its dock.
         auto* scroll = window().recipePanel()->findChild<QScrollArea*>();
         take(u"recipe"_s, scroll->widget());
+        session().recipeState().change([](Recipe& recipe) { recipe.moreCalibrations.clear(); });
     }
 
     void dialogs()

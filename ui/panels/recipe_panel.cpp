@@ -5,6 +5,7 @@
 #include "ui/models/job_model.h"
 #include "ui/models/linear_tree_model.h"
 #include "ui/panels/method_editor.h"
+#include "ui/panels/more_texts_editor.h"
 #include "ui/panels/windows_editor.h"
 #include "ui/session/text.h"
 #include "ui/theme/icons.h"
@@ -32,15 +33,6 @@ namespace {
 
 constexpr std::size_t previewTokens = 64;
 
-QString evaluationText(const EvaluationText& text)
-{
-    return RecipePanel::tr("%1, %2 of %3 tokens")
-        .arg(toQString(text.windows.text.filename()))
-        .arg(text.windows.count == 0 ? RecipePanel::tr("all windows")
-                                     : RecipePanel::tr("%1 windows").arg(text.windows.count))
-        .arg(text.windows.length);
-}
-
 /// Leaves what is being typed, and what is there already: a field that takes a value is painted again with all that is
 /// behind it.
 void write(QLineEdit* line, const QString& text)
@@ -55,6 +47,21 @@ void write(QSpinBox* box, int value)
         box->setValue(value);
 }
 
+/// Puts the first calibration text into a recipe. Texts that were cut into windows as it was are cut as it is now:
+/// those of a mixture must be alike.
+void takeCalibration(const std::optional<WindowOptions>& first, Recipe& recipe)
+{
+    for (WeightedText& more : recipe.moreCalibrations) {
+        WindowOptions as = recipe.calibration.value_or(WindowOptions());
+        as.text = more.windows.text;
+        if (!first || !sameWindows(more.windows, as))
+            continue;
+        more.windows = *first;
+        more.windows.text = as.text;
+    }
+    recipe.calibration = first;
+}
+
 /// What is calibrated on, where the windows are known.
 QString windowsText(const CalibrationService& calibration)
 {
@@ -63,6 +70,15 @@ QString windowsText(const CalibrationService& calibration)
     return calibration.moreTexts() == 0
                ? first
                : RecipePanel::tr("%1, mixed with %2 more texts").arg(first).arg(calibration.moreTexts());
+}
+
+QString evaluationText(const EvaluationText& text)
+{
+    return RecipePanel::tr("%1, %2 of %3 tokens")
+        .arg(toQString(text.windows.text.filename()))
+        .arg(text.windows.count == 0 ? RecipePanel::tr("all windows")
+                                     : RecipePanel::tr("%1 windows").arg(text.windows.count))
+        .arg(text.windows.length);
 }
 
 QString estimateText(const Recipe& recipe, const Document& document)
@@ -90,6 +106,7 @@ RecipePanel::RecipePanel(Session& session, QWidget* parent)
     , m_name(new QLineEdit)
     , m_method(new MethodEditor)
     , m_calibration(new WindowsEditor(u"calibration"_s, false))
+    , m_moreTexts(new MoreTextsEditor)
     , m_calibrationState(new QLabel)
     , m_previewWindow(new QSpinBox)
     , m_preview(new QPlainTextEdit)
@@ -116,6 +133,10 @@ RecipePanel::RecipePanel(Session& session, QWidget* parent)
     connect(m_memory, &QLineEdit::editingFinished, this, &RecipePanel::take);
     connect(m_method, &MethodEditor::edited, this, &RecipePanel::take);
     connect(m_calibration, &WindowsEditor::edited, this, &RecipePanel::take);
+    connect(m_moreTexts, &MoreTextsEditor::added, this, &RecipePanel::addCalibrationTexts);
+    connect(m_moreTexts, &MoreTextsEditor::edited, this, [this] {
+        m_session.recipeState().change([this](Recipe& recipe) { recipe.moreCalibrations = m_moreTexts->texts(); });
+    });
     connect(m_gradients, &QCheckBox::clicked, this, &RecipePanel::take);
     connect(m_labels, &QComboBox::activated, this, &RecipePanel::take);
     connect(m_labelSeed, &QSpinBox::valueChanged, this, &RecipePanel::take);
@@ -140,7 +161,7 @@ void RecipePanel::take()
         recipe.name = m_name->text().trimmed().toStdString();
         recipe.method = m_method->method();
         recipe.parameters = m_method->parameters();
-        recipe.calibration = m_calibration->options();
+        takeCalibration(m_calibration->options(), recipe);
         if (m_gradients->isEnabled())
             recipe.forecast = m_gradients->isChecked();
         recipe.curvature = {.labels = static_cast<GradientLabels>(m_labels->currentData().toInt()),
@@ -167,6 +188,8 @@ void RecipePanel::show()
     m_method->set(recipe.method, recipe.parameters);
     if (!sameWindows(m_calibration->options(), recipe.calibration))
         m_calibration->setOptions(recipe.calibration);
+    m_moreTexts->setTexts(recipe.moreCalibrations);
+    m_moreTexts->setEnabled(recipe.calibration.has_value() || !recipe.moreCalibrations.empty());
     const bool wanted = m_session.wantsGradients();
     m_gradients->setChecked(wanted);
     // Where method or allocation need them there is nothing to choose.
@@ -195,6 +218,18 @@ void RecipePanel::show()
     m_showing = false;
     m_run->setEnabled(m_session.document() != nullptr);
     m_estimateSoon.start();
+}
+
+void RecipePanel::addCalibrationTexts(const QStringList& files)
+{
+    m_session.recipeState().change([&files](Recipe& recipe) {
+        if (!recipe.calibration)
+            return;
+        for (const QString& file : files) {
+            WeightedText& added = recipe.moreCalibrations.emplace_back(WeightedText{.windows = *recipe.calibration});
+            added.windows.text = toPath(file);
+        }
+    });
 }
 
 void RecipePanel::refreshCalibration()

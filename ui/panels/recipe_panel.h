@@ -17,6 +17,7 @@ class QSpinBox;
 namespace rankwright::ui {
 
 class MethodEditor;
+class MoreTextsEditor;
 class WindowsEditor;
 
 /// The recipe of the next run: method, calibration text with its windows, sequential mode, evaluation texts, what it
@@ -44,12 +45,14 @@ private:
     void preview(int window);
     void estimate();
     void addEvaluation();
+    void addCalibrationTexts(const QStringList& files);
     void start();
 
     Session& m_session;
     QLineEdit* m_name;
     MethodEditor* m_method;
     WindowsEditor* m_calibration;
+    MoreTextsEditor* m_moreTexts;
     QLabel* m_calibrationState;
     QSpinBox* m_previewWindow;
     QPlainTextEdit* m_preview;

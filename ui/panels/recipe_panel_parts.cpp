@@ -1,5 +1,6 @@
 // How the recipe panel is put together; what it does is in recipe_panel.cpp.
 #include "ui/panels/method_editor.h"
+#include "ui/panels/more_texts_editor.h"
 #include "ui/panels/recipe_panel.h"
 #include "ui/panels/windows_editor.h"
 #include "ui/session/text.h"
@@ -88,6 +89,7 @@ void RecipePanel::build()
 
     auto* calibration = new QVBoxLayout;
     calibration->addWidget(m_calibration);
+    calibration->addWidget(m_moreTexts);
     calibration->addWidget(m_calibrationState);
     calibration->addWidget(m_gradients);
     auto* labels = new QHBoxLayout;
