@@ -40,39 +40,29 @@
     </message>
 </context>
 <context>
-    <name>RecipePanel</name>
-    <message>
-        <source>%1, %2 of %3 tokens</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>all windows</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 windows</source>
-        <translation type="unfinished"></translation>
-    </message>
-</context>
-<context>
-    <name>main</name>
-    <message>
-        <source>Low-rank compression workbench for language models</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Store of experiments</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Folder, .safetensors or .gguf file, or recipe</source>
-        <translation type="unfinished"></translation>
-    </message>
-</context>
-<context>
-    <name>rankwright::ui</name>
+    <name>RunColumnTexts</name>
     <message>
         <source>%1 s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>uncalibrated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by other models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by %1 on other texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 (%2 to %3), %4</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -152,6 +142,14 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Forecast ppl</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Off by</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Ppl on</source>
         <translation type="unfinished"></translation>
     </message>
@@ -200,6 +198,14 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many measured runs of the same model calibrated it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>How far the forecast was above (+) or below (-) what was measured</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>In local time</source>
         <translation type="unfinished"></translation>
     </message>
@@ -207,86 +213,9 @@
         <source>Press F2 or double click to change</source>
         <translation type="unfinished"></translation>
     </message>
-    <message>
-        <source>Kept share of the parameters of the linear</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Loss of the analysis before anything was stored, over that of rank 0</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Loss of the stored factors on the same statistics, over that of rank 0</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Difference of the measured losses</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>none</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>state</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>kept of the linears</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>kept of the model</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>parameters</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>weights as stored</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>time</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1, originally %2</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>perplexity on %1 (not the same windows)</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>perplexity on %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>recipe: %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>linear, in the order of the model</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>block, %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>rank</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>kept share of the parameters</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>measured loss / loss of rank 0</source>
-        <translation type="unfinished"></translation>
-    </message>
+</context>
+<context>
+    <name>RunPlotTexts</name>
     <message>
         <source>kept parameters of the compressed linears</source>
         <translation type="unfinished"></translation>
@@ -300,6 +229,42 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>forecast perplexity, with the range of nine of ten runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 uncalibrated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 calibrated by other models only</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 by the same model on other texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 by the same model and text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs with gradients have a forecast: tick them in the recipe.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forecasts: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>as forecast</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>perplexity, on the first text of each run</source>
         <translation type="unfinished"></translation>
     </message>
@@ -308,13 +273,47 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Filter for one model to see the Pareto front.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Pareto front</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>forecast of selected</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <source>selected</source>
         <translation type="unfinished"></translation>
     </message>
+</context>
+<context>
+    <name>SimilarityTexts</name>
+    <message>
+        <source>Inputs on %1 and on other texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>block</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>cosine of mean |x|</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>shared part of %1 principal directions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1: %2 +- %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>TokenDetailTexts</name>
     <message>
         <source>token</source>
         <translation type="unfinished"></translation>
@@ -363,82 +362,9 @@
         <source>Perplexity %1 of the original, %2 of run %3, over %4 predicted tokens; mean KL %5 nats</source>
         <translation type="unfinished"></translation>
     </message>
-    <message>
-        <source>uncalibrated</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>by other models</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>by %1 on other texts</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>by %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 (%2 to %3), %4</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Forecast ppl</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Off by</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many measured runs of the same model calibrated it</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>How far the forecast was above (+) or below (-) what was measured</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>forecast perplexity, with the range of nine of ten runs</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 uncalibrated</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 calibrated by other models only</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 by the same model on other texts</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>%1 by the same model and text</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Runs with gradients have a forecast: tick them in the recipe.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Forecasts: %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>as forecast</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Filter for one model to see the Pareto front.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>forecast of selected</source>
-        <translation type="unfinished"></translation>
-    </message>
+</context>
+<context>
+    <name>TrainingPlotTexts</name>
     <message>
         <source>Distillation</source>
         <translation type="unfinished"></translation>
@@ -449,6 +375,10 @@
     </message>
     <message>
         <source>block %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, %2</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -469,6 +399,21 @@
     </message>
     <message>
         <source>held-out windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>main</name>
+    <message>
+        <source>Low-rank compression workbench for language models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Store of experiments</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Folder, .safetensors or .gguf file, or recipe</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1122,6 +1067,14 @@
         <source>Perplexity of the original on %1</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Compare %1 with %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 texts compared on %2 windows of %3 tokens each</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::JobsPanel</name>
@@ -1585,6 +1538,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>Training</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Similarity</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::MethodEditor</name>
@@ -1637,6 +1594,49 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Copy names</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::MoreTextsEditor</name>
+    <message>
+        <source>More calibration texts and their weights</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mixed with</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Weight</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mix with texts ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Statistics of further texts are mixed into those of the first, each with a weight; the first has weight 1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1: %2 windows of %3 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Weight of %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2189,11 +2189,16 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>%1; statistics are there</source>
         <translation type="unfinished"></translation>
     </message>
-</context>
-<context>
-    <name>rankwright::ui::RunComparison</name>
     <message>
-        <source>run %1</source>
+        <source>%1, %2 of %3 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all windows</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 windows</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2292,6 +2297,90 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Run %1 - run %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Kept share of the parameters of the linear</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss of the analysis before anything was stored, over that of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss of the stored factors on the same statistics, over that of rank 0</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Difference of the measured losses</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>state</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept of the linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>weights as stored</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, originally %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity on %1 (not the same windows)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>recipe: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>linear, in the order of the model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>block, %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept share of the parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>measured loss / loss of rank 0</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2534,6 +2623,117 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Choose a text to evaluate on first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add a text to compare with first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>rankwright::ui::SimilarityPanel</name>
+    <message>
+        <source>Com&amp;pare</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts that the calibration text is compared with</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>UTF-8 text files, cut into windows as the calibration text is; drop files here</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add texts ...</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Take the selected texts from the list</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source> directions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Principal directions that are compared</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Principal directions of the second moments that are compared; at most the width of an input</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Takes the statistics that are not there yet, as a job, and compares them</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measure of similarity</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Overlap of principal directions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Shared part of the spaces of the first principal directions: 1 where they are the same, about directions / width for unrelated texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cosine of mean |x|</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cosine of the vectors of the mean size of each channel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Inputs that are shown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add texts and compare: how alike the inputs of the linears are on them and on the calibration text.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>inputs of all linears</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>inputs of %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>mean and deviation over the blocks: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>waits in Jobs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>comparing, %1 %</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, %2 windows of %3 tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 mixed with %2 more texts</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

@@ -234,7 +234,8 @@ private slots:
         session().recipeState().change([](Recipe& recipe) {
             recipe.calibration->length = 256;
             recipe.calibration->count = 64;
-            recipe.calibration->order = WindowOrder::Random; // windows may overlap: a short text has as many as are asked
+            recipe.calibration->order =
+                WindowOrder::Random; // windows may overlap: a short text has as many as are asked
         });
         const auto shown = session().similarity();
         press("compareTexts");

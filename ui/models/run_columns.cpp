@@ -22,11 +22,10 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
-/// Texts of this file are translated under one context.
-QString tr(const char* text)
+struct RunColumnTexts
 {
-    return QCoreApplication::translate("RunTableModel", text);
-}
+    Q_DECLARE_TR_FUNCTIONS(RunColumnTexts)
+};
 
 /// What is not known yet is stored as 0.
 double positive(double value)
@@ -44,7 +43,8 @@ QString secondsText(double seconds)
     constexpr double shortTime = 10.0;
     if (!(seconds > 0.0))
         return {};
-    return seconds < shortTime ? tr("%1 s").arg(QLocale().toString(seconds, 'f', 1)) : durationText(seconds);
+    return seconds < shortTime ? RunColumnTexts::tr("%1 s").arg(QLocale().toString(seconds, 'f', 1))
+                               : durationText(seconds);
 }
 
 /// A forecast with its range and, in a word or two, what it rests on.
@@ -54,17 +54,17 @@ QString forecastText(const Forecast& forecast)
     const auto state = [&] {
         switch (forecast.basis) {
         case ForecastBasis::Prior:
-            return tr("uncalibrated");
+            return RunColumnTexts::tr("uncalibrated");
         case ForecastBasis::OtherModels:
-            return tr("by other models");
+            return RunColumnTexts::tr("by other models");
         case ForecastBasis::OtherTexts:
-            return tr("by %1 on other texts").arg(forecast.runs);
+            return RunColumnTexts::tr("by %1 on other texts").arg(forecast.runs);
         case ForecastBasis::Text:
-            return tr("by %1").arg(forecast.runs);
+            return RunColumnTexts::tr("by %1").arg(forecast.runs);
         }
         return QString();
     };
-    return tr("%1 (%2 to %3), %4")
+    return RunColumnTexts::tr("%1 (%2 to %3), %4")
         .arg(perplexityText(forecast.perplexity, digits), perplexityText(forecast.low, digits),
              perplexityText(forecast.high, digits), state());
 }
@@ -81,15 +81,15 @@ QString runStateText(RunState state)
 {
     switch (state) {
     case RunState::Running:
-        return tr("running");
+        return RunColumnTexts::tr("running");
     case RunState::Finished:
-        return tr("finished");
+        return RunColumnTexts::tr("finished");
     case RunState::Cancelled:
-        return tr("cancelled");
+        return RunColumnTexts::tr("cancelled");
     case RunState::Failed:
-        return tr("failed");
+        return RunColumnTexts::tr("failed");
     case RunState::Interrupted:
-        return tr("interrupted");
+        return RunColumnTexts::tr("interrupted");
     }
     return {};
 }
@@ -103,47 +103,47 @@ QString runColumnTitle(RunColumn column)
 {
     switch (column) {
     case RunColumn::Id:
-        return tr("Run");
+        return RunColumnTexts::tr("Run");
     case RunColumn::State:
-        return tr("State");
+        return RunColumnTexts::tr("State");
     case RunColumn::Name:
-        return tr("Name");
+        return RunColumnTexts::tr("Name");
     case RunColumn::Model:
-        return tr("Model");
+        return RunColumnTexts::tr("Model");
     case RunColumn::Method:
-        return tr("Method");
+        return RunColumnTexts::tr("Method");
     case RunColumn::Structure:
-        return tr("Structure");
+        return RunColumnTexts::tr("Structure");
     case RunColumn::Allocation:
-        return tr("Allocation");
+        return RunColumnTexts::tr("Allocation");
     case RunColumn::Sequential:
-        return tr("Statistics of");
+        return RunColumnTexts::tr("Statistics of");
     case RunColumn::TargetRatio:
-        return tr("Target");
+        return RunColumnTexts::tr("Target");
     case RunColumn::KeptRatio:
-        return tr("Kept");
+        return RunColumnTexts::tr("Kept");
     case RunColumn::WholeModelRatio:
-        return tr("Whole model");
+        return RunColumnTexts::tr("Whole model");
     case RunColumn::Bytes:
-        return tr("Size");
+        return RunColumnTexts::tr("Size");
     case RunColumn::Original:
-        return tr("Original ppl");
+        return RunColumnTexts::tr("Original ppl");
     case RunColumn::Compressed:
-        return tr("Ppl");
+        return RunColumnTexts::tr("Ppl");
     case RunColumn::Forecast:
-        return tr("Forecast ppl");
+        return RunColumnTexts::tr("Forecast ppl");
     case RunColumn::ForecastError:
-        return tr("Off by");
+        return RunColumnTexts::tr("Off by");
     case RunColumn::Text:
-        return tr("Ppl on");
+        return RunColumnTexts::tr("Ppl on");
     case RunColumn::Seconds:
-        return tr("Time");
+        return RunColumnTexts::tr("Time");
     case RunColumn::Started:
-        return tr("Started");
+        return RunColumnTexts::tr("Started");
     case RunColumn::Tags:
-        return tr("Tags");
+        return RunColumnTexts::tr("Tags");
     case RunColumn::Notes:
-        return tr("Notes");
+        return RunColumnTexts::tr("Notes");
     }
     return {};
 }
@@ -152,29 +152,31 @@ QString runColumnTip(RunColumn column)
 {
     switch (column) {
     case RunColumn::Sequential:
-        return tr("Which model the calibration statistics are of: the dense one, the compressed prefix, or anchored");
+        return RunColumnTexts::tr(
+            "Which model the calibration statistics are of: the dense one, the compressed prefix, or anchored");
     case RunColumn::TargetRatio:
-        return tr("Kept parameters of the compressed linears that were asked for");
+        return RunColumnTexts::tr("Kept parameters of the compressed linears that were asked for");
     case RunColumn::KeptRatio:
-        return tr("Kept parameters of the compressed linears");
+        return RunColumnTexts::tr("Kept parameters of the compressed linears");
     case RunColumn::WholeModelRatio:
-        return tr("Kept parameters of the whole model, with embeddings and norms");
+        return RunColumnTexts::tr("Kept parameters of the whole model, with embeddings and norms");
     case RunColumn::Bytes:
-        return tr("Weights of the whole compressed model as stored");
+        return RunColumnTexts::tr("Weights of the whole compressed model as stored");
     case RunColumn::Original:
-        return tr("Perplexity of the original model on the text of the column \"Ppl on\"");
+        return RunColumnTexts::tr("Perplexity of the original model on the text of the column \"Ppl on\"");
     case RunColumn::Compressed:
-        return tr("Perplexity of the compressed model on the text of the column \"Ppl on\"");
+        return RunColumnTexts::tr("Perplexity of the compressed model on the text of the column \"Ppl on\"");
     case RunColumn::Forecast:
-        return tr("Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many "
-                  "measured runs of the same model calibrated it");
+        return RunColumnTexts::tr(
+            "Perplexity that was forecast before it was measured, the range of nine of ten runs, and how many "
+            "measured runs of the same model calibrated it");
     case RunColumn::ForecastError:
-        return tr("How far the forecast was above (+) or below (-) what was measured");
+        return RunColumnTexts::tr("How far the forecast was above (+) or below (-) what was measured");
     case RunColumn::Started:
-        return tr("In local time");
+        return RunColumnTexts::tr("In local time");
     case RunColumn::Tags:
     case RunColumn::Notes:
-        return tr("Press F2 or double click to change");
+        return RunColumnTexts::tr("Press F2 or double click to change");
     default:
         return {};
     }

@@ -5,7 +5,6 @@
 #include "ui/models/run_columns.h"
 #include "ui/session/text.h"
 
-#include <QCoreApplication>
 #include <QLocale>
 
 #include <algorithm>
@@ -19,11 +18,6 @@ namespace rankwright::ui {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
-
-QString tr(const char* text)
-{
-    return QCoreApplication::translate("RunComparisonModel", text);
-}
 
 double keptRatio(const LinearOutcome& outcome)
 {
@@ -54,13 +48,13 @@ QVariant figureTip(int figure)
 {
     switch (figure) {
     case RunComparisonModel::Kept:
-        return tr("Kept share of the parameters of the linear");
+        return RunComparisonModel::tr("Kept share of the parameters of the linear");
     case RunComparisonModel::Predicted:
-        return tr("Loss of the analysis before anything was stored, over that of rank 0");
+        return RunComparisonModel::tr("Loss of the analysis before anything was stored, over that of rank 0");
     case RunComparisonModel::Measured:
-        return tr("Loss of the stored factors on the same statistics, over that of rank 0");
+        return RunComparisonModel::tr("Loss of the stored factors on the same statistics, over that of rank 0");
     case RunComparisonModel::FigureCount:
-        return tr("Difference of the measured losses");
+        return RunComparisonModel::tr("Difference of the measured losses");
     default:
         return {};
     }
@@ -69,7 +63,7 @@ QVariant figureTip(int figure)
 QString valueText(const Json& value)
 {
     if (value.is_null())
-        return tr("none");
+        return RunComparisonModel::tr("none");
     return toQString(value.is_string() ? value.get<std::string>() : dumpJson(value));
 }
 
@@ -105,7 +99,7 @@ RunComparison::RunComparison(std::vector<RunRecord> records)
 QString RunComparison::title(std::size_t run) const
 {
     const RunSummary& summary = runs[run].summary;
-    const QString number = tr("run %1").arg(summary.id);
+    const QString number = RunComparisonModel::tr("run %1").arg(summary.id);
     return summary.name.empty() ? number : number + u" "_s + toQString(summary.name);
 }
 
@@ -126,34 +120,34 @@ std::vector<ComparisonLine> overviewOf(const RunComparison& comparison)
     const auto column = [&](const QString& title, RunColumn which) {
         of(title, [which](const RunRecord& run) { return runText(run.summary, which, {}); });
     };
-    column(tr("state"), RunColumn::State);
-    column(tr("kept of the linears"), RunColumn::KeptRatio);
-    column(tr("kept of the model"), RunColumn::WholeModelRatio);
-    of(tr("parameters"), [](const RunRecord& run) {
+    column(RunComparisonModel::tr("state"), RunColumn::State);
+    column(RunComparisonModel::tr("kept of the linears"), RunColumn::KeptRatio);
+    column(RunComparisonModel::tr("kept of the model"), RunColumn::WholeModelRatio);
+    of(RunComparisonModel::tr("parameters"), [](const RunRecord& run) {
         return run.result.parameters > 0 ? groupedNumber(run.result.parameters) : QString();
     });
-    of(tr("weights as stored"), [](const RunRecord& run) {
+    of(RunComparisonModel::tr("weights as stored"), [](const RunRecord& run) {
         return run.result.bytes > 0 ? toQString(formatBytes(run.result.bytes)) : QString();
     });
-    column(tr("time"), RunColumn::Seconds);
+    column(RunComparisonModel::tr("time"), RunColumn::Seconds);
     for (const ComparedEvaluation& evaluation : comparison.evaluations) {
         QStringList values;
         for (const EvaluationOutcome* outcome : evaluation.of)
             values.append(outcome == nullptr ? QString()
-                                             : tr("%1, originally %2")
+                                             : RunComparisonModel::tr("%1, originally %2")
                                                    .arg(perplexityText(outcome->compressed.perplexity),
                                                         perplexityText(outcome->original.perplexity)));
         const bool all = std::ranges::find(evaluation.of, nullptr) == evaluation.of.end();
         add(all && !sameWindows(evaluation)
-                ? tr("perplexity on %1 (not the same windows)").arg(toQString(evaluation.name))
-                : tr("perplexity on %1").arg(toQString(evaluation.name)),
+                ? RunComparisonModel::tr("perplexity on %1 (not the same windows)").arg(toQString(evaluation.name))
+                : RunComparisonModel::tr("perplexity on %1").arg(toQString(evaluation.name)),
             values);
     }
     for (const RecipeDifference& difference : comparison.recipe) {
         QStringList values;
         for (const Json& value : difference.values)
             values.append(valueText(value));
-        add(tr("recipe: %1").arg(toQString(difference.key)), values);
+        add(RunComparisonModel::tr("recipe: %1").arg(toQString(difference.key)), values);
     }
     return lines;
 }
@@ -171,19 +165,20 @@ PlotData plotLinears(const RunComparison& comparison, LinearQuantity quantity, c
 {
     PlotData data;
     data.x.integer = true;
-    data.x.title = role.isEmpty() ? tr("linear, in the order of the model") : tr("block, %1").arg(role);
+    data.x.title = role.isEmpty() ? RunComparisonModel::tr("linear, in the order of the model")
+                                  : RunComparisonModel::tr("block, %1").arg(role);
     int figure = RunComparisonModel::Rank;
     switch (quantity) {
     case LinearQuantity::Rank:
-        data.y.title = tr("rank");
+        data.y.title = RunComparisonModel::tr("rank");
         break;
     case LinearQuantity::KeptRatio:
         figure = RunComparisonModel::Kept;
-        data.y.title = tr("kept share of the parameters");
+        data.y.title = RunComparisonModel::tr("kept share of the parameters");
         break;
     case LinearQuantity::MeasuredLoss:
         figure = RunComparisonModel::Measured;
-        data.y.title = tr("measured loss / loss of rank 0");
+        data.y.title = RunComparisonModel::tr("measured loss / loss of rank 0");
         data.y.logarithmic = true;
         break;
     }

@@ -27,10 +27,10 @@ constexpr double mebi = 1024.0 * 1024.0;
 /// Kept for the runs that are selected; its marker is a star.
 constexpr int selectedColour = seriesColourCount - 1;
 
-QString tr(const char* text)
+struct RunPlotTexts
 {
-    return QCoreApplication::translate("RunsPanel", text);
-}
+    Q_DECLARE_TR_FUNCTIONS(RunPlotTexts)
+};
 
 double costOf(const RunSummary& run, RunCost cost, const std::string& text)
 {
@@ -51,13 +51,13 @@ QString costTitle(RunCost cost)
 {
     switch (cost) {
     case RunCost::KeptRatio:
-        return tr("kept parameters of the compressed linears");
+        return RunPlotTexts::tr("kept parameters of the compressed linears");
     case RunCost::WholeModelRatio:
-        return tr("kept parameters of the whole model");
+        return RunPlotTexts::tr("kept parameters of the whole model");
     case RunCost::Bytes:
-        return tr("weights as stored, MiB");
+        return RunPlotTexts::tr("weights as stored, MiB");
     case RunCost::Forecast:
-        return tr("forecast perplexity, with the range of nine of ten runs");
+        return RunPlotTexts::tr("forecast perplexity, with the range of nine of ten runs");
     }
     return {};
 }
@@ -86,21 +86,21 @@ QString statesOf(const std::map<std::int64_t, Forecast>& forecasts)
     for (const auto& [basis, count] : counts) {
         switch (basis) {
         case ForecastBasis::Prior:
-            parts.append(tr("%1 uncalibrated").arg(count));
+            parts.append(RunPlotTexts::tr("%1 uncalibrated").arg(count));
             break;
         case ForecastBasis::OtherModels:
-            parts.append(tr("%1 calibrated by other models only").arg(count));
+            parts.append(RunPlotTexts::tr("%1 calibrated by other models only").arg(count));
             break;
         case ForecastBasis::OtherTexts:
-            parts.append(tr("%1 by the same model on other texts").arg(count));
+            parts.append(RunPlotTexts::tr("%1 by the same model on other texts").arg(count));
             break;
         case ForecastBasis::Text:
-            parts.append(tr("%1 by the same model and text").arg(count));
+            parts.append(RunPlotTexts::tr("%1 by the same model and text").arg(count));
             break;
         }
     }
-    return parts.isEmpty() ? tr("Runs with gradients have a forecast: tick them in the recipe.")
-                           : tr("Forecasts: %1").arg(parts.join(u", "_s));
+    return parts.isEmpty() ? RunPlotTexts::tr("Runs with gradients have a forecast: tick them in the recipe.")
+                           : RunPlotTexts::tr("Forecasts: %1").arg(parts.join(u", "_s));
 }
 
 /// Where measured and forecast perplexity are equal.
@@ -112,7 +112,7 @@ PlotSeries diagonal(const std::vector<QPointF>& places)
         least = std::min({least, place.x(), place.y()});
         most = std::max({most, place.x(), place.y()});
     }
-    return {.name = tr("as forecast"),
+    return {.name = RunPlotTexts::tr("as forecast"),
             .points = {{least, least}, {most, most}},
             .colour = selectedColour - 1,
             .markers = false,
@@ -183,13 +183,13 @@ RunPlot plotRuns(const RunView& view, RunCost cost, const std::stop_token& stop)
         groups[{run.model, run.method}].push_back(point);
     }
     plot.severalModels = models.size() > 1;
-    plot.data.y.title = texts.size() == 1 ? tr("perplexity on %1").arg(toQString(*texts.begin()))
-                                          : tr("perplexity, on the first text of each run");
+    plot.data.y.title = texts.size() == 1 ? RunPlotTexts::tr("perplexity on %1").arg(toQString(*texts.begin()))
+                                          : RunPlotTexts::tr("perplexity, on the first text of each run");
     for (auto& [key, points] : groups) {
         std::ranges::stable_sort(points, {}, [](const Point& p) { return std::pair(p.place.x(), p.place.y()); });
         QString name = toQString(key.second);
         if (plot.severalModels)
-            name = tr("%1, %2").arg(toQString(std::filesystem::path(key.first).filename()), name);
+            name = RunPlotTexts::tr("%1, %2").arg(toQString(std::filesystem::path(key.first).filename()), name);
         PlotSeries series{.name = name,
                           .points = {},
                           .colour = colourOf(key.second),
@@ -212,13 +212,13 @@ RunPlot plotRuns(const RunView& view, RunCost cost, const std::stop_token& stop)
         if (!places.empty())
             append(plot, diagonal(places), {});
     } else if (plot.severalModels) {
-        plot.note = tr("Filter for one model to see the Pareto front.");
+        plot.note = RunPlotTexts::tr("Filter for one model to see the Pareto front.");
     } else if (all.size() > 1) {
         std::vector<Point> front;
         for (const std::size_t i : paretoFront(places))
             front.push_back(all[i]);
         append(plot,
-               {.name = tr("Pareto front"),
+               {.name = RunPlotTexts::tr("Pareto front"),
                 .points = {},
                 .colour = selectedColour - 1,
                 .markers = false,
@@ -252,7 +252,7 @@ void markRuns(RunPlot& plot, const std::vector<std::int64_t>& runs)
             }
         if (!forecast.empty())
             append(plot,
-                   {.name = tr("forecast of selected"),
+                   {.name = RunPlotTexts::tr("forecast of selected"),
                     .points = {},
                     .colour = selectedColour - 1,
                     .markers = true,
@@ -262,7 +262,7 @@ void markRuns(RunPlot& plot, const std::vector<std::int64_t>& runs)
                    forecast);
     }
     append(plot,
-           {.name = tr("selected"),
+           {.name = RunPlotTexts::tr("selected"),
             .points = {},
             .colour = selectedColour,
             .markers = true,

@@ -9,9 +9,9 @@ namespace rankwright::ui {
 
 namespace {
 
-struct SimilarityPlot
+struct SimilarityTexts
 {
-    Q_DECLARE_TR_FUNCTIONS(SimilarityPlot)
+    Q_DECLARE_TR_FUNCTIONS(SimilarityTexts)
 };
 
 double TapSimilarity::*fieldOf(SimilarityMeasure measure)
@@ -39,12 +39,12 @@ PlotData plotSimilarity(const SimilarityStudy& study, const Model& model, Simila
                         std::optional<TapSite> site)
 {
     PlotData data;
-    data.title = SimilarityPlot::tr("Inputs on %1 and on other texts").arg(nameOf(study.recipe.calibration->text));
-    data.x.title = SimilarityPlot::tr("block");
+    data.title = SimilarityTexts::tr("Inputs on %1 and on other texts").arg(nameOf(study.recipe.calibration->text));
+    data.x.title = SimilarityTexts::tr("block");
     data.x.integer = true;
     data.y.title = measure == SimilarityMeasure::Cosine
-                       ? SimilarityPlot::tr("cosine of mean |x|")
-                       : SimilarityPlot::tr("shared part of %1 principal directions").arg(study.directions);
+                       ? SimilarityTexts::tr("cosine of mean |x|")
+                       : SimilarityTexts::tr("shared part of %1 principal directions").arg(study.directions);
     for (std::size_t text = 0; text < study.texts.size(); ++text) {
         for (std::size_t each = 0; each < siteCount; ++each) {
             const auto drawn = static_cast<TapSite>(each);
@@ -75,7 +75,7 @@ QString similarityFigures(const SimilarityStudy& study, const Model& model, Simi
             if (!site || tap.site == *site)
                 values.push_back(study.taps[text][tap.index].*fieldOf(measure));
         const Spread spread = spreadOf(values);
-        figures.append(SimilarityPlot::tr("%1: %2 +- %3")
+        figures.append(SimilarityTexts::tr("%1: %2 +- %3")
                            .arg(nameOf(study.texts[text]))
                            .arg(spread.mean, 0, 'f', 4)
                            .arg(spread.deviation, 0, 'f', 4));

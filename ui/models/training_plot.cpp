@@ -12,16 +12,16 @@ namespace rankwright::ui {
 
 namespace {
 
-QString tr(const char* text)
+struct TrainingPlotTexts
 {
-    return QCoreApplication::translate("TrainingPanel", text);
-}
+    Q_DECLARE_TR_FUNCTIONS(TrainingPlotTexts)
+};
 
 QString stageTitle(const std::string& stage)
 {
     if (stage == "distill")
-        return tr("Distillation");
-    return stage == "recover" ? tr("Recovery") : toQString(stage);
+        return TrainingPlotTexts::tr("Distillation");
+    return stage == "recover" ? TrainingPlotTexts::tr("Recovery") : toQString(stage);
 }
 
 /// Names in the order of their first point.
@@ -57,7 +57,7 @@ QString partTitle(const std::string& part)
     const QString name = toQString(part);
     bool isNumber = false;
     const int block = name.section(u'.', -1).toInt(&isNumber);
-    return isNumber ? tr("block %1").arg(block) : name;
+    return isNumber ? TrainingPlotTexts::tr("block %1").arg(block) : name;
 }
 
 std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& points)
@@ -68,7 +68,8 @@ std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& po
         choices.push_back({stage, parts.size() > 1 ? std::string() : parts.front(), stageTitle(stage)});
         if (parts.size() > 1)
             for (const std::string& part : parts)
-                choices.push_back({stage, part, tr("%1, %2").arg(stageTitle(stage), partTitle(part))});
+                choices.push_back(
+                    {stage, part, TrainingPlotTexts::tr("%1, %2").arg(stageTitle(stage), partTitle(part))});
     }
     return choices;
 }
@@ -76,9 +77,10 @@ std::vector<TrainingChoice> trainingChoices(const std::vector<TrainingPoint>& po
 PlotData plotTraining(const std::vector<TrainingPoint>& points, const TrainingChoice& choice)
 {
     PlotData data;
-    data.x.title = tr("step");
+    data.x.title = TrainingPlotTexts::tr("step");
     data.x.integer = true;
-    data.y.title = choice.stage == "recover" ? tr("loss, nats per token") : tr("loss of the block");
+    data.y.title = choice.stage == "recover" ? TrainingPlotTexts::tr("loss, nats per token")
+                                             : TrainingPlotTexts::tr("loss of the block");
     data.y.logarithmic = true;
     const std::vector<std::string> parts = partsOf(points, choice.stage);
     if (choice.part.empty() && parts.size() > 1) {
@@ -86,8 +88,9 @@ PlotData plotTraining(const std::vector<TrainingPoint>& points, const TrainingCh
             data.series.append(curve(points, {choice.stage, part, {}}, &TrainingPoint::loss, partTitle(part), false));
         return data;
     }
-    data.series.append(curve(points, choice, &TrainingPoint::loss, tr("batches"), false));
-    data.series.append(curve(points, choice, &TrainingPoint::heldOutLoss, tr("held-out windows"), true));
+    data.series.append(curve(points, choice, &TrainingPoint::loss, TrainingPlotTexts::tr("batches"), false));
+    data.series.append(
+        curve(points, choice, &TrainingPoint::heldOutLoss, TrainingPlotTexts::tr("held-out windows"), true));
     return data;
 }
 

@@ -14,10 +14,10 @@ namespace rankwright::ui {
 
 namespace {
 
-QString tr(const char* text)
+struct TokenDetailTexts
 {
-    return QCoreApplication::translate("TokenDetails", text);
-}
+    Q_DECLARE_TR_FUNCTIONS(TokenDetailTexts)
+};
 
 /// White space made visible.
 QString quoted(const QString& text)
@@ -90,19 +90,23 @@ QString tokenDetails(const ScoredText& text, std::size_t token)
 {
     const TokenComparison& comparison = text.comparison;
     QString html = u"<b>%1</b><table cellspacing=1>"_s.arg(quoted(text.pieces[token]).toHtmlEscaped());
-    html += row(tr("token"), tr("%1 of %2, id %3").arg(token + 1).arg(text.size()).arg(comparison.tokens[token]));
+    html += row(TokenDetailTexts::tr("token"),
+                TokenDetailTexts::tr("%1 of %2, id %3").arg(token + 1).arg(text.size()).arg(comparison.tokens[token]));
     if (token == 0)
-        return html + row(tr("prediction"), tr("none, it is the first")) + u"</table>"_s;
+        return html + row(TokenDetailTexts::tr("prediction"), TokenDetailTexts::tr("none, it is the first")) +
+               u"</table>"_s;
     const std::size_t before = token - 1;
     const double original = comparison.originalLogProbability[token];
     const double other = comparison.otherLogProbability[token];
-    html += row(tr("original"), tr("%1 (log %2)").arg(probability(std::exp(original)), number(original)));
-    html += row(tr("compressed"), tr("%1 (log %2)").arg(probability(std::exp(other)), number(other)));
-    html += row(tr("change"), tr("%1 nats").arg(number(text.change(token))));
-    html += row(tr("KL"), tr("%1 nats").arg(number(comparison.divergence[before])));
+    html += row(TokenDetailTexts::tr("original"),
+                TokenDetailTexts::tr("%1 (log %2)").arg(probability(std::exp(original)), number(original)));
+    html += row(TokenDetailTexts::tr("compressed"),
+                TokenDetailTexts::tr("%1 (log %2)").arg(probability(std::exp(other)), number(other)));
+    html += row(TokenDetailTexts::tr("change"), TokenDetailTexts::tr("%1 nats").arg(number(text.change(token))));
+    html += row(TokenDetailTexts::tr("KL"), TokenDetailTexts::tr("%1 nats").arg(number(comparison.divergence[before])));
     html += u"</table><table cellspacing=1><tr><td colspan=2 style='padding-top:8px'><b>%1</b></td>"
-            "<td colspan=2 style='padding-top:8px'><b>%2</b></td></tr>"_s.arg(tr("original").toHtmlEscaped(),
-                                                                              tr("compressed").toHtmlEscaped());
+            "<td colspan=2 style='padding-top:8px'><b>%2</b></td></tr>"_s.arg(
+                TokenDetailTexts::tr("original").toHtmlEscaped(), TokenDetailTexts::tr("compressed").toHtmlEscaped());
     for (std::size_t place = 0; place < topTokens; ++place) {
         html += u"<tr>"_s;
         for (const auto* top : {&comparison.originalTop[before], &comparison.otherTop[before]}) {
@@ -123,8 +127,9 @@ QString tokenDetails(const ScoredText& text, std::size_t token)
 QString scoreLine(const ScoredText& text)
 {
     if (text.size() < 2)
-        return tr("One token: nothing is predicted.");
-    return tr("Perplexity %1 of the original, %2 of run %3, over %4 predicted tokens; mean KL %5 nats")
+        return TokenDetailTexts::tr("One token: nothing is predicted.");
+    return TokenDetailTexts::tr(
+               "Perplexity %1 of the original, %2 of run %3, over %4 predicted tokens; mean KL %5 nats")
         .arg(QLocale().toString(text.originalPerplexity, 'f', 4), QLocale().toString(text.compressedPerplexity, 'f', 4))
         .arg(text.run)
         .arg(groupedNumber(text.size() - 1), QLocale().toString(text.meanDivergence, 'f', 5));
