@@ -45,6 +45,8 @@ SliderTimes timeSlider(WindowFixture& fixture)
     const int before = counter.paints();
     std::vector<double> times;
     std::vector<double> busy;
+    times.reserve(keys);
+    busy.reserve(keys);
     for (int i = 0; i < keys; ++i) {
         QElapsedTimer timer;
         timer.start();

@@ -58,12 +58,13 @@ private:
     QString fingerprintOfMixture(const std::vector<double>& weights)
     {
         const Model& model = session().document()->model;
-        std::vector<std::string> parts;
-        std::vector<WindowOptions> texts{*recipe().calibration};
+        const auto fingerprint = [&model](const WindowOptions& text) {
+            return calibrationFingerprint(model, makeWindows(*model.tokenizer(), text, {}));
+        };
+        std::vector<std::string> parts{fingerprint(*recipe().calibration)};
+        parts.reserve(weights.size());
         for (const WeightedText& more : recipe().moreCalibrations)
-            texts.push_back(more.windows);
-        for (const WindowOptions& text : texts)
-            parts.push_back(calibrationFingerprint(model, makeWindows(*model.tokenizer(), text, {})));
+            parts.push_back(fingerprint(more.windows));
         return toQString(mixtureFingerprint(parts, weights));
     }
 

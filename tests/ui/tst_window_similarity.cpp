@@ -140,6 +140,7 @@ private slots:
 
         const Model& model = session().document()->model;
         const CalibrationSet reference = statisticsOf(session().recipeState().recipe().calibration->text);
+        m_taps.reserve(2);
         for (const std::filesystem::path& text : {heldOut(), noise()})
             m_taps.push_back(compareCalibrations(model, *m_device, reference, statisticsOf(text), 5, 1, {}));
         // Every input has curves of its own, text after text.

@@ -83,9 +83,11 @@ void LinearTreeModel::reset()
             m_blocks[linear.block].push_back(static_cast<int>(linear.index));
     }
     m_told.clear();
-    if (m_document && !m_session.plan().empty())
+    if (m_document && !m_session.plan().empty()) {
+        m_told.reserve(m_document->model.linears().size());
         for (const LinearInfo& linear : m_document->model.linears())
             m_told.push_back(figures(static_cast<int>(linear.index)));
+    }
     endResetModel();
 }
 

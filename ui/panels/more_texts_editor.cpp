@@ -141,7 +141,9 @@ void MoreTextsEditor::refreshRemove()
 void MoreTextsEditor::removeSelected()
 {
     std::vector<int> rows;
-    for (const QModelIndex& index : m_table->selectionModel()->selectedRows())
+    const QModelIndexList selected = m_table->selectionModel()->selectedRows();
+    rows.reserve(m_texts.size());
+    for (const QModelIndex& index : selected)
         rows.push_back(index.row());
     if (rows.empty() && m_table->rowCount() == 1)
         rows.push_back(0);

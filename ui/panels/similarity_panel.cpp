@@ -150,6 +150,7 @@ void SimilarityPanel::addTexts(const QStringList& files)
 void SimilarityPanel::compare()
 {
     std::vector<std::filesystem::path> texts;
+    texts.reserve(static_cast<std::size_t>(m_texts->count()));
     for (int row = 0; row < m_texts->count(); ++row)
         texts.push_back(toPath(pathFromShown(m_texts->item(row)->text())));
     m_problem = m_session.startComparison(texts, static_cast<std::size_t>(m_directions->value()));
