@@ -10,6 +10,7 @@
 #include <QHeaderView>
 #include <QLineEdit>
 #include <QMenu>
+#include <QStyle>
 #include <QTimer>
 #include <QTreeView>
 #include <QVBoxLayout>
@@ -41,13 +42,15 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
     m_tree->setItemDelegate(new BarDelegate(LinearTreeModel::BarRole, this));
     const QFontMetrics metrics = fontMetrics();
-    const auto width = [&metrics](const char* sample) { return metrics.horizontalAdvance(QLatin1String(sample)); };
-    m_tree->header()->setDefaultSectionSize(width("100.0 %0"));
-    m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_pro"));
-    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x409"));
+    // All up to the predicted loss in the dock as it opens.
+    const int margins = 2 * style()->pixelMetric(QStyle::PM_FocusFrameHMargin) + 4;
+    const auto width = [&](const char* sample) { return metrics.horizontalAdvance(QLatin1String(sample)) + margins; };
+    m_tree->header()->setDefaultSectionSize(width("100.0 %"));
+    m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_p"));
+    m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x4096"));
     m_tree->header()->resizeSection(LinearTreeModel::Rank, width("1024 (set)"));
-    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("0.000123400"));
-    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("0.0001234000"));
+    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("1.234e-05"));
+    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("1.234e-050"));
     m_tree->setColumnHidden(LinearTreeModel::Type, true);
     m_tree->setColumnHidden(LinearTreeModel::Parameters, true);
     m_tree->header()->setContextMenuPolicy(Qt::ActionsContextMenu);
