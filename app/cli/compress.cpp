@@ -52,10 +52,10 @@ CacheWidth cacheOf(const Recipe& recipe, const RunResult& result)
 {
     std::map<std::string, StoredRank> stored;
     for (const LinearOutcome& outcome : result.linears)
-        stored[outcome.name] = {outcome.structure, outcome.rank};
+        stored[outcome.name] = outcome.stored();
     return cacheWidth(Model::open(recipe.model), [&](const LinearInfo& linear) {
         const auto found = stored.find(linear.name);
-        return found == stored.end() ? StoredRank{linear.structure, linear.rank} : found->second;
+        return found == stored.end() ? linear.stored() : found->second;
     });
 }
 

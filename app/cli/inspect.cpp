@@ -23,7 +23,7 @@ struct Options
 
 std::size_t storedParameters(const LinearInfo& linear)
 {
-    return parameterCount(linear.structure, linear.shape, linear.rank);
+    return parameterCount(linear.stored(), linear.shape);
 }
 
 /// Of the structure the linear has; a dense one would be stored in plain factors.
@@ -64,7 +64,8 @@ Json toJson(const Model& model)
                            {"denseParameters", linear.shape.parameters()},
                            {"breakEvenRank", breakEvenRankOf(linear)},
                            {"structure", structureName(linear.structure)},
-                           {"rank", linear.rank}});
+                           {"rank", linear.rank},
+                           {"sparseEntries", linear.entries}});
     }
     return {{"model", model.checkpoint().path().string()},
             {"format", model.checkpoint().format() == CheckpointFormat::Gguf ? "gguf" : "safetensors"},

@@ -17,6 +17,7 @@ Json linearToJson(const LinearOutcome& outcome)
     return {{"name", outcome.name},
             {"rank", outcome.rank},
             {"structure", structureName(outcome.structure)},
+            {"sparseEntries", outcome.entries},
             {"keptParameters", outcome.keptParameters},
             {"denseParameters", outcome.denseParameters},
             {"predictedLoss", outcome.predictedLoss},
@@ -70,8 +71,10 @@ std::string linearTable(const std::vector<LinearOutcome>& linears)
         std::string notes;
         for (const std::string& note : outcome.notes)
             notes += (notes.empty() ? "" : "; ") + note;
-        table.row({outcome.name, std::string(structureName(outcome.structure)), std::to_string(outcome.rank),
-                   grouped(outcome.keptParameters),
+        std::string stored(structureName(outcome.structure));
+        if (outcome.entries > 0)
+            stored += fmt::format(" + {} sparse", grouped(outcome.entries));
+        table.row({outcome.name, stored, std::to_string(outcome.rank), grouped(outcome.keptParameters),
                    percent(static_cast<double>(outcome.keptParameters) / static_cast<double>(outcome.denseParameters)),
                    fmt::format("{:.6g}", outcome.predictedLoss), fmt::format("{:.6g}", outcome.measuredLoss),
                    fmt::format("{:.4f}", relativeError(outcome)),

@@ -49,6 +49,18 @@ std::vector<const LinearInfo*> chosenLinears(const Model& model, const std::vect
     return chosen;
 }
 
+/// Of the method's linears in plain factors.
+Structure structureOf(const Options& options)
+{
+    return {StructureKind::Factors, options.method->sparseShare(options.parameters)};
+}
+
+/// Not where every rank has an S of its own: alternating at all of them would take hours.
+bool exactCurve(const Options& options)
+{
+    return structureOf(options).sparseShare == 0.0;
+}
+
 std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& model,
                                        const std::vector<const LinearInfo*>& linears, const TaskContext& context)
 {
@@ -74,7 +86,7 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
         for (const std::size_t position : positions) {
             context.checkStop();
             spectra[position] = analyseLinear(model, *device, *options.method, options.parameters, *linears[position],
-                                              statistics ? &*statistics : nullptr, true);
+                                              statistics ? &*statistics : nullptr, exactCurve(options));
             for (const NumericEvent& event : spectra[position].events)
                 context.note(event);
             context.report("analyse", linears[position]->name, ++done, linears.size());
@@ -93,20 +105,21 @@ Json toJson(const Options& options, const Model& model, const std::vector<Linear
                            {"columns", linear.shape.columns},
                            {"singularValues", spectrum.singularValues},
                            {"loss", spectrum.loss},
+                           {"exact", spectrum.exact},
                            {"energy", cumulativeEnergy(spectrum.singularValues)},
                            {"totalEnergy", spectrum.totalEnergy},
                            {"effectiveRank", effectiveRank(spectrum.singularValues)},
                            {"stableRank", stableRank(spectrum.singularValues)},
-                           {"breakEvenRank", breakEvenRank(StructureKind::Factors, spectrum.shape)}});
+                           {"breakEvenRank", breakEvenRank(structureOf(options), spectrum.shape)}});
     }
     return {{"model", options.model}, {"method", options.method->name()}, {"linears", std::move(linears)}};
 }
 
 /// Relative error at the rank that keeps a share of the parameters as factors; of linears that share their latents, of
 /// those of all of them.
-std::string errorAt(const LinearSpectrum& spectrum, double keptRatio)
+std::string errorAt(Structure structure, const LinearSpectrum& spectrum, double keptRatio)
 {
-    const std::size_t rank = rankForKeptRatio(StructureKind::Factors, spectrum.shape, keptRatio);
+    const std::size_t rank = rankForKeptRatio(structure, spectrum.shape, keptRatio);
     const double total = spectrum.totalEnergy;
     return fmt::format("{:.4f}", total > 0.0 ? std::sqrt(std::max(spectrum.loss[rank], 0.0) / total) : 0.0);
 }
@@ -128,6 +141,7 @@ std::string toText(const Options& options, const Model& model, const std::vector
                  {"error at 0.8"},
                  {"at 0.6"},
                  {"at 0.4"}});
+    const Structure structure = structureOf(options);
     for (const LinearSpectrum& spectrum : spectra) {
         const LinearInfo& linear = model.linears()[spectrum.linear];
         table.row({linear.name, fmt::format("{} x {}", linear.shape.rows, linear.shape.columns),
@@ -135,12 +149,13 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    fmt::format("{:.4g}", spectrum.singularValues.back()),
                    fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
                    fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
-                   std::to_string(breakEvenRank(StructureKind::Factors, spectrum.shape)), errorAt(spectrum, 0.8),
-                   errorAt(spectrum, 0.6), errorAt(spectrum, 0.4)});
+                   std::to_string(breakEvenRank(structure, spectrum.shape)), errorAt(structure, spectrum, 0.8),
+                   errorAt(structure, spectrum, 0.6), errorAt(structure, spectrum, 0.4)});
     }
     return result + table.text() +
-           fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters\n",
-                       weighted ? "output" : "weight");
+           fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters{}\n",
+                       weighted ? "output" : "weight",
+                       exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
 }
 
 void prepare(Options& options)

@@ -73,7 +73,7 @@ const Allocator& findAllocator(std::string_view name)
                                                         name, nearestName(name, names), fmt::join(names, ", ")));
 }
 
-AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
+AllocationPlan allocate(std::string_view allocator, Structure structure, double keptRatio,
                         const std::vector<AllocationItem>& items)
 {
     return RankPlanner(structure, items).plan(allocator, keptRatio);

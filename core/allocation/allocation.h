@@ -45,8 +45,11 @@ struct AllocatedRank
     std::string name;
     std::size_t rank = 0;                             ///< min(m, n) where dense, of the whole item
     StructureKind structure = StructureKind::Factors; ///< Dense where the rank is above break-even
+    std::size_t entries = 0;                          ///< of a sparse S beside the factors
     std::size_t keptParameters = 0;
     std::string note; ///< why it was clamped, stored dense or set by hand
+
+    StoredRank stored() const { return {.structure = structure, .rank = rank, .entries = entries}; }
 };
 
 struct AllocationPlan
@@ -83,7 +86,7 @@ const Allocator& findAllocator(std::string_view name);
 /// Error(InvalidArgument) for an unknown allocator, a ratio outside (0, 1], an unknown hand-set name, losses or
 /// singular values that the allocator needs and an item lacks, or a budget that rank 1 everywhere exceeds. For many
 /// plans of the same items make a RankPlanner.
-AllocationPlan allocate(std::string_view allocator, StructureKind structure, double keptRatio,
+AllocationPlan allocate(std::string_view allocator, Structure structure, double keptRatio,
                         const std::vector<AllocationItem>& items);
 
 } // namespace rankwright

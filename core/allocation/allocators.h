@@ -8,7 +8,7 @@ namespace rankwright {
 struct AllocationTask
 {
     const RankCosts& costs;
-    StructureKind structure;
+    Structure structure;
     const std::vector<AllocationItem>& items;
     std::vector<std::size_t> open; ///< items that are not set by hand
     double budget = 0.0;           ///< parameters of the open items

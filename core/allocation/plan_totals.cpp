@@ -9,19 +9,18 @@ ModelTotals modelTotals(const Model& model)
     return {.parameters = model.parameterCount(), .bytes = weightBytes(model)};
 }
 
-LinearCost linearCost(const LinearInfo& linear, StructureKind structure, std::size_t rank, DType storage,
-                      double relativeLoss)
+LinearCost linearCost(const LinearInfo& linear, StoredRank stored, DType storage, double relativeLoss)
 {
     LinearCost cost{.denseParameters = linear.shape.parameters(),
-                    .parametersBefore = parameterCount(linear.structure, linear.shape, linear.rank),
+                    .parametersBefore = parameterCount(linear.stored(), linear.shape),
                     .relativeLoss = relativeLoss};
-    cost.bytesBefore = storedBytes(linear.structure, linear.shape, linear.rank, linear.dtype);
-    if (structure == StructureKind::Dense) {
+    cost.bytesBefore = storedBytes(linear.stored(), linear.shape, linear.dtype);
+    if (stored.structure == StructureKind::Dense) {
         cost.keptParameters = cost.parametersBefore;
         cost.bytes = cost.bytesBefore;
     } else {
-        cost.keptParameters = parameterCount(structure, linear.shape, rank);
-        cost.bytes = storedBytes(structure, linear.shape, rank, storage);
+        cost.keptParameters = parameterCount(stored, linear.shape);
+        cost.bytes = storedBytes(stored, linear.shape, storage);
     }
     return cost;
 }

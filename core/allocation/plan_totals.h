@@ -26,8 +26,8 @@ struct LinearCost
     std::size_t bytesBefore = 0;
     double relativeLoss = std::numeric_limits<double>::quiet_NaN(); ///< loss / loss of rank 0; NaN: not known
 };
-/// `structure` Dense: the linear stays as the checkpoint stores it. `storage` is the dtype of new factors.
-LinearCost linearCost(const LinearInfo& linear, StructureKind structure, std::size_t rank, DType storage,
+/// `stored` Dense: the linear stays as the checkpoint stores it. `storage` is the dtype of new factors.
+LinearCost linearCost(const LinearInfo& linear, StoredRank stored, DType storage,
                       double relativeLoss = std::numeric_limits<double>::quiet_NaN());
 /// loss[rank] / loss[0] of a curve of rank 0 .. min(m, n); 0 for Dense and for a linear without energy, NaN without a
 /// curve or for a rank beyond it.

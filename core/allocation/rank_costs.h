@@ -8,13 +8,14 @@ namespace rankwright {
 class RankCosts
 {
 public:
-    explicit RankCosts(StructureKind structure)
+    explicit RankCosts(Structure structure)
         : m_structure(structure)
     {}
     /// Whether factors of this rank have as many parameters as W or more.
     bool isDense(LinearShape shape, std::size_t rank) const
     {
-        return m_structure == StructureKind::Dense || parameterCount(m_structure, shape, rank) >= shape.parameters();
+        return m_structure.kind == StructureKind::Dense ||
+               parameterCount(m_structure, shape, rank) >= shape.parameters();
     }
     std::size_t parameters(LinearShape shape, std::size_t rank) const
     {
@@ -22,11 +23,16 @@ public:
     }
     StructureKind structure(LinearShape shape, std::size_t rank) const
     {
-        return isDense(shape, rank) ? StructureKind::Dense : m_structure;
+        return isDense(shape, rank) ? StructureKind::Dense : m_structure.kind;
+    }
+    /// Entries of S, 0 where dense.
+    std::size_t entries(LinearShape shape, std::size_t rank) const
+    {
+        return isDense(shape, rank) ? 0 : m_structure.at(shape, rank).entries;
     }
 
 private:
-    StructureKind m_structure;
+    Structure m_structure;
 };
 
 /// Corners of the lower convex hull of the points (parameters, weighted loss) of one linear, as far as they lower the

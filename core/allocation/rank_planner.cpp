@@ -44,7 +44,7 @@ void raise(std::string_view allocator, const AllocationTask& task, std::vector<s
 
 } // namespace
 
-RankPlanner::RankPlanner(StructureKind structure, std::vector<AllocationItem> items)
+RankPlanner::RankPlanner(Structure structure, std::vector<AllocationItem> items)
     : m_structure(structure)
     , m_costs(structure)
     , m_items(std::move(items))
@@ -161,10 +161,15 @@ void RankPlanner::requireRank(std::size_t item, std::size_t rank) const
 AllocatedRank RankPlanner::describe(std::size_t item, std::size_t rank, bool byHand) const
 {
     const LinearShape shape = m_items[item].shape;
-    AllocatedRank result{m_items[item].name, rank, m_costs.structure(shape, rank), m_costs.parameters(shape, rank), {}};
+    AllocatedRank result{.name = m_items[item].name,
+                         .rank = rank,
+                         .structure = m_costs.structure(shape, rank),
+                         .entries = m_costs.entries(shape, rank),
+                         .keptParameters = m_costs.parameters(shape, rank),
+                         .note = {}};
     if (byHand)
         result.note = "set by hand";
-    if (result.structure == StructureKind::Dense && m_structure != StructureKind::Dense) {
+    if (result.structure == StructureKind::Dense && m_structure.kind != StructureKind::Dense) {
         const std::string dense = fmt::format("stored dense: rank {} saves nothing (break-even rank {})", rank,
                                               breakEvenRank(m_structure, shape));
         result.note += (result.note.empty() ? "" : "; ") + dense;
@@ -180,8 +185,11 @@ void RankPlanner::append(std::size_t item, const AllocatedRank& rank, Allocation
         plan.ranks.push_back(rank);
     StructureKind structure = rank.structure;
     for (const SharingLinear& linear : m_items[item].sharing) {
-        plan.ranks.push_back(
-            {linear.name, rank.rank, structure, parameterCount(structure, linear.shape, rank.rank), rank.note});
+        plan.ranks.push_back({.name = linear.name,
+                              .rank = rank.rank,
+                              .structure = structure,
+                              .keptParameters = parameterCount(structure, linear.shape, rank.rank),
+                              .note = rank.note});
         if (structure != StructureKind::Dense)
             structure = StructureKind::SharedLatent;
     }

@@ -12,9 +12,9 @@ class RankPlanner
 {
 public:
     /// Throws nothing for missing or wrong curves: plan() does, where it needs them.
-    RankPlanner(StructureKind structure, std::vector<AllocationItem> items);
+    RankPlanner(Structure structure, std::vector<AllocationItem> items);
 
-    StructureKind structure() const { return m_structure; }
+    Structure structure() const { return m_structure; }
     const std::vector<AllocationItem>& items() const { return m_items; }
 
     /// allocate() with the items' own hand-set ranks.
@@ -42,7 +42,7 @@ private:
     void append(std::size_t item, const AllocatedRank& rank, AllocationPlan& plan) const;
     void requireRank(std::size_t item, std::size_t rank) const;
 
-    StructureKind m_structure;
+    Structure m_structure;
     RankCosts m_costs;
     std::vector<AllocationItem> m_items;
     std::size_t m_denseParameters = 0;

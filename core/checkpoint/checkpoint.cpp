@@ -300,48 +300,13 @@ std::vector<float> Checkpoint::readVector(const TensorInfo& tensor) const
     return result;
 }
 
-namespace {
-
-template <typename T>
-std::size_t copyIntegers(std::span<const std::byte> data, std::vector<std::int32_t>& result)
-{
-    for (std::size_t i = 0; i < result.size(); ++i) {
-        T value;
-        std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
-        if (!std::in_range<std::int32_t>(value))
-            return i;
-        result[i] = static_cast<std::int32_t>(value);
-    }
-    return result.size();
-}
-
-} // namespace
-
 std::vector<std::int32_t> Checkpoint::readIntegers(const TensorInfo& tensor) const
 {
-    std::vector<std::int32_t> result(tensor.elements());
-    const auto bytes = data(tensor);
-    std::size_t good = 0;
-    switch (tensor.dtype) {
-    case DType::I64:
-        good = copyIntegers<std::int64_t>(bytes, result);
-        break;
-    case DType::I32:
-        good = copyIntegers<std::int32_t>(bytes, result);
-        break;
-    case DType::I16:
-        good = copyIntegers<std::int16_t>(bytes, result);
-        break;
-    case DType::I8:
-        good = copyIntegers<std::int8_t>(bytes, result);
-        break;
-    case DType::U8:
-        good = copyIntegers<std::uint8_t>(bytes, result);
-        break;
-    default:
+    if (isFloating(tensor.dtype) || tensor.dtype == DType::Bool)
         throw m_state->error(ErrorKind::Unsupported, tensor,
                              fmt::format("{} values where integers are needed", dtypeName(tensor.dtype)));
-    }
+    std::vector<std::int32_t> result(tensor.elements());
+    const std::size_t good = convertToIntegers(tensor.dtype, data(tensor), result);
     if (good != result.size())
         throw m_state->error(ErrorKind::Corrupt, tensor, fmt::format("element {} does not fit 32 bits", good));
     return result;

@@ -173,10 +173,12 @@ void SafetensorsWriter::writeDoubles(std::string_view name, std::span<const doub
 void SafetensorsWriter::writeIntegers(std::string_view name, std::span<const std::int32_t> values)
 {
     const TensorPlan& plan = begin(name, values.size());
-    if (plan.dtype != DType::I32)
-        throw Error(ErrorKind::Internal, fmt::format("32-bit integers written, {} planned", dtypeName(plan.dtype)),
+    if (plan.dtype != DType::I32 && plan.dtype != DType::I16 && plan.dtype != DType::U8)
+        throw Error(ErrorKind::Internal, fmt::format("integers written, {} planned", dtypeName(plan.dtype)),
                     {.file = m_path, .tensor = plan.name});
-    write(name, std::as_bytes(values));
+    std::vector<std::byte> bytes(bytesFor(plan.dtype, values.size()));
+    convertFromIntegers(values, plan.dtype, bytes);
+    write(name, bytes);
 }
 
 void SafetensorsWriter::commit()

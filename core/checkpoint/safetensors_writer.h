@@ -45,7 +45,7 @@ public:
     void writeFloatParts(std::string_view name, const std::function<std::span<const float>(std::size_t done)>& next);
     /// Planned as F64.
     void writeDoubles(std::string_view name, std::span<const double> values);
-    /// Planned as I32.
+    /// Planned as I32, I16 or U8. Throws Error(Internal) for a value that the type cannot hold.
     void writeIntegers(std::string_view name, std::span<const std::int32_t> values);
     /// Throws Error(Internal) if a tensor is missing.
     void commit();

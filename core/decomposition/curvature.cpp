@@ -166,8 +166,7 @@ std::vector<double> sampledCurvature(const Device& device, const LinearProblem& 
     const std::size_t full = analysis.shape().fullRank();
     std::vector<double> losses(full + 1);
     const auto measured = [&](std::size_t rank) {
-        const Factorisation factors = analysis.factorize(rank);
-        return curvatureLoss(device, problem, product(device, factors.B, factors.A));
+        return curvatureLoss(device, problem, analysis.factorize(rank).approximation(device));
     };
     losses[0] = curvatureLoss(device, problem, Matrix<double>(problem.W.rows(), problem.W.columns()));
     std::vector<std::size_t> sampled;

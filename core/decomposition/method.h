@@ -72,7 +72,7 @@ public:
     /// Exact loss at rank 0 .. min(m, n).
     virtual double loss(std::size_t rank) const = 0;
     /// loss(0), ..., loss(min(m, n)). Free for all methods but nsvd, which solves an eigenproblem for nearly every
-    /// rank.
+    /// rank, and low-rank-sparse, which alternates at every rank.
     virtual std::vector<double> lossAtEveryRank() const = 0;
     /// A monotone curve close to lossAtEveryRank() that costs little; allocators plan with it. Same length.
     virtual std::vector<double> planningCurve() const { return lossAtEveryRank(); }
@@ -109,9 +109,13 @@ public:
     virtual bool needsGradients() const { return false; }
     /// Whether an anchored objective (cross moments) is supported.
     virtual bool supportsAnchored() const { return false; }
+    /// Share of a sparse S in what linears are stored with, see Structure and sparseEntries(); 0: there is no S.
+    virtual double sparseShare(const MethodParameters&) const { return 0.0; }
     /// What Analysis::planningCurve() costs beyond analyze(), in eigenproblems of size min(m, n); for estimates of
     /// time.
     virtual double planningEigenproblems() const { return 0.0; }
+    /// What Analysis::factorize() costs beyond products, likewise.
+    virtual double factorisingEigenproblems(const MethodParameters&) const { return 0.0; }
     /// Throws Error(NonFinite) naming the linear, Error(Mismatch) for statistics of another width,
     /// Error(InvalidArgument) for bad parameters, missing statistics and unsupported anchored ones.
     /// Events: "singularStatistics" (value: the rank the statistics can have), "pseudoInverse" (anchored; value: the

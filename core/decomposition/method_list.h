@@ -23,5 +23,6 @@ const Method& jointQkv();
 const Method& jointGateUp();
 const Method& jointLatents();
 const Method& curvatureLatents();
+const Method& lowRankSparse();
 
 } // namespace rankwright

@@ -171,6 +171,10 @@ void BiasUpdate::apply(Factorisation& factorisation) const
     factorisation.bias = outputMean;
     for (std::size_t i = 0; i < outputMean.size(); ++i)
         factorisation.bias[i] -= std::inner_product(latent.begin(), latent.end(), factorisation.B.row(i), 0.0);
+    const SparseMatrix<double>& S = factorisation.sparse;
+    for (std::size_t i = 0; i < S.rows(); ++i)
+        for (std::size_t e = S.begin(i); e < S.end(i); ++e)
+            factorisation.bias[i] -= S.values[e] * inputMean[S.column[e]];
 }
 
 TapStatistics centredStatistics(const TapStatistics& statistics)

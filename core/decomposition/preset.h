@@ -30,11 +30,22 @@ public:
     std::vector<ParameterInfo> parameters() const override;
     bool needsStatistics() const override;
     bool supportsAnchored() const override { return m_base.supportsAnchored(); }
+    double sparseShare(const MethodParameters& parameters) const override
+    {
+        return m_base.sparseShare(withDefaults(parameters));
+    }
     double planningEigenproblems() const override { return m_base.planningEigenproblems(); }
+    double factorisingEigenproblems(const MethodParameters& parameters) const override
+    {
+        return m_base.factorisingEigenproblems(withDefaults(parameters));
+    }
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override;
 
 private:
+    /// All parameters of the base method.
+    MethodParameters withDefaults(const MethodParameters& parameters) const;
+
     const Method& m_base;
     PresetNames m_names;
     MethodParameters m_defaults;

@@ -20,14 +20,14 @@ Matrix<double> product(const Device& device, Transpose transposeA, const Matrix<
 }
 
 /// B = W C A^T (A C A^T)^+, m x r.
-Matrix<double> bestOutputs(const Device& device, const LinearProblem& problem, const Matrix<double>& C,
-                           const Matrix<double>& A)
+Matrix<double> bestOutputs(const Device& device, const Matrix<double>& W, const Matrix<double>& C,
+                           const Matrix<double>& A, const std::string& name)
 {
     const Matrix<double> weighted = product(device, Transpose::No, A, Transpose::No, C);
     const Matrix<double> S = product(device, Transpose::No, weighted, Transpose::Yes, A);
-    Matrix<double> solution = product(device, Transpose::No, weighted, Transpose::Yes, problem.W);
+    Matrix<double> solution = product(device, Transpose::No, weighted, Transpose::Yes, W);
     std::vector<NumericEvent> events;
-    solveSemidefinite(device, S, S.rows(), solution, problem.name, events);
+    solveSemidefinite(device, S, S.rows(), solution, name, events);
     Matrix<double> B(solution.columns(), solution.rows());
     for (std::size_t i = 0; i < B.rows(); ++i)
         for (std::size_t k = 0; k < B.columns(); ++k)
@@ -123,8 +123,10 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
                     "factors are fitted again to plain statistics only, A not in a metric of outputs",
                     {.tensor = problem.name});
     const Matrix<double>& C = *objective.secondMoment;
+    Matrix<double> W = problem.W;
+    addSparse(start.sparse, -1.0, W.view());
     const auto lossOf = [&](const Factorisation& factors) {
-        Matrix<double> D = problem.W;
+        Matrix<double> D = W;
         device.gemm(Transpose::No, Transpose::No, -1.0, factors.B.view(), factors.A.view(), 1.0, D.view());
         return std::max(weightedProduct(device, D, &C, D), 0.0);
     };
@@ -136,8 +138,8 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
     for (std::size_t round = 0; round < std::max<std::size_t>(alternations, 1); ++round) {
         Factorisation next = result.factorisation;
         if (round > 0)
-            next.A = product(device, Transpose::Yes, next.B, Transpose::No, problem.W);
-        next.B = bestOutputs(device, problem, C, next.A);
+            next.A = product(device, Transpose::Yes, next.B, Transpose::No, W);
+        next.B = bestOutputs(device, W, C, next.A, problem.name);
         orthonormalise(device, next);
         const double loss = lossOf(next);
         // Rounding alone may raise a loss that is as good as nothing.
@@ -151,9 +153,7 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
     }
     objective.bias.apply(result.factorisation);
     if (method.needsGradients())
-        result.loss = method.measure(
-            device, problem, parameters,
-            product(device, Transpose::No, result.factorisation.B, Transpose::No, result.factorisation.A), {});
+        result.loss = method.measure(device, problem, parameters, result.factorisation.approximation(device), {});
     return result;
 }
 

@@ -13,7 +13,8 @@ struct Refit
 };
 
 /// B = W C A^T (A C A^T)^+, the least ||W X - B A X||_F for the A of `start`, C of the problem's statistics (SVD-LLM
-/// v1's update, methods 5b: the target is the dense layer on the same inputs). With `alternations` > 1 then A = B^+ W,
+/// v1's update, methods 5b: the target is the dense layer on the same inputs). A sparse S of `start` stays: W - S then
+/// takes the place of W. With `alternations` > 1 then A = B^+ W,
 /// which is the best A for any C (methods 0.1), and B again, until a round lowers the loss by less than 1e-4 of it
 /// (adaComp of AdaSVD, methods 14). The squared error falls with every step. That B is the best in any metric of
 /// outputs, so that methods with gradients may be fitted again too; the A is not, so `alternations` is 1 for them.

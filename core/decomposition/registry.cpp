@@ -38,7 +38,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 17> all{&plainSvd(),
+    static const std::array<const Method*, 18> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
                                                    &whitenedSvd(),
@@ -54,7 +54,8 @@ std::span<const Method* const> methods()
                                                    &jointQkv(),
                                                    &jointGateUp(),
                                                    &jointLatents(),
-                                                   &curvatureLatents()};
+                                                   &curvatureLatents(),
+                                                   &lowRankSparse()};
     return all;
 }
 

@@ -20,7 +20,7 @@ bool sameMatrix(const Matrix<float>& a, const Matrix<float>& b)
 
 bool sameWeights(const LinearWeights& a, const LinearWeights& b)
 {
-    if (a.structure() != b.structure() || a.bias != b.bias)
+    if (a.structure() != b.structure() || a.bias != b.bias || a.sparse != b.sparse)
         return false;
     if (const auto* dense = std::get_if<DenseWeights>(&a.form))
         return sameMatrix(dense->W, std::get<DenseWeights>(b.form).W);

@@ -203,10 +203,7 @@ std::vector<Compression::Replaced> Compression::replaceGroup(const WorkUnit& uni
                                                    plan.ranks[result[i].position].structure, m_job.recipe.storage);
         if (weights.bias.empty())
             weights.bias = bias;
-        Matrix<double> product(factorisation.B.rows(), factorisation.A.columns());
-        m_job.device.gemm(Transpose::No, Transpose::No, 1.0, factorisation.B.view(), factorisation.A.view(), 0.0,
-                          product.view());
-        exact[member] = Replacement{std::move(product), weights.bias};
+        exact[member] = Replacement{factorisation.approximation(m_job.device), weights.bias};
         stored[member] = Replacement{expandLinear(m_job.device, weights), weights.bias};
         result[i].weights = std::move(weights);
     }
@@ -227,10 +224,10 @@ void Compression::record(const Replaced& replaced, const AllocatedRank& rank, do
     outcome.name = info.name;
     outcome.rank = rank.structure == StructureKind::Dense ? info.shape.fullRank() : rank.rank;
     outcome.structure = rank.structure;
+    outcome.entries = rank.entries;
     outcome.denseParameters = info.shape.parameters();
-    outcome.keptParameters = rank.structure == StructureKind::Dense
-                                 ? parameterCount(info.structure, info.shape, info.rank)
-                                 : parameterCount(rank.structure, info.shape, rank.rank);
+    outcome.keptParameters = rank.structure == StructureKind::Dense ? parameterCount(info.stored(), info.shape)
+                                                                    : parameterCount(rank.stored(), info.shape);
     outcome.totalEnergy = replaced.totalEnergy;
     outcome.predictedLoss = replaced.predictedLoss;
     outcome.measuredLoss = replaced.measuredLoss;
@@ -321,10 +318,11 @@ void Compression::describe(const WorkUnit& unit, const Kept& kept, std::vector<A
 
 LinearShape Compression::largestShape(const TapTask& task) const
 {
+    const double share = storedStructure(m_job.recipe).sparseShare;
     LinearShape largest;
     for (const std::size_t unit : task.units) {
         const LinearShape shape = shapeOf(m_job, m_units[unit]);
-        if (analysisPeakBytes(shape) > analysisPeakBytes(largest))
+        if (analysisPeakBytes(shape, share) > analysisPeakBytes(largest, share))
             largest = shape;
     }
     return largest;
@@ -357,7 +355,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
                 m_job.context.report("analyse", m_job.linears[position]->name, number, m_job.linears.size());
             }
             const std::lock_guard lock(m_mutex);
-            const std::size_t bytes = analysisBytes(shapeOf(m_job, unit));
+            const std::size_t bytes = analysisBytes(shapeOf(m_job, unit), storedStructure(m_job.recipe).sparseShare);
             if (keep && m_keptBytes + bytes <= m_job.memoryLimit / 2) {
                 m_keptBytes += bytes;
                 m_kept[index] = std::move(kept);

@@ -122,7 +122,8 @@ private:
         const double m = asDouble(shape.rows);
         const double n = asDouble(shape.columns);
         const double k = std::min(m, n);
-        const std::size_t rank = rankForKeptRatio(m_recipe.structure, shape, m_recipe.keptRatio);
+        const Structure structure = storedStructure(m_recipe);
+        const std::size_t rank = rankForKeptRatio(structure, shape, m_recipe.keptRatio);
         const double r = asDouble(rank);
         const bool statistics = m_recipe.calibration.has_value();
         const double eigenproblems = 1.0 + (m_planned ? m_method.planningEigenproblems() : 0.0);
@@ -130,11 +131,12 @@ private:
                            (statistics ? 2.0 * m * n * n : 0.0) + (m_anchored ? n * n * n + 4.0 * m * n * n : 0.0);
         m_factoriseFlops += 2.0 * m * n * r + 2.0 * r * r * (m + n) + (statistics ? m * n * n : 0.0) +
                             (m_anchored ? 4.0 * m * n * n : 0.0) +
+                            9.0 * k * k * k * m_method.factorisingEigenproblems(m_recipe.parameters) +
                             (m_recipe.structure == StructureKind::BlockIdentity ? 2.0 * r * r * n : 0.0);
-        m_factorBytes += asDouble(storedBytes(m_recipe.structure, shape, rank, m_recipe.storage));
-        m_removedParameters += asDouble(shape.parameters()) - asDouble(parameterCount(m_recipe.structure, shape, rank));
-        m_keptAnalyses += asDouble(rankwright::analysisBytes(shape));
-        m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(shape)));
+        m_factorBytes += asDouble(storedBytes(structure, shape, rank, m_recipe.storage));
+        m_removedParameters += asDouble(shape.parameters()) - asDouble(parameterCount(structure, shape, rank));
+        m_keptAnalyses += asDouble(rankwright::analysisBytes(shape, structure.sparseShare));
+        m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(shape, structure.sparseShare)));
     }
 
     bool calibrates() const

@@ -18,13 +18,13 @@ namespace {
 PlannedForecast planAt(double ratio, const RunJob& job, const std::vector<AllocationItem>& items,
                        const std::vector<std::vector<double>>& curves)
 {
-    const AllocationPlan plan = allocate(job.recipe.allocation, job.recipe.structure, ratio, items);
+    const AllocationPlan plan = allocate(job.recipe.allocation, storedStructure(job.recipe), ratio, items);
     PlannedForecast planned{.targetKeptRatio = ratio, .perplexities = {}};
     std::vector<LinearCost> costs;
     costs.reserve(plan.ranks.size());
     for (std::size_t i = 0; i < plan.ranks.size(); ++i) {
         const AllocatedRank& rank = plan.ranks[i];
-        costs.push_back(linearCost(*job.linears[i], rank.structure, rank.rank, job.recipe.storage));
+        costs.push_back(linearCost(*job.linears[i], rank.stored(), job.recipe.storage));
         if (rank.structure != StructureKind::Dense)
             planned.nats += curves[i].at(rank.rank);
     }

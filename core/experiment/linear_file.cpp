@@ -61,7 +61,14 @@ public:
 
     Matrix<float> matrix(std::string_view name, std::size_t rows, std::size_t columns) const
     {
-        const auto data = bytes(name, {rows, columns});
+        return matrix(name, {rows, columns}, rows, columns);
+    }
+
+    /// Of a tensor of another shape with as many elements.
+    Matrix<float> matrix(std::string_view name, const std::vector<std::size_t>& shape, std::size_t rows,
+                         std::size_t columns) const
+    {
+        const auto data = bytes(name, shape);
         Matrix<float> values(rows, columns);
         convertToFloat(find(name)->dtype, data, values.span());
         if (!allFinite(std::span<const float>(values.span())))
@@ -78,6 +85,16 @@ public:
         std::vector<T> values(size);
         if (size > 0)
             std::memcpy(values.data(), data.data(), data.size());
+        return values;
+    }
+
+    std::vector<std::int32_t> indices(std::string_view name, DType dtype, std::size_t size) const
+    {
+        const auto data = bytes(name, {size});
+        if (find(name)->dtype != dtype)
+            fail(fmt::format("{} is {}, expected {}", name, dtypeName(find(name)->dtype), dtypeName(dtype)));
+        std::vector<std::int32_t> values(size);
+        convertToIntegers(dtype, data, values);
         return values;
     }
 
@@ -121,6 +138,13 @@ Part rawPart(std::string name, DType dtype, std::span<const T> values)
     return part;
 }
 
+Part indexPart(std::string name, DType dtype, std::span<const std::int32_t> values)
+{
+    Part part{{std::move(name), dtype, {values.size()}}, std::vector<std::byte>(bytesFor(dtype, values.size()))};
+    convertFromIntegers(values, dtype, part.data);
+    return part;
+}
+
 std::vector<Part> partsOf(const LinearRecord& record, DType storage)
 {
     std::vector<Part> parts;
@@ -139,6 +163,12 @@ std::vector<Part> partsOf(const LinearRecord& record, DType storage)
             addMatrix("B", shared->B);
         } else {
             throw Error(ErrorKind::Internal, "dense weights are not kept with a run", {.tensor = record.outcome.name});
+        }
+        if (const SparseMatrix<float>& S = record.weights->sparse; !S.empty()) {
+            const SparseParts sparse = sparseParts(S);
+            parts.push_back(floatPart("S.values", storage, {S.entries()}, S.values));
+            parts.push_back(indexPart("S.columns", indexType(S.columns), sparse.columns));
+            parts.push_back(indexPart("S.counts", indexType(S.columns), sparse.counts));
         }
         if (!record.weights->bias.empty())
             parts.push_back(
@@ -165,6 +195,7 @@ LinearOutcome outcomeFromJson(const Json& json)
     outcome.name = json.at("name").get<std::string>();
     outcome.rank = json.at("rank").get<std::size_t>();
     outcome.structure = structureFromName(json.at("structure").get<std::string>());
+    outcome.entries = json.value("sparseEntries", std::size_t{0});
     outcome.keptParameters = json.at("keptParameters").get<std::size_t>();
     outcome.denseParameters = json.at("denseParameters").get<std::size_t>();
     outcome.predictedLoss = readNumber(json, "predictedLoss");
@@ -194,19 +225,38 @@ BlockIdentityWeights readBlockIdentity(const LinearFileReader& reader, LinearSha
     return block;
 }
 
+SparseMatrix<float> readSparse(const LinearFileReader& reader, LinearShape shape, std::size_t entries)
+{
+    const DType index = indexType(shape.columns);
+    Matrix<float> values = reader.matrix("S.values", {entries}, 1, entries);
+    try {
+        return sparseMatrix(shape,
+                            {.counts = reader.indices("S.counts", index, shape.rows),
+                             .columns = reader.indices("S.columns", index, entries)},
+                            {values.data(), values.data() + entries});
+    } catch (const Error& error) {
+        if (!error.file().empty())
+            throw;
+        reader.fail(error.what());
+    }
+}
+
 } // namespace
 
 Json outcomeToJson(const LinearOutcome& outcome)
 {
-    return {{"name", outcome.name},
-            {"rank", outcome.rank},
-            {"structure", structureName(outcome.structure)},
-            {"keptParameters", outcome.keptParameters},
-            {"denseParameters", outcome.denseParameters},
-            {"predictedLoss", numberOrNull(outcome.predictedLoss)},
-            {"measuredLoss", numberOrNull(outcome.measuredLoss)},
-            {"totalEnergy", numberOrNull(outcome.totalEnergy)},
-            {"notes", outcome.notes}};
+    Json json{{"name", outcome.name},
+              {"rank", outcome.rank},
+              {"structure", structureName(outcome.structure)},
+              {"keptParameters", outcome.keptParameters},
+              {"denseParameters", outcome.denseParameters},
+              {"predictedLoss", numberOrNull(outcome.predictedLoss)},
+              {"measuredLoss", numberOrNull(outcome.measuredLoss)},
+              {"totalEnergy", numberOrNull(outcome.totalEnergy)},
+              {"notes", outcome.notes}};
+    if (outcome.entries > 0)
+        json["sparseEntries"] = outcome.entries;
+    return json;
 }
 
 std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index, std::string_view kind)
@@ -282,6 +332,8 @@ LinearRecord readLinearFile(const std::filesystem::path& file, const std::string
         weights.form = SharedLatentWeights{reader.matrix("B", info.shape.rows, rank), nullptr};
     else
         weights.form = readBlockIdentity(reader, info.shape, rank);
+    if (record.outcome.entries > 0)
+        weights.sparse = readSparse(reader, info.shape, record.outcome.entries);
     if (reader.contains("bias"))
         weights.bias = reader.vector<float>("bias", DType::F32, info.shape.rows);
     record.weights = std::move(weights);

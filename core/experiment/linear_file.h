@@ -24,9 +24,9 @@ struct LinearRecord
 std::filesystem::path linearFile(const std::filesystem::path& folder, std::size_t index,
                                  std::string_view kind = "linear");
 
-/// Writes B and A, or B, A2 and pivots, or B alone (shared latents), in `storage`, the bias in F32, singularValues in
-/// F64, and the outcome and a hash of all values as metadata. Equal input gives equal bytes. The file appears when it
-/// is whole and synced.
+/// Writes B and A, or B, A2 and pivots, or B alone (shared latents), in `storage`, S.values likewise with S.columns and
+/// S.counts in indexType(), the bias in F32, singularValues in F64, and the outcome and a hash of all values as
+/// metadata. Equal input gives equal bytes. The file appears when it is whole and synced.
 void writeLinearFile(const std::filesystem::path& file, const std::string& fingerprint, const LinearRecord& record,
                      DType storage);
 

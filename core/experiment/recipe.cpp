@@ -215,6 +215,11 @@ bool takesGradients(const Recipe& recipe)
     return recipe.forecast || needsGradients(recipe);
 }
 
+Structure storedStructure(const Recipe& recipe)
+{
+    return {recipe.structure, findMethod(recipe.method).sparseShare(recipe.parameters)};
+}
+
 std::optional<DistillationOptions> distillationOf(const Recipe& recipe)
 {
     if (recipe.distillation || findMethod(recipe.method).name() != "lillama")

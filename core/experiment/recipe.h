@@ -83,6 +83,8 @@ Json recipeToJson(const Recipe& recipe);
 bool needsGradients(const Recipe& recipe);
 /// Whether the run takes them: the same, or to record what it costs in nats.
 bool takesGradients(const Recipe& recipe);
+/// What its linears are stored as, with the sparse share of its method.
+Structure storedStructure(const Recipe& recipe);
 /// Recipe::distillation, or its defaults where the method is Lillama.
 std::optional<DistillationOptions> distillationOf(const Recipe& recipe);
 /// Windows of the calibration text that a training takes.

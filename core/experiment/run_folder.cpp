@@ -151,7 +151,9 @@ std::optional<AllocationPlan> readPlan(const std::filesystem::path& folder, cons
                  !(shares && rank.structure == StructureKind::SharedLatent)))
                 throw Error(ErrorKind::Corrupt, fmt::format("entry {} is impossible", i),
                             {.file = file, .tensor = info.name});
-            rank.keptParameters = parameterCount(rank.structure, info.shape, rank.rank);
+            const Structure structure(rank.structure, storedStructure(recipe).sparseShare);
+            rank.entries = structure.at(info.shape, rank.rank).entries;
+            rank.keptParameters = parameterCount(rank.stored(), info.shape);
             plan.denseParameters += info.shape.parameters();
             plan.keptParameters += rank.keptParameters;
             plan.ranks.push_back(std::move(rank));

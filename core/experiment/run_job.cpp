@@ -76,28 +76,34 @@ LinearShape shapeOf(const RunJob& job, const WorkUnit& unit)
     return shape;
 }
 
-std::size_t analysisBytes(LinearShape shape)
+std::size_t analysisBytes(LinearShape shape, double sparseShare)
 {
     // Basis and coordinates; nested methods keep two moments of the basis beside them.
     const std::size_t k = shape.fullRank();
-    return sizeof(double) * (k * (shape.rows + shape.columns) + 2 * k * k);
+    const std::size_t basis = k * (shape.rows + shape.columns);
+    // Beside an S: the weights, C and the last factors.
+    const std::size_t more = sparseShare > 0.0 ? shape.parameters() + shape.columns * shape.columns + basis : 2 * k * k;
+    return sizeof(double) * (basis + more);
 }
 
-std::size_t analysisPeakBytes(LinearShape shape)
+std::size_t analysisPeakBytes(LinearShape shape, double sparseShare)
 {
     // C as loaded and one matrix of its size, W in float32 and float64 with two products of its size, the eigenproblem.
     const std::size_t k = shape.fullRank();
-    return sizeof(double) * (2 * shape.columns * shape.columns + 4 * shape.parameters() + 2 * k * k) +
-           analysisBytes(shape);
+    // For an S its candidates and their sizes beside them.
+    const std::size_t products = sparseShare > 0.0 ? 7 : 4;
+    return sizeof(double) * (2 * shape.columns * shape.columns + products * shape.parameters() + 2 * k * k) +
+           analysisBytes(shape, sparseShare);
 }
 
 void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes, const std::function<void(std::size_t)>& work)
 {
+    const double sparseShare = storedStructure(job.recipe).sparseShare;
     std::vector<std::size_t> small;
     std::vector<std::size_t> large;
     std::size_t smallBytes = 1;
     for (std::size_t i = 0; i < shapes.size(); ++i) {
-        const std::size_t bytes = analysisPeakBytes(shapes[i]);
+        const std::size_t bytes = analysisPeakBytes(shapes[i], sparseShare);
         if (bytes > job.memoryLimit)
             throw Error(ErrorKind::Memory,
                         fmt::format("decomposing a {}x{} linear takes about {}, more than the memory limit of {}",

@@ -58,9 +58,9 @@ inline constexpr std::size_t largeLinear = 2048;
 LinearShape shapeOf(const RunJob& job, const WorkUnit& unit);
 
 /// Bytes that statistics and one analysis of a linear need while it is made.
-std::size_t analysisPeakBytes(LinearShape shape);
-/// Bytes of a kept analysis.
-std::size_t analysisBytes(LinearShape shape);
+std::size_t analysisPeakBytes(LinearShape shape, double sparseShare);
+/// Bytes of a kept analysis, with the share of a sparse S as in Structure.
+std::size_t analysisBytes(LinearShape shape, double sparseShare);
 
 /// Calls `work(index)` for [0, shapes.size()): linears up to largeLinear on a pool of one-thread workers, as many as
 /// half of the memory limit allows (kept analyses may fill the rest), larger ones one after the other with all BLAS

@@ -25,9 +25,11 @@ void RunJournal::resume(const AllocationPlan& plan)
             LinearRecord found = readLinearFile(file, m_job.fingerprint, info);
             const AllocatedRank& planned = plan.ranks[position];
             const bool dense = planned.structure == StructureKind::Dense;
-            if (found.outcome.structure != planned.structure || (!dense && found.outcome.rank != planned.rank))
+            if (found.outcome.structure != planned.structure ||
+                (!dense && (found.outcome.rank != planned.rank || found.outcome.entries != planned.entries)))
                 throw Error(ErrorKind::Mismatch,
-                            fmt::format("has rank {}, planned is {}", found.outcome.rank, planned.rank),
+                            fmt::format("has rank {} and {} sparse entries, planned is {} and {}", found.outcome.rank,
+                                        found.outcome.entries, planned.rank, planned.entries),
                             {.file = file, .tensor = info.name});
             found.outcome.resumed = true;
             record(position, found.outcome, found.singularValues);

@@ -22,6 +22,7 @@ struct LinearOutcome
     std::string name;
     std::size_t rank = 0;
     StructureKind structure = StructureKind::Factors; ///< Dense where it was left as it is
+    std::size_t entries = 0;                          ///< of a sparse S beside the factors
     std::size_t keptParameters = 0;
     std::size_t denseParameters = 0;
     double predictedLoss = 0.0; ///< of the analysis, before anything was stored
@@ -33,6 +34,8 @@ struct LinearOutcome
     double seconds = 0.0;
     bool resumed = false; ///< taken from an earlier, cut-off run
     std::vector<std::string> notes;
+
+    StoredRank stored() const { return {.structure = structure, .rank = rank, .entries = entries}; }
 };
 
 struct EvaluationOutcome

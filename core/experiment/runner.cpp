@@ -201,8 +201,8 @@ private:
         std::optional<AllocationPlan> plan = earlierPlan();
         // Before the calibration also where losses decide: a budget that no allocator can keep is found here.
         stage("allocate", [&] {
-            AllocationPlan first =
-                allocate(planned() ? "uniform" : m_recipe.allocation, m_recipe.structure, m_recipe.keptRatio, items);
+            AllocationPlan first = allocate(planned() ? "uniform" : m_recipe.allocation, storedStructure(m_recipe),
+                                            m_recipe.keptRatio, items);
             if (!planned())
                 plan = std::move(first);
         });
@@ -229,7 +229,7 @@ private:
         const Stopwatch watch;
         if (!plan) {
             compression.analyseAll(items);
-            plan = allocate(m_recipe.allocation, m_recipe.structure, m_recipe.keptRatio, items);
+            plan = allocate(m_recipe.allocation, storedStructure(m_recipe), m_recipe.keptRatio, items);
             writePlan(m_result.folder, m_result.fingerprint, *plan);
         }
         const double planning = watch.seconds();
@@ -305,8 +305,8 @@ private:
         costs.reserve(m_linears.size());
         for (std::size_t i = 0; i < m_linears.size(); ++i) {
             const LinearOutcome& outcome = m_result.linears[i];
-            costs.push_back(linearCost(*m_linears[i], outcome.structure, outcome.rank, m_recipe.storage,
-                                       relativePredictedLoss(outcome)));
+            costs.push_back(
+                linearCost(*m_linears[i], outcome.stored(), m_recipe.storage, relativePredictedLoss(outcome)));
         }
         const PlanTotals totals = planTotals(modelTotals(*m_model), costs);
         m_result.keptRatio = totals.keptRatio;

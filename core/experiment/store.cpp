@@ -36,13 +36,14 @@ bool matches(const RunSummary& summary, const icu::UnicodeString& wanted)
 void insertLinear(SQLite::Database& database, std::int64_t run, const LinearOutcome& outcome)
 {
     SQLite::Statement statement(
-        database, fmt::format("INSERT INTO linears (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        database, fmt::format("INSERT INTO linears (run, {}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                               "ON CONFLICT (run, name) DO UPDATE SET rank = excluded.rank, "
                               "structure = excluded.structure, kept_parameters = excluded.kept_parameters, "
                               "dense_parameters = excluded.dense_parameters, predicted_loss = excluded.predicted_loss, "
                               "measured_loss = excluded.measured_loss, total_energy = excluded.total_energy, "
                               "held_out_error = excluded.held_out_error, seconds = excluded.seconds, "
-                              "resumed = excluded.resumed, notes = excluded.notes, nats = excluded.nats",
+                              "resumed = excluded.resumed, notes = excluded.notes, nats = excluded.nats, "
+                              "sparse_entries = excluded.sparse_entries",
                               linearColumns));
     Binder binder(statement);
     binder.integer(run);

@@ -156,6 +156,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     for (const Json& note : parseJson(row.getColumn(11).getString(), "notes of a linear"))
         outcome.notes.push_back(note.get<std::string>());
     outcome.nats = readDouble(row.getColumn(12));
+    outcome.entries = readSize(row.getColumn(13));
     return outcome;
 }
 
@@ -173,7 +174,8 @@ void bindLinear(Binder& binder, const LinearOutcome& outcome)
         .real(outcome.seconds)
         .integer(outcome.resumed ? 1 : 0)
         .text(dumpJson(Json(outcome.notes)))
-        .real(outcome.nats);
+        .real(outcome.nats)
+        .size(outcome.entries);
 }
 
 std::optional<Forecast> readForecast(SQLite::Statement& row, int first)

@@ -53,7 +53,7 @@ RunSummary readSummary(SQLite::Statement& row);
 
 inline constexpr const char* linearColumns =
     "name, rank, structure, kept_parameters, dense_parameters, predicted_loss, measured_loss, total_energy, "
-    "held_out_error, seconds, resumed, notes, nats";
+    "held_out_error, seconds, resumed, notes, nats, sparse_entries";
 LinearOutcome readLinear(SQLite::Statement& row);
 void bindLinear(Binder& binder, const LinearOutcome& outcome);
 

@@ -175,9 +175,15 @@ CREATE INDEX evaluations_run ON evaluations (run, id, name, original_perplexity,
     forecast_runs, forecast, forecast_low, forecast_high);
 )sql";
 
+// Methods with a sparse part beside the factors.
+constexpr const char* sparseEntriesColumn = R"sql(
+ALTER TABLE linears ADD COLUMN sparse_entries INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 /// Step i leads from version i to i + 1. A step is never changed once a release has written it.
-constexpr std::array<const char*, storeVersion> steps{initialTables, densePerplexityTable, perplexityIndex,
-                                                      natsColumns,   trainingPoints,       forecastIndex};
+constexpr std::array<const char*, storeVersion> steps{initialTables,      densePerplexityTable, perplexityIndex,
+                                                      natsColumns,        trainingPoints,       forecastIndex,
+                                                      sparseEntriesColumn};
 
 int pragma(SQLite::Database& database, const char* name)
 {

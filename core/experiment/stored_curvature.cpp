@@ -11,6 +11,7 @@ namespace rankwright {
 
 std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& moments, const CalibrationSet& gradients)
 {
+    const double share = storedStructure(job.recipe).sparseShare;
     std::map<std::size_t, std::vector<std::size_t>> byTap;
     for (std::size_t position = 0; position < job.linears.size(); ++position)
         byTap[job.linears[position]->tap].push_back(position);
@@ -19,7 +20,7 @@ std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& mom
     for (auto& [tap, positions] : byTap) {
         LinearShape largest;
         for (const std::size_t position : positions)
-            if (analysisPeakBytes(job.linears[position]->shape) > analysisPeakBytes(largest))
+            if (analysisPeakBytes(job.linears[position]->shape, share) > analysisPeakBytes(largest, share))
                 largest = job.linears[position]->shape;
         shapes.push_back(largest);
         tasks.push_back(std::move(positions));

@@ -25,13 +25,14 @@ LinearWeights rowsOf(const LinearWeights& weights, std::size_t first, std::size_
     };
     if (const auto* dense = std::get_if<DenseWeights>(&weights.form))
         return {DenseWeights{rows(dense->W)}, {}};
+    SparseMatrix<float> sparse = weights.sparse.rowRange(first, count);
     if (const auto* factors = std::get_if<FactorWeights>(&weights.form))
-        return {FactorWeights{rows(factors->B), factors->A}, {}};
+        return {FactorWeights{rows(factors->B), factors->A}, {}, std::move(sparse)};
     const auto& identity = std::get<BlockIdentityWeights>(weights.form);
-    return {BlockIdentityWeights{rows(identity.B), identity.A2, identity.pivots, identity.rest}, {}};
+    return {BlockIdentityWeights{rows(identity.B), identity.A2, identity.pivots, identity.rest}, {}, std::move(sparse)};
 }
 
-/// An identity over all columns is the dense W = B.
+/// An identity over all columns is the dense W = B, with an S beside it too.
 bool writtenDense(const LinearWeights& weights, ExportFormat format)
 {
     if (const auto* shared = std::get_if<SharedLatentWeights>(&weights.form))
@@ -177,6 +178,8 @@ void ExportedWeights::list(const LinearInfo& info, const LinearWeights& weights)
     entry["structure"] = structureName(asDense ? StructureKind::Dense : weights.structure());
     if (!asDense)
         entry["rank"] = weights.rank();
+    if (!asDense && !weights.sparse.empty())
+        entry["sparse"] = weights.sparse.entries();
     if (!asDense && weights.structure() == StructureKind::SharedLatent)
         entry["latentOf"] = m_model.latentOwner(info).name;
     if (m_hasBias[info.index] != hasBias(m_stock, info.role))
@@ -233,10 +236,7 @@ void ExportedWeights::planFactors(const LinearInfo& info, const LinearWeights& w
                    [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Identity>(w.form).B; });
         planMatrix(".A2.weight", {rank, shape.columns - rank},
                    [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Identity>(w.form).A2; });
-        // Kept, because a file of a narrower dtype has all pivots first: no block is brought in for them again.
-        plan(info.name + ".pivots", DType::I32, {rank},
-             [pivots = std::vector<std::int32_t>(identity->pivots.begin(), identity->pivots.end())](
-                 const TensorPlan& tensor, SafetensorsWriter& writer) { writer.writeIntegers(tensor.name, pivots); });
+        planIndices(info.name + ".pivots", DType::I32, {identity->pivots.begin(), identity->pivots.end()});
     } else {
         planMatrix(".B.weight", {shape.rows, rank},
                    [](const LinearWeights& w) -> const Matrix<float>& { return std::get<Factors>(w.form).B; });
@@ -245,6 +245,22 @@ void ExportedWeights::planFactors(const LinearInfo& info, const LinearWeights& w
     }
     if (!weights.bias.empty())
         planVector(info.name + ".B.bias", shape.rows, [this, &info] { return linear(info).bias; });
+    if (!weights.sparse.empty()) {
+        const DType index = indexType(shape.columns);
+        planVector(info.name + ".S.values", weights.sparse.entries(),
+                   [this, &info] { return linear(info).sparse.values; });
+        planIndices(info.name + ".S.columns", index, sparseParts(weights.sparse).columns);
+        planIndices(info.name + ".S.counts", index, sparseParts(weights.sparse).counts);
+        m_parameters.model += sparseParameters(shape, weights.sparse.entries()) - weights.sparse.entries();
+    }
+}
+
+void ExportedWeights::planIndices(const std::string& name, DType dtype, std::vector<std::int32_t> indices)
+{
+    const std::size_t size = indices.size();
+    plan(name, dtype, {size}, [indices = std::move(indices)](const TensorPlan& tensor, SafetensorsWriter& writer) {
+        writer.writeIntegers(tensor.name, indices);
+    });
 }
 
 void ExportedWeights::planZeroBiases()

@@ -41,7 +41,8 @@ public:
 
     /// Tensors of `folder`: names and layout of Hugging Face; factors as NAME.B.weight (m x r), NAME.A.weight (r x n)
     /// and NAME.B.bias, with a block identity NAME.A2.weight (r x (n - r)) and NAME.pivots (I32), with shared latents
-    /// NAME.B.weight alone.
+    /// NAME.B.weight alone; a sparse S beside factors as NAME.S.values (k), NAME.S.columns (k) and NAME.S.counts (m
+    /// entries per row), integers in indexType().
     void write(const std::filesystem::path& folder);
 
 private:
@@ -51,6 +52,9 @@ private:
     void plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, Fill fill);
     /// A tensor of one dimension; `values` is asked for them when it is written.
     void planVector(const std::string& name, std::size_t size, std::function<std::vector<float>()> values);
+    /// Indices are kept until they are written: files have tensors by the size of their elements, so that no block is
+    /// brought in for its indices again.
+    void planIndices(const std::string& name, DType dtype, std::vector<std::int32_t> indices);
     void planTable(const std::string& name, RowTable table, std::size_t rows);
     void planNorm(const std::string& name, const std::function<NormWeights()>& norm);
     void planBlock(std::size_t block);

@@ -113,6 +113,12 @@ void addMethod(std::string& card, const Json& given)
     card += "\n";
 }
 
+bool hasSparseParts(const Json& structures)
+{
+    return std::any_of(structures.begin(), structures.end(),
+                       [](const Json& entry) { return entry.contains("sparse"); });
+}
+
 void addEvaluations(std::string& card, const Json& given)
 {
     if (!given.is_object() || !given.contains("evaluations") || !given["evaluations"].is_array() ||
@@ -180,7 +186,8 @@ std::string modelCard(const Model& model, const ExportOptions& options, const Ca
         card += "**No linear is stored in factors:** this folder has the size of the original and loads without custom "
                 "code.\n\n";
     else
-        card += "Linears are stored as products of low-rank factors and run that way.\n\n";
+        card += fmt::format("Linears are stored as products of low-rank factors{} and run that way.\n\n",
+                            hasSparseParts(facts.structures) ? " with a few single weights beside them" : "");
     addParameters(card, facts, custom);
     addMethod(card, options.card);
     addEvaluations(card, options.card);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 #include <unordered_set>
 
 namespace rankwright {
@@ -64,8 +65,9 @@ private:
 
     std::filesystem::path configFile() const { return m_checkpoint.folder() / "config.json"; }
 
-    /// A floating tensor of this shape, counted as used.
-    const TensorInfo* take(const std::string& name, const std::vector<std::size_t>& shape, bool indices = false)
+    /// A floating tensor of this shape, or one of `indices`, counted as used.
+    const TensorInfo* take(const std::string& name, const std::vector<std::size_t>& shape,
+                           std::optional<DType> indices = {})
     {
         const TensorInfo& tensor = m_checkpoint.at(name);
         const ErrorContext where{.file = m_checkpoint.files().at(tensor.file), .tensor = name};
@@ -74,10 +76,10 @@ private:
                         fmt::format("the shape is {}, the configuration asks for {}", shapeText(tensor.shape),
                                     shapeText(shape)),
                         where);
-        if (indices ? tensor.dtype != DType::I32 : !isFloating(tensor.dtype))
+        if (indices ? tensor.dtype != *indices : !isFloating(tensor.dtype))
             throw Error(ErrorKind::Mismatch,
                         fmt::format("the dtype is {}, but {} are expected", dtypeName(tensor.dtype),
-                                    indices ? "I32 indices" : "weights"),
+                                    indices ? fmt::format("{} indices", dtypeName(*indices)) : "weights"),
                         where);
         if (m_used.insert(name).second && !indices)
             m_layout.parameters += tensor.elements();
@@ -127,7 +129,7 @@ private:
 
         const LinearTensors& tensors = m_layout.linearTensors.emplace_back(takeLinear(info, hasBias));
         info.dtype = (info.structure == StructureKind::Dense ? tensors.weight : tensors.B)->dtype;
-        m_layout.linearParameters += parameterCount(info.structure, info.shape, info.rank);
+        m_layout.linearParameters += parameterCount(info.stored(), info.shape);
 
         TapInfo& tap = m_layout.taps.at(info.tap);
         tap.width = info.shape.columns;
@@ -172,6 +174,14 @@ private:
             refuse(fmt::format("rank {} of a {} x {} linear", info.rank, info.shape.rows, info.shape.columns));
         if (shares)
             requireOwner(info, entry);
+        if (entry.contains("sparse")) {
+            if (!entry["sparse"].is_number_unsigned() || shares)
+                refuse("\"sparse\" is no number of entries beside factors");
+            info.entries = entry["sparse"].get<std::size_t>();
+            if (info.entries == 0 || info.entries > info.shape.parameters())
+                refuse(fmt::format("{} sparse entries of a {} x {} linear", info.entries, info.shape.rows,
+                                   info.shape.columns));
+        }
         return hasBias;
     }
 
@@ -202,10 +212,17 @@ private:
             tensors.A = take(name + ".A.weight", {info.rank, shape.columns});
         } else if (info.structure == StructureKind::BlockIdentity) {
             tensors.A = take(name + ".A2.weight", {info.rank, shape.columns - info.rank});
-            tensors.pivots = take(name + ".pivots", {info.rank}, true);
+            tensors.pivots = take(name + ".pivots", {info.rank}, DType::I32);
         }
         if (hasBias)
             tensors.bias = take(name + ".B.bias", {shape.rows});
+        if (info.entries > 0) {
+            const DType index = indexType(shape.columns);
+            tensors.sparseValues = take(name + ".S.values", {info.entries});
+            tensors.sparseColumns = take(name + ".S.columns", {info.entries}, index);
+            tensors.sparseCounts = take(name + ".S.counts", {shape.rows}, index);
+            m_layout.parameters += sparseParameters(shape, info.entries) - info.entries;
+        }
         return tensors;
     }
 

@@ -15,6 +15,9 @@ struct LinearTensors
     const TensorInfo* A = nullptr;      ///< r x n, or r x (n - r) for a block identity; null for shared latents
     const TensorInfo* pivots = nullptr; ///< r indices
     const TensorInfo* bias = nullptr;
+    const TensorInfo* sparseValues = nullptr;  ///< k, null without an S
+    const TensorInfo* sparseColumns = nullptr; ///< k indices
+    const TensorInfo* sparseCounts = nullptr;  ///< m counts
     /// Width of the heads whose rows lie in the order of neighbouring rotary pairs (GGUF q and k); 0: as they are.
     std::size_t pairedHeadWidth = 0;
     bool transposed = false;  ///< of `weight`

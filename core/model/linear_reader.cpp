@@ -71,6 +71,24 @@ std::vector<std::uint32_t> readPivots(const Checkpoint& checkpoint, const Tensor
     return pivots;
 }
 
+SparseMatrix<float> readSparse(const Checkpoint& checkpoint, const LinearTensors& tensors, LinearShape shape)
+{
+    std::vector<float> values = checkpoint.readVector(*tensors.sparseValues);
+    requireFiniteValues(checkpoint, *tensors.sparseValues, values);
+    try {
+        return sparseMatrix(shape,
+                            {.counts = checkpoint.readIntegers(*tensors.sparseCounts),
+                             .columns = checkpoint.readIntegers(*tensors.sparseColumns)},
+                            std::move(values));
+    } catch (const Error& error) {
+        if (!error.tensor().empty())
+            throw;
+        throw Error(
+            error.kind(), error.what(),
+            {.file = checkpoint.files().at(tensors.sparseColumns->file), .tensor = tensors.sparseColumns->name});
+    }
+}
+
 std::vector<std::uint32_t> otherColumns(const std::vector<std::uint32_t>& pivots, std::size_t columns)
 {
     std::vector<std::uint32_t> rest;
@@ -138,6 +156,8 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
         weights.form = SharedLatentWeights{readMatrix(checkpoint, *tensors.B), nullptr};
         break;
     }
+    if (tensors.sparseValues)
+        weights.sparse = readSparse(checkpoint, tensors, info.shape);
     if (tensors.bias) {
         const std::vector<float> all = checkpoint.readVector(*tensors.bias);
         requireFiniteValues(checkpoint, *tensors.bias, all);
@@ -152,10 +172,13 @@ LinearWeights readLinearWeights(const Checkpoint& checkpoint, const LinearInfo& 
     return weights;
 }
 
-Matrix<float> denseProduct(const LinearWeights& weights)
+namespace {
+
+/// The product of the factors, without S.
+Matrix<float> factorProduct(const LinearWeights& weights)
 {
     if (std::holds_alternative<SharedLatentWeights>(weights.form))
-        return denseProduct(withOwnLatents(weights));
+        return factorProduct(withOwnLatents(weights));
     if (const auto* dense = std::get_if<DenseWeights>(&weights.form))
         return dense->W;
     if (const auto* factors = std::get_if<FactorWeights>(&weights.form))
@@ -169,6 +192,15 @@ Matrix<float> denseProduct(const LinearWeights& weights)
         for (std::size_t k = 0; k < identity.rest.size(); ++k)
             W(row, identity.rest[k]) = others(row, k);
     }
+    return W;
+}
+
+} // namespace
+
+Matrix<float> denseProduct(const LinearWeights& weights)
+{
+    Matrix<float> W = factorProduct(weights);
+    addSparse(weights.sparse, 1.0F, W.view());
     return W;
 }
 

@@ -30,6 +30,9 @@ struct LinearInfo
     DType dtype = DType::F32;                       ///< of the stored weights
     StructureKind structure = StructureKind::Dense; ///< not Dense in exports of Rankwright
     std::size_t rank = 0;                           ///< min(m, n) where dense
+    std::size_t entries = 0;                        ///< of a sparse S beside the factors
+
+    StoredRank stored() const { return {.structure = structure, .rank = rank, .entries = entries}; }
 };
 
 /// One input site of one block.

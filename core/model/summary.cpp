@@ -40,7 +40,8 @@ namespace {
 std::size_t latentWidth(const LinearInfo& key, StoredRank storedKey, const LinearInfo& value, StoredRank storedValue)
 {
     const auto own = [](const LinearInfo& linear, StoredRank stored) {
-        return stored.structure == StructureKind::Dense ? linear.shape.rows : std::min(stored.rank, linear.shape.rows);
+        const bool latents = stored.structure != StructureKind::Dense && stored.entries == 0;
+        return latents ? std::min(stored.rank, linear.shape.rows) : linear.shape.rows;
     };
     // Both read the latents of the queries: one set stands for keys and values.
     if (storedKey.structure == StructureKind::SharedLatent && storedValue.structure == StructureKind::SharedLatent)
@@ -52,7 +53,7 @@ std::size_t latentWidth(const LinearInfo& key, StoredRank storedKey, const Linea
 
 CacheWidth cacheWidth(const Model& model)
 {
-    return cacheWidth(model, [](const LinearInfo& linear) { return StoredRank{linear.structure, linear.rank}; });
+    return cacheWidth(model, [](const LinearInfo& linear) { return linear.stored(); });
 }
 
 CacheWidth cacheWidth(const Model& model, const std::function<StoredRank(const LinearInfo&)>& stored)

@@ -18,15 +18,9 @@ std::string weightTypes(const Model& model);
 struct CacheWidth
 {
     std::size_t expanded = 0; ///< keys and values as attention uses them, 2 keyValueHeads headWidth per block
-    /// The latents of keys (before rotation) and values where those linears are stored in factors. No stock runtime
-    /// caches these: it is what one that expands them while reading would need.
+    /// The latents of keys (before rotation) and values where those linears are stored in factors without an S. No
+    /// stock runtime caches these: it is what one that expands them while reading would need.
     std::size_t latent = 0;
-};
-/// How a linear is stored; `rank` means nothing where dense.
-struct StoredRank
-{
-    StructureKind structure = StructureKind::Dense;
-    std::size_t rank = 0;
 };
 CacheWidth cacheWidth(const Model& model);
 /// Of the model with linears stored in another way.

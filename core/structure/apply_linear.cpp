@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/structure/linear_weights.h"
+#include "core/structure/sparse_product.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -112,6 +113,8 @@ void applyLinears(const Device& device, std::span<const LinearWeights* const> we
             computed = owner;
         }
         device.gemm(Transpose::No, Transpose::Yes, 1.0F, latent, outputFactor(linear).view(), keep, Y[i]);
+        if (!linear.sparse.empty())
+            addSparseProduct(linear.sparse, X, Y[i], scratch.sparse);
     }
 }
 
@@ -122,21 +125,13 @@ void applyLinear(const Device& device, const LinearWeights& weights, ConstMatrix
     applyLinears(device, {&one, 1}, X, {&Y, 1}, scratch);
 }
 
-void applyLinearTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
-                           MatrixView<float> dX, bool add, LinearScratch& scratch)
+namespace {
+
+/// dX = dY B A, or dX += dY B A where `add`.
+void applyFactorsTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
+                            MatrixView<float> dX, bool add, LinearScratch& scratch)
 {
-    const LinearShape shape = weights.shape();
-    if (dY.columns != shape.rows || dX.columns != shape.columns || dX.rows != dY.rows)
-        throw Error(ErrorKind::Internal,
-                    fmt::format("gradients of {}x{} cannot pass a linear of {}x{} to {}x{}", dY.rows, dY.columns,
-                                shape.rows, shape.columns, dX.rows, dX.columns));
-    if (dY.rows == 0 || shape.columns == 0)
-        return;
     const float keep = add ? 1.0F : 0.0F;
-    if (const auto* dense = std::get_if<DenseWeights>(&weights.form)) {
-        device.gemm(Transpose::No, Transpose::No, 1.0F, dY, dense->W.view(), keep, dX);
-        return;
-    }
     const MatrixView<float> latent = scratchView(scratch.latent, dY.rows, weights.rank());
     device.gemm(Transpose::No, Transpose::No, 1.0F, dY, outputFactor(weights).view(), 0.0F, latent);
     const LinearWeights& owner = *latentOwner(weights);
@@ -151,6 +146,27 @@ void applyLinearTransposed(const Device& device, const LinearWeights& weights, C
     const MatrixView<float> rest = scratchView(scratch.gathered, dY.rows, block.rest.size());
     device.gemm(Transpose::No, Transpose::No, 1.0F, latent, block.A2.view(), 0.0F, rest);
     scatterColumns(rest, block.rest, add, dX);
+}
+
+} // namespace
+
+void applyLinearTransposed(const Device& device, const LinearWeights& weights, ConstMatrixView<float> dY,
+                           MatrixView<float> dX, bool add, LinearScratch& scratch)
+{
+    const LinearShape shape = weights.shape();
+    if (dY.columns != shape.rows || dX.columns != shape.columns || dX.rows != dY.rows)
+        throw Error(ErrorKind::Internal,
+                    fmt::format("gradients of {}x{} cannot pass a linear of {}x{} to {}x{}", dY.rows, dY.columns,
+                                shape.rows, shape.columns, dX.rows, dX.columns));
+    if (dY.rows == 0 || shape.columns == 0)
+        return;
+    if (const auto* dense = std::get_if<DenseWeights>(&weights.form)) {
+        device.gemm(Transpose::No, Transpose::No, 1.0F, dY, dense->W.view(), add ? 1.0F : 0.0F, dX);
+        return;
+    }
+    applyFactorsTransposed(device, weights, dY, dX, add, scratch);
+    if (!weights.sparse.empty())
+        addSparseTransposed(weights.sparse, dY, dX, scratch.sparse);
 }
 
 } // namespace rankwright

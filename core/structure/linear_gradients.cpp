@@ -1,5 +1,7 @@
 #include "core/structure/linear_gradients.h"
 
+#include "core/structure/sparse_product.h"
+
 #include <cmath>
 #include <utility>
 
@@ -38,6 +40,8 @@ std::vector<std::span<float>> trainedValues(LinearWeights& weights)
         return {};
     if (!weights.bias.empty())
         values.emplace_back(weights.bias);
+    if (!weights.sparse.empty())
+        values.emplace_back(weights.sparse.values);
     return values;
 }
 
@@ -95,6 +99,8 @@ void addLinearGradients(const Device& device, const LinearWeights& weights, Cons
                     target.B.view());
     }
     addColumnSums(dY, gradient.bias);
+    if (!weights.sparse.empty())
+        addSparseGradient(weights.sparse, X, dY, gradient.sparse.values, scratch.sparse);
 }
 
 } // namespace rankwright

@@ -73,13 +73,20 @@ std::size_t LinearWeights::rank() const
 
 std::size_t LinearWeights::parameters() const
 {
-    return parameterCount(structure(), shape(), rank());
+    return parameterCount(stored(), shape());
+}
+
+StoredRank LinearWeights::stored() const
+{
+    return {.structure = structure(), .rank = rank(), .entries = sparse.entries()};
 }
 
 std::size_t LinearWeights::bytes() const
 {
     const std::size_t indices = structure() == StructureKind::BlockIdentity ? shape().columns : 0;
-    return (parameters() + bias.size()) * sizeof(float) + indices * sizeof(std::uint32_t);
+    const std::size_t factors = parameterCount(StoredRank{structure(), rank()}, shape());
+    return (factors + bias.size() + sparse.entries()) * sizeof(float) +
+           (indices + sparse.entries()) * sizeof(std::uint32_t) + sparse.rowStart.size() * sizeof(std::size_t);
 }
 
 LinearWeights withOwnLatents(const LinearWeights& weights)
@@ -91,7 +98,7 @@ LinearWeights withOwnLatents(const LinearWeights& weights)
     if (owner.rank() != shared->B.columns())
         throw Error(ErrorKind::Internal,
                     fmt::format("{} latents for a linear that reads {}", owner.rank(), shared->B.columns()));
-    LinearWeights result{.form = {}, .bias = weights.bias};
+    LinearWeights result{.form = {}, .bias = weights.bias, .sparse = weights.sparse};
     if (const auto* factors = std::get_if<FactorWeights>(&owner.form)) {
         result.form = FactorWeights{shared->B, factors->A};
     } else if (const auto* identity = std::get_if<BlockIdentityWeights>(&owner.form)) {
@@ -113,6 +120,7 @@ std::vector<std::shared_ptr<const LinearWeights>> splitRows(const LinearWeights&
         if (!weights.bias.empty())
             part.bias.assign(weights.bias.begin() + static_cast<std::ptrdiff_t>(first),
                              weights.bias.begin() + static_cast<std::ptrdiff_t>(first + count));
+        part.sparse = weights.sparse.rowRange(first, count);
         if (const auto* factors = std::get_if<FactorWeights>(&weights.form)) {
             Matrix<float> B = rowsOf(factors->B, first, count);
             if (result.empty())
@@ -135,11 +143,60 @@ std::vector<std::shared_ptr<const LinearWeights>> splitRows(const LinearWeights&
     return result;
 }
 
+SparseParts sparseParts(const SparseMatrix<float>& S)
+{
+    SparseParts parts;
+    parts.counts.reserve(S.rows());
+    for (std::size_t i = 0; i < S.rows(); ++i)
+        parts.counts.push_back(static_cast<std::int32_t>(S.end(i) - S.begin(i)));
+    parts.columns.assign(S.column.begin(), S.column.end());
+    return parts;
+}
+
+SparseMatrix<float> sparseMatrix(LinearShape shape, const SparseParts& parts, std::vector<float> values)
+{
+    const auto refuse = [](const std::string& why) { throw Error(ErrorKind::Corrupt, "the sparse part: " + why); };
+    if (parts.counts.size() != shape.rows || parts.columns.size() != values.size())
+        refuse(fmt::format("{} row counts and {} columns for {} values of {} rows", parts.counts.size(),
+                           parts.columns.size(), values.size(), shape.rows));
+    SparseMatrix<float> S{.columns = shape.columns, .rowStart = {0}, .column = {}, .values = std::move(values)};
+    S.rowStart.reserve(shape.rows + 1);
+    S.column.reserve(parts.columns.size());
+    for (std::size_t i = 0; i < shape.rows; ++i) {
+        const std::size_t left = parts.columns.size() - S.column.size();
+        if (parts.counts[i] < 0 || static_cast<std::size_t>(parts.counts[i]) > left)
+            refuse(fmt::format("row {} has {} entries, of {} left", i, parts.counts[i], left));
+        for (std::int32_t last = -1, entry = 0; entry < parts.counts[i]; ++entry) {
+            const std::int32_t column = parts.columns[S.column.size()];
+            if (column <= last || static_cast<std::size_t>(column) >= shape.columns)
+                refuse(fmt::format("column {} of row {} does not ascend within {} columns", column, i, shape.columns));
+            S.column.push_back(static_cast<std::uint32_t>(column));
+            last = column;
+        }
+        S.rowStart.push_back(S.column.size());
+    }
+    if (S.column.size() != parts.columns.size())
+        refuse(fmt::format("rows have {} entries in all, there are {}", S.column.size(), parts.columns.size()));
+    return S;
+}
+
+Matrix<double> Factorisation::approximation(const Device& device) const
+{
+    Matrix<double> result(B.rows(), A.columns());
+    device.gemm(Transpose::No, Transpose::No, 1.0, B.view(), A.view(), 0.0, result.view());
+    addSparse(sparse, 1.0, result.view());
+    return result;
+}
+
 Matrix<double> expandLinear(const Device& device, const LinearWeights& weights)
 {
-    return std::visit(
+    Matrix<double> W = std::visit(
         Overloaded{[](const DenseWeights& dense) { return convertMatrix<double>(dense.W); },
-                   [&](const SharedLatentWeights&) { return expandLinear(device, withOwnLatents(weights)); },
+                   [&](const SharedLatentWeights&) {
+                       LinearWeights own = withOwnLatents(weights);
+                       own.sparse = {};
+                       return expandLinear(device, own);
+                   },
                    [&](const FactorWeights& factors) {
                        const auto B = convertMatrix<double>(factors.B);
                        const auto A = convertMatrix<double>(factors.A);
@@ -164,6 +221,8 @@ Matrix<double> expandLinear(const Device& device, const LinearWeights& weights)
                        return product;
                    }},
         weights.form);
+    addSparse(weights.sparse, 1.0, W.view());
+    return W;
 }
 
 } // namespace rankwright

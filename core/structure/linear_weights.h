@@ -3,6 +3,7 @@
 #include "core/compute/device.h"
 #include "core/structure/structure.h"
 #include "core/tensor/matrix.h"
+#include "core/tensor/sparse_matrix.h"
 
 #include <cstdint>
 #include <memory>
@@ -50,12 +51,15 @@ struct SharedLatentWeights
 struct LinearWeights
 {
     std::variant<DenseWeights, FactorWeights, BlockIdentityWeights, SharedLatentWeights> form;
-    std::vector<float> bias; ///< m values, or empty
+    std::vector<float> bias;         ///< m values, or empty
+    SparseMatrix<float> sparse = {}; ///< S, added to the product of the factors; empty for none
 
     StructureKind structure() const;
     LinearShape shape() const;
     /// r, or min(m, n) where dense.
     std::size_t rank() const;
+    /// structure() and rank() with the entries of S.
+    StoredRank stored() const;
     /// Weights only, without the bias.
     std::size_t parameters() const;
     /// Bytes in memory; shared latents count where their owner does.
@@ -70,11 +74,23 @@ LinearWeights withOwnLatents(const LinearWeights& weights);
 std::vector<std::shared_ptr<const LinearWeights>> splitRows(const LinearWeights& weights,
                                                             std::span<const std::size_t> rows);
 
+/// What an S of a linear is made of, as it is stored: for every row how many entries it has, then their columns,
+/// ascending, and values, row by row.
+struct SparseParts
+{
+    std::vector<std::int32_t> counts;  ///< m
+    std::vector<std::int32_t> columns; ///< k
+};
+SparseParts sparseParts(const SparseMatrix<float>& S);
+/// The S of `parts` and its k values. Throws Error(Corrupt) where they are no S of the shape with k entries.
+SparseMatrix<float> sparseMatrix(LinearShape shape, const SparseParts& parts, std::vector<float> values);
+
 /// Reusable buffers of apply(); one per thread.
 struct LinearScratch
 {
     Matrix<float> gathered;
     Matrix<float> latent;
+    Matrix<float> sparse;
 };
 
 /// Y = X W_hat^T + bias for X of T x n and Y of T x m.
@@ -93,13 +109,17 @@ void applyLinearTransposed(const Device& device, const LinearWeights& weights, C
 /// The dense m x n product of the stored values, in float64: what every measured loss is of.
 Matrix<double> expandLinear(const Device& device, const LinearWeights& weights);
 
-/// A rank-r factorisation in float64 before it is stored: W_hat = B A, B of m x r with full column rank. The methods
-/// give orthonormal columns and A = B^T W.
+/// A rank-r factorisation in float64 before it is stored: W_hat = B A + S, B of m x r with full column rank. The
+/// methods give orthonormal columns and A = B^T (W - S).
 struct Factorisation
 {
     Matrix<double> B;
     Matrix<double> A;
-    std::vector<double> bias = {}; ///< m values that take the place of the linear's bias; empty: it stays as it is
+    std::vector<double> bias = {};    ///< m values that take the place of the linear's bias; empty: it stays as it is
+    SparseMatrix<double> sparse = {}; ///< S; empty for methods that have none
+
+    /// B A + S.
+    Matrix<double> approximation(const Device& device) const;
 };
 
 /// Brings B A into a stored structure, rounding to `storage` (F32, F16 or BF16; values are kept as float32 that are
@@ -110,8 +130,9 @@ struct Factorisation
 /// first order, whatever the input statistics.
 /// Block identity: columns chosen by column-pivoted QR of A, J = A[:, pivots], B' = B J rounded, and
 /// A2 = (B^T B')^-1 A[:, rest] likewise for the rounded B' (methods 0.4).
-/// Kind Dense stores the product B A; SharedLatent comes from splitRows(). A bias is rounded to float32, never to less:
-/// it costs m values. Throws Error(Numeric) for values beyond the range of `storage`.
+/// S is rounded as it is, with all its entries.
+/// Kind Dense stores the product B A + S; SharedLatent comes from splitRows(). A bias is rounded to float32, never to
+/// less: it costs m values. Throws Error(Numeric) for values beyond the range of `storage`.
 LinearWeights storeFactorisation(const Device& device, const Factorisation& factorisation, StructureKind kind,
                                  DType storage);
 

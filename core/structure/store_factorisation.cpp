@@ -13,19 +13,37 @@ namespace rankwright {
 
 namespace {
 
+/// Rounds to the nearest values of `storage`, kept as float32; whether all are finite.
+bool roundTo(DType storage, std::span<float> values)
+{
+    if (storage != DType::F32) {
+        std::vector<std::byte> bytes(bytesFor(storage, values.size()));
+        convertFromFloat(values, storage, bytes);
+        convertToFloat(storage, bytes, values);
+    }
+    return allFinite(std::span<const float>(values));
+}
+
 /// Nearest values of `storage`, kept as float32.
 Matrix<float> rounded(const Matrix<double>& exact, DType storage)
 {
     Matrix<float> result = convertMatrix<float>(exact);
-    if (storage != DType::F32) {
-        std::vector<std::byte> bytes(bytesFor(storage, result.size()));
-        convertFromFloat(result.span(), storage, bytes);
-        convertToFloat(storage, bytes, result.span());
-    }
-    if (!allFinite(std::as_const(result).span()))
+    if (!roundTo(storage, result.span()))
         throw Error(ErrorKind::Numeric, fmt::format("a factor of {}x{} has values that are not finite or beyond the "
                                                     "range of {}; store it in a wider type",
                                                     exact.rows(), exact.columns(), dtypeName(storage)));
+    return result;
+}
+
+SparseMatrix<float> rounded(const SparseMatrix<double>& exact, DType storage)
+{
+    SparseMatrix<float> result{exact.columns, exact.rowStart, exact.column,
+                               std::vector<float>(exact.values.begin(), exact.values.end())};
+    if (!roundTo(storage, result.values))
+        throw Error(ErrorKind::Numeric,
+                    fmt::format("the sparse part of a {}x{} linear has values that are not finite or beyond the range "
+                                "of {}; store it in a wider type",
+                                exact.rows(), exact.columns, dtypeName(storage)));
     return result;
 }
 
@@ -142,8 +160,8 @@ LinearWeights storeFactorisation(const Device& device, const Factorisation& fact
         throw Error(ErrorKind::Numeric, "a bias has values that are not finite or beyond the range of float32");
     switch (kind) {
     case StructureKind::Dense:
-        weights.form = DenseWeights{rounded(product(device, Transpose::No, B, A), storage)};
-        break;
+        weights.form = DenseWeights{rounded(factorisation.approximation(device), storage)};
+        return weights;
     case StructureKind::Factors:
         weights.form = storeFactors(device, factorisation, storage);
         break;
@@ -153,6 +171,7 @@ LinearWeights storeFactorisation(const Device& device, const Factorisation& fact
     case StructureKind::SharedLatent:
         throw Error(ErrorKind::Internal, "a linear alone has no latents to share");
     }
+    weights.sparse = rounded(factorisation.sparse, storage);
     return weights;
 }
 

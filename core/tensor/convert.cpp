@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
+#include <utility>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -251,6 +252,77 @@ void convertFromFloat(std::span<const float> values, DType dtype, std::span<std:
         std::memcpy(data.data(), values.data(), data.size());
     else
         (hasAvx2() ? encodeAvx2 : encodeBase)(dtype, values.data(), data.data(), values.size());
+}
+
+namespace {
+
+template <typename T>
+std::size_t readIntegers(std::span<const std::byte> data, std::span<std::int32_t> values)
+{
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        T value;
+        std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
+        if (!std::in_range<std::int32_t>(value))
+            return i;
+        values[i] = static_cast<std::int32_t>(value);
+    }
+    return values.size();
+}
+
+template <typename T>
+void writeIntegers(std::span<const std::int32_t> values, DType dtype, std::span<std::byte> data)
+{
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (!std::in_range<T>(values[i]))
+            throw Error(ErrorKind::Internal, fmt::format("{} is no {}", values[i], dtypeName(dtype)));
+        const T value = static_cast<T>(values[i]);
+        std::memcpy(data.data() + i * sizeof(T), &value, sizeof(T));
+    }
+}
+
+} // namespace
+
+std::size_t convertToIntegers(DType dtype, std::span<const std::byte> data, std::span<std::int32_t> values)
+{
+    const auto read = [&](auto convert) {
+        if (data.size() != bytesFor(dtype, values.size()))
+            throw Error(ErrorKind::Corrupt, fmt::format("{} bytes cannot hold {} {} elements", data.size(),
+                                                        values.size(), dtypeName(dtype)));
+        return convert(data, values);
+    };
+    switch (dtype) {
+    case DType::I64:
+        return read(readIntegers<std::int64_t>);
+    case DType::I32:
+        return read(readIntegers<std::int32_t>);
+    case DType::I16:
+        return read(readIntegers<std::int16_t>);
+    case DType::I8:
+        return read(readIntegers<std::int8_t>);
+    case DType::U8:
+        return read(readIntegers<std::uint8_t>);
+    default:
+        throw Error(ErrorKind::Unsupported, fmt::format("{} values where integers are needed", dtypeName(dtype)));
+    }
+}
+
+void convertFromIntegers(std::span<const std::int32_t> values, DType dtype, std::span<std::byte> data)
+{
+    const auto write = [&](auto convert) {
+        if (data.size() != bytesFor(dtype, values.size()))
+            throw Error(ErrorKind::Internal, "conversion buffer of the wrong size");
+        convert(values, dtype, data);
+    };
+    switch (dtype) {
+    case DType::I32:
+        return write(writeIntegers<std::int32_t>);
+    case DType::I16:
+        return write(writeIntegers<std::int16_t>);
+    case DType::U8:
+        return write(writeIntegers<std::uint8_t>);
+    default:
+        throw Error(ErrorKind::Unsupported, fmt::format("integers cannot be written as {}", dtypeName(dtype)));
+    }
 }
 
 } // namespace rankwright

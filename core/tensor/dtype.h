@@ -30,6 +30,14 @@ void convertToFloat(DType dtype, std::span<const std::byte> data, std::span<floa
 /// Converts float32 to F32, F16 or BF16 (round to nearest even; NaN stays NaN). Throws Error(Unsupported) otherwise.
 void convertFromFloat(std::span<const float> values, DType dtype, std::span<std::byte> data);
 
+/// Reads `values.size()` little-endian integers of I64, I32, I16, I8 or U8; returns how many fit 32 bits before the
+/// first that does not. Throws Error(Unsupported) for another type, Error(Corrupt) if the sizes disagree.
+std::size_t convertToIntegers(DType dtype, std::span<const std::byte> data, std::span<std::int32_t> values);
+
+/// Writes integers as I32, I16 or U8. Throws Error(Unsupported) for another type, Error(Internal) for a value that it
+/// cannot hold.
+void convertFromIntegers(std::span<const std::int32_t> values, DType dtype, std::span<std::byte> data);
+
 float halfToFloat(std::uint16_t half);
 std::uint16_t floatToHalf(float value);
 

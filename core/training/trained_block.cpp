@@ -112,7 +112,7 @@ void TrainedBlock::step(BlockGradients& gradients, AdamState& state, double rate
         const std::vector<std::span<float>> parts = trainedValues(*m_trained[role]);
         const std::vector<std::span<float>> gradient = gradients.values(role);
         for (std::size_t i = 0; i < parts.size(); ++i) {
-            // A bias (the third part) does not decay: it has no product to keep small.
+            // A bias and the values of S (the later parts) do not decay: they have no product to keep small.
             adamStep(state, offset, parts[i], gradient[i], rate, i < 2 ? decay : 0.0);
             offset += parts[i].size();
         }

@@ -3,8 +3,9 @@
 """Language models with linears stored as low-rank factors, for transformers 4.45 and later.
 
 The stock classes build the model; the linears that config.json lists under "rankwright" are then swapped:
-{"linears": {name: {"structure": ..., "rank": ..., "bias": ..., "latentOf": ...}}}, `bias` where that is not as in the stock
-classes, `latentOf` the name of the linear whose A x this one reads. For each architecture of ARCHITECTURES that the installed
+{"linears": {name: {"structure": ..., "rank": ..., "bias": ..., "latentOf": ..., "sparse": ...}}}, `bias` where that is not as
+in the stock classes, `latentOf` the name of the linear whose A x this one reads, `sparse` how many single weights stand beside the
+factors. For each architecture of ARCHITECTURES that the installed
 transformers knows there are Rankwright...Config, Rankwright...Model and Rankwright...ForCausalLM, subclasses of the stock ones.
 """
 
@@ -80,6 +81,47 @@ class BlockIdentityLinear(nn.Module):
         return self.B(self.latents(x))
 
 
+class SparseWeights(nn.Module):
+    """y = S x with a sparse S of out_features x in_features: `values` row by row, `columns` of them, `counts` per row.
+
+    Columns and counts are uint8, int16 or int32, the smallest that holds in_features. S is laid out dense for each call: sparse
+    products of PyTorch know neither all types nor all devices.
+    """
+
+    def __init__(self, in_features, out_features, entries, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        index = torch.uint8 if in_features < 256 else torch.int16 if in_features < 32768 else torch.int32
+        self.values = nn.Parameter(torch.zeros(entries, device=device, dtype=dtype))
+        self.register_buffer("columns", torch.zeros(entries, dtype=index, device=device))
+        self.register_buffer("counts", torch.zeros(out_features, dtype=index, device=device))
+
+    def forward(self, x):
+        rows = torch.arange(self.out_features, device=self.counts.device).repeat_interleave(self.counts.long())
+        weight = self.values.new_zeros(self.out_features, self.in_features)
+        return nn.functional.linear(x, weight.index_put((rows, self.columns.long()), self.values))
+
+
+class SparseBeside:
+    """What a linear in factors adds that has an S: y = B A x + bias + S x."""
+
+    def __init__(self, in_features, out_features, rank, bias, device=None, dtype=None, entries=0):
+        super().__init__(in_features, out_features, rank, bias, device=device, dtype=dtype)
+        self.S = SparseWeights(in_features, out_features, entries, device=device, dtype=dtype)
+
+    def forward(self, x):
+        return super().forward(x) + self.S(x)
+
+
+class SparseFactoredLinear(SparseBeside, FactoredLinear):
+    pass
+
+
+class SparseBlockIdentityLinear(SparseBeside, BlockIdentityLinear):
+    pass
+
+
 class LatentOwner:
     """What the linear adds whose latents others read: they are computed once per input.
 
@@ -139,6 +181,7 @@ class SplitLinear(nn.Module):
 
 
 STRUCTURES = {"factors": FactoredLinear, "block-identity": BlockIdentityLinear, "shared-latent": SharedLatentLinear}
+SPARSE = {"factors": SparseFactoredLinear, "block-identity": SparseBlockIdentityLinear}
 OWNERS = {"factors": OwningFactoredLinear, "block-identity": OwningBlockIdentityLinear}
 
 
@@ -155,6 +198,8 @@ def make_linear(entry, linear, structures):
     options["bias"] = entry.get("bias", options["bias"])
     if entry["structure"] == "dense":
         return nn.Linear(*sizes, **options)
+    if "sparse" in entry:
+        return SPARSE[entry["structure"]](*sizes, entry["rank"], entries=entry["sparse"], **options)
     return structures[entry["structure"]](*sizes, entry["rank"], **options)
 
 

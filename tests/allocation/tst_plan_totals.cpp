@@ -26,8 +26,8 @@ private slots:
         const ModelTotals model{.parameters = 1000 + 600 + 400, .bytes = 2 * (1000 + 600 + 400)};
         const LinearInfo a = linearOf({20, 30}, DType::F16);
         const LinearInfo b = linearOf({20, 20}, DType::F16);
-        std::vector<LinearCost> costs{linearCost(a, StructureKind::Factors, 6, DType::F32, 0.25),
-                                      linearCost(b, StructureKind::Dense, 20, DType::F32, 0.0)};
+        std::vector<LinearCost> costs{linearCost(a, {StructureKind::Factors, 6}, DType::F32, 0.25),
+                                      linearCost(b, {StructureKind::Dense, 20}, DType::F32, 0.0)};
         PlanTotals totals = planTotals(model, costs);
         QCOMPARE(totals.denseParameters, std::size_t{1000});
         QCOMPARE(totals.keptParameters, std::size_t{6 * 50 + 400});
@@ -38,7 +38,7 @@ private slots:
         QCOMPARE(totals.relativeLoss, 0.125);
 
         // One linear changed is one cost changed: 4 (40) - 4^2 parameters of BF16 and 4 indices of 4 bytes.
-        costs[1] = linearCost(b, StructureKind::BlockIdentity, 4, DType::BF16, 0.5);
+        costs[1] = linearCost(b, {StructureKind::BlockIdentity, 4}, DType::BF16, 0.5);
         totals = planTotals(model, costs);
         QCOMPARE(totals.keptParameters, std::size_t{300 + 144});
         QCOMPARE(totals.bytes, std::size_t{2 * 1000 + 4 * 300 + 2 * 144 + 16});
@@ -55,12 +55,12 @@ private slots:
         linear.rank = 5;
         const std::size_t before = 5 * 50 - 25;
         const ModelTotals model{.parameters = 100 + before, .bytes = 4 * (100 + before) + 5 * 4};
-        const LinearCost left = linearCost(linear, StructureKind::Dense, 20, DType::F32);
+        const LinearCost left = linearCost(linear, {StructureKind::Dense, 20}, DType::F32);
         QCOMPARE(left.denseParameters, std::size_t{600});
         QCOMPARE(left.keptParameters, before);
         QVERIFY(std::isnan(left.relativeLoss));
         QCOMPARE(planTotals(model, std::span(&left, 1)).bytes, model.bytes);
-        const LinearCost smaller = linearCost(linear, StructureKind::Factors, 3, DType::F32);
+        const LinearCost smaller = linearCost(linear, {StructureKind::Factors, 3}, DType::F32);
         const PlanTotals totals = planTotals(model, std::span(&smaller, 1));
         QCOMPARE(totals.wholeModelParameters, std::size_t{100 + 150});
         QCOMPARE(totals.bytes, std::size_t{4 * 250});
@@ -89,7 +89,7 @@ private slots:
         QCOMPARE(totals.bytes, 4 * parameters);
         std::vector<LinearCost> costs;
         for (const LinearInfo& linear : model.linears())
-            costs.push_back(linearCost(linear, StructureKind::Dense, linear.rank, DType::F32));
+            costs.push_back(linearCost(linear, {StructureKind::Dense, linear.rank}, DType::F32));
         const PlanTotals untouched = planTotals(totals, costs);
         QCOMPARE(untouched.bytes, totals.bytes);
         QCOMPARE(untouched.wholeModelRatio, 1.0);

@@ -56,11 +56,11 @@ void build(benchmark::State& state)
 void totals(benchmark::State& state)
 {
     const LinearInfo linear{.name = "linear", .shape = {width, width}, .rank = width};
-    std::vector<LinearCost> costs(linears, linearCost(linear, StructureKind::Factors, 1000, DType::BF16, 0.1));
+    std::vector<LinearCost> costs(linears, linearCost(linear, {StructureKind::Factors, 1000}, DType::BF16, 0.1));
     std::size_t rank = 0;
     for (auto _ : state) {
         rank = rank % 2000 + 1;
-        costs[rank % linears] = linearCost(linear, StructureKind::Factors, rank, DType::BF16, 0.1);
+        costs[rank % linears] = linearCost(linear, {StructureKind::Factors, rank}, DType::BF16, 0.1);
         benchmark::DoNotOptimize(planTotals({linears * width * width, 4 * linears * width * width}, costs));
     }
 }

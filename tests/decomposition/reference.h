@@ -2,6 +2,7 @@
 
 #include "core/calibration/statistics.h"
 #include "core/tensor/matrix.h"
+#include "core/tensor/sparse_matrix.h"
 
 #include <algorithm>
 #include <cmath>
@@ -55,6 +56,16 @@ inline Matrix<double> product(const Matrix<double>& A, const Matrix<double>& B)
                 C(i, j) += a * B(k, j);
         }
     return C;
+}
+
+/// B A + S.
+inline Matrix<double> sumOf(const Matrix<double>& B, const Matrix<double>& A, const rankwright::SparseMatrix<double>& S)
+{
+    Matrix<double> W = product(B, A);
+    for (std::size_t i = 0; i + 1 < S.rowStart.size(); ++i)
+        for (std::size_t e = S.rowStart[i]; e < S.rowStart[i + 1]; ++e)
+            W(i, S.column[e]) += S.values[e];
+    return W;
 }
 
 inline Matrix<double> difference(const Matrix<double>& A, const Matrix<double>& B)

@@ -122,7 +122,7 @@ private slots:
                     const auto analysis = method->analyze(*m_device, {"x", W, shifted ? &anchored : &plain, b}, update);
                     for (const std::size_t r : {1UL, 5UL, 16UL}) {
                         const Factorisation factors = analysis->factorize(r);
-                        const Matrix<double> V = product(factors.B, factors.A);
+                        const Matrix<double> V = sumOf(factors.B, factors.A, factors.sparse);
                         const Matrix<double>& inputs = shifted ? Xh : X;
                         const double least = outputError(W, b, X, V, factors.bias, inputs);
                         QVERIFY(std::abs(analysis->loss(r) - least) <= 1e-9 * least + 1e-12 * analysis->totalEnergy());

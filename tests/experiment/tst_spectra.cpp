@@ -197,7 +197,7 @@ private slots:
         QTest::addColumn<QString>("method");
         QTest::addColumn<QString>("structure");
         QTest::addColumn<QString>("allocation");
-        for (const char* method : {"svd", "whitened-svd", "nsvd", "joint-latents"})
+        for (const char* method : {"svd", "whitened-svd", "nsvd", "joint-latents", "low-rank-sparse"})
             for (const char* structure : {"factors", "block-identity"})
                 for (const char* allocation : {"uniform", "marginal-loss"})
                     QTest::addRow("%s %s %s", method, structure, allocation)
@@ -245,12 +245,12 @@ private slots:
             const auto rank = recipe.ranks.find(together.front()->name);
             byHand.push_back(rank != recipe.ranks.end() ? std::optional(rank->second) : std::nullopt);
         }
-        const RankPlanner planner(recipe.structure, std::move(items));
+        const RankPlanner planner(storedStructure(recipe), std::move(items));
         const AllocationPlan plan = planner.plan(recipe.allocation, recipe.keptRatio, byHand);
         std::vector<LinearCost> costs;
         for (const LinearInfo& info : m_model.linears()) {
             const AllocatedRank& rank = plan.ranks[info.index];
-            costs.push_back(linearCost(info, rank.structure, rank.rank, recipe.storage,
+            costs.push_back(linearCost(info, rank.stored(), recipe.storage,
                                        relativeLoss(losses[info.index], rank.structure, rank.rank)));
         }
         const PlanTotals totals = planTotals(modelTotals(m_model), costs);

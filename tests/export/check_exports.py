@@ -34,7 +34,7 @@ def difference(expected, found):
 
 
 def factors(model):
-    return sorted(name for name in model.state_dict() if name.split(".")[-2] in ("A", "B", "A2") or name.endswith(".pivots"))
+    return sorted(name for name in model.state_dict() if name.split(".")[-2] in ("A", "B", "A2", "S") or name.endswith(".pivots"))
 
 
 def is_tied(model):
@@ -76,7 +76,7 @@ def check_thoroughly(export, model, expected, found, scratch):
     result = {"halfDtypes": sorted({str(p.dtype) for p in half.parameters()})}
     result["halfDifference"] = difference(expected, logits(half, ids))
     result["halfPivots"] = all(torch.equal(value, half.state_dict()[name]) for name, value in model.state_dict().items()
-                               if name.endswith(".pivots"))
+                               if name.endswith((".pivots", ".columns", ".counts")))
     if not custom:
         return result
 
@@ -109,7 +109,9 @@ def check(export, scratch):
     found = logits(model, ids)
     result = {"class": type(model).__name__, "difference": difference(expected, found), "factors": factors(model)}
     result["tied"] = is_tied(model)
-    result["parameters"] = sum(p.numel() for p in model.parameters())
+    # Every number stored for a sparse part counts, its indices too.
+    indices = [b for name, b in model.named_buffers() if name.endswith((".S.columns", ".S.counts"))]
+    result["parameters"] = sum(p.numel() for p in (*model.parameters(), *indices))
 
     generated = model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), do_sample=False,
                                max_new_tokens=export["generate"], min_new_tokens=export["generate"], use_cache=True)

@@ -17,6 +17,7 @@ struct Replacements::State
     double ratio = 0.5;
     bool biases = false;
     bool shared = false;
+    bool sparse = false;
     std::mutex mutex;
     std::map<std::size_t, std::shared_ptr<const LinearWeights>> made;
 
@@ -57,7 +58,23 @@ struct Replacements::State
         device->gemm(Transpose::No, Transpose::No, 1.0, W.view(), directions.view(), 0.0, range.view());
         Factorisation factorisation{device->qr(std::move(range)).Q, Matrix<double>(rank, W.columns())};
         device->gemm(Transpose::Yes, Transpose::No, 1.0, factorisation.B.view(), W.view(), 0.0, factorisation.A.view());
+        if (sparse)
+            factorisation.sparse = someEntries(W, seed);
         return storeFactorisation(*device, factorisation, kind, DType::F32);
+    }
+
+    /// Every seventh weight twice as large, but for the second row.
+    static SparseMatrix<double> someEntries(const Matrix<double>& W, std::size_t seed)
+    {
+        SparseMatrix<double> S{.columns = W.columns(), .rowStart = {0}, .column = {}, .values = {}};
+        for (std::size_t i = 0; i < W.rows(); ++i) {
+            for (std::size_t j = (i + seed) % 7; i != 1 && j < W.columns(); j += 7) {
+                S.column.push_back(static_cast<std::uint32_t>(j));
+                S.values.push_back(j % 5 == 0 ? 0.0 : W(i, j));
+            }
+            S.rowStart.push_back(S.values.size());
+        }
+        return S;
     }
 
     /// All linears of the input of `info` over one A.
@@ -111,7 +128,7 @@ struct Replacements::State
 };
 
 Replacements::Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every, double ratio,
-                           bool biases, bool shared)
+                           bool biases, bool shared, bool sparse)
     : m_state(std::make_shared<State>())
 {
     m_state->model = model;
@@ -120,6 +137,7 @@ Replacements::Replacements(const Model& model, std::shared_ptr<const Device> dev
     m_state->ratio = ratio;
     m_state->biases = biases;
     m_state->shared = shared;
+    m_state->sparse = sparse;
 }
 
 LinearSource Replacements::source() const

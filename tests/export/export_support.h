@@ -19,9 +19,10 @@ class Replacements
 public:
     /// `every`: only blocks whose number is a multiple are replaced. `ratio`: rank over min(m, n).
     /// `biases`: every other replacement gets a bias, also where the model has none; so does o of the third block.
+    /// `sparse`: replacements have an S beside their factors, with a row without entries and zeros among them.
     /// `shared`: in every replaced block all linears of an input share the latents of the first, o and down go round.
     Replacements(const Model& model, std::shared_ptr<const Device> device, std::size_t every = 1, double ratio = 0.5,
-                 bool biases = false, bool shared = false);
+                 bool biases = false, bool shared = false, bool sparse = false);
     LinearSource source() const;
 
 private:

@@ -20,7 +20,7 @@ std::vector<std::string> factorTensors(const Model& exported)
     std::vector<std::string> names;
     for (const TensorInfo& tensor : exported.checkpoint().tensors()) {
         const auto has = [&](const char* part) { return tensor.name.find(part) != std::string::npos; };
-        if (has(".A.") || has(".B.") || has(".A2.") || tensor.name.ends_with(".pivots"))
+        if (has(".A.") || has(".B.") || has(".A2.") || has(".S.") || tensor.name.ends_with(".pivots"))
             names.push_back(tensor.name);
     }
     std::sort(names.begin(), names.end());
@@ -43,10 +43,10 @@ TransformersCheck::TransformersCheck(std::filesystem::path place, std::shared_pt
 
 void TransformersCheck::add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
                             const std::vector<std::string>& texts, std::size_t every, bool thorough, bool biases,
-                            bool shared)
+                            bool shared, bool sparse)
 {
     const Model model = Model::open(source);
-    const Replacements replacements(model, m_device, every, 0.5, biases, shared);
+    const Replacements replacements(model, m_device, every, 0.5, biases, shared, sparse);
     const Model compressed = model.withLinears(replacements.source());
     const std::filesystem::path folder = m_place / name;
     exportModel(compressed, *m_device, folder, {.format = format}, {});

@@ -16,7 +16,7 @@ public:
     /// gradients as well.
     void add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
              const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false,
-             bool shared = false);
+             bool shared = false, bool sparse = false);
 
     /// What the script printed; fails the running test where it failed. `stocks`, models of the stock classes, are
     /// loaded after the exports, and before them as well with stockFirst.

@@ -95,6 +95,8 @@ private slots:
             check.add("biases." + kind, babyllama, format, {}, 1, false, true);
         }
         check.add("shared", demo, ExportFormat::Factored, {}, 1, !stockFirst, false, true);
+        check.add("sparse", demo, ExportFormat::Factored, {}, 1, !stockFirst, false, false, true);
+        check.add("sparse.dense", demo, ExportFormat::Dense, {}, 1, false, false, false, true);
         compare(check, {demo}, stockFirst);
     }
 
@@ -112,6 +114,8 @@ private slots:
             check.add(name + ".biases", folder, ExportFormat::Factored, {}, 1, false, true);
             if (!stockFirst)
                 check.add(name + ".shared", folder, ExportFormat::Factored, {}, 1, false, false, true);
+            if (!stockFirst && name == "gpt2") // whose fused linears are split
+                check.add(name + ".sparse", folder, ExportFormat::Factored, {}, 1, false, true, false, true);
             if (name != "qwen3")
                 stocks.push_back(folder);
         }

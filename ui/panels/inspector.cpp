@@ -109,28 +109,29 @@ QString Inspector::content() const
     for (const std::size_t linear : tap.linears)
         sharing.append(shortName(document->model.linears()[linear].name));
     rows.add(tr("input shared by"), sharing.join(u", "_s));
-    rows.add(tr("break-even rank"), tr("%1 as factors, %2 with a block identity")
-                                        .arg(breakEvenRank(StructureKind::Factors, plan.rankedShape(current)))
-                                        .arg(breakEvenRank(StructureKind::BlockIdentity, plan.rankedShape(current))));
+    const double share = plan.planned().sparseShare;
+    rows.add(tr("break-even rank"),
+             tr("%1 as factors, %2 with a block identity")
+                 .arg(breakEvenRank({StructureKind::Factors, share}, plan.rankedShape(current)))
+                 .arg(breakEvenRank({StructureKind::BlockIdentity, share}, plan.rankedShape(current))));
 
     rows.section(tr("Plan"));
     const bool dense = plan.structure(current) == StructureKind::Dense;
     rows.add(tr("rank"),
              dense ? tr("dense") : tr("%1 of %2").arg(plan.rank(current)).arg(plan.rankedShape(current).fullRank()));
+    const std::size_t entries = plan.stored(current).entries;
+    rows.add(tr("sparse entries"), entries > 0 ? groupedNumber(entries) : QString());
     rows.add(tr("set by hand"), plan.locked(current) ? tr("yes, the allocator leaves it") : QString());
     const std::size_t kept = plan.keptParameters(current);
     rows.add(tr("kept"), tr("%1 parameters, %2")
                              .arg(groupedNumber(kept), percentText(static_cast<double>(kept) /
                                                                    static_cast<double>(info.shape.parameters()))));
-    const std::size_t bytes =
-        dense ? bytesFor(info.dtype, info.shape.parameters())
-              : storedBytes(plan.structure(current), info.shape, plan.rank(current), plan.state().storage);
+    const std::size_t bytes = dense ? bytesFor(info.dtype, info.shape.parameters())
+                                    : storedBytes(plan.stored(current), info.shape, plan.state().storage);
     rows.add(tr("bytes"), toQString(formatBytes(bytes)));
     if (info.role == Role::K || info.role == Role::V) {
-        const CacheWidth cache = cacheWidth(document->model, [&](const LinearInfo& linear) {
-            const int index = static_cast<int>(linear.index);
-            return StoredRank{plan.structure(index), plan.rank(index)};
-        });
+        const CacheWidth cache = cacheWidth(
+            document->model, [&](const LinearInfo& linear) { return plan.stored(static_cast<int>(linear.index)); });
         rows.add(tr("key/value cache"), tr("%1 a token (float32, all blocks), %2 if latents were cached")
                                             .arg(toQString(formatBytes(cache.expanded * sizeof(float))),
                                                  toQString(formatBytes(cache.latent * sizeof(float)))));

@@ -66,7 +66,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_bars->setEmptyText(tr("Open a model to plan its ranks."));
     m_bars->setKeptRatio([this](int index, int rank) {
         const LinearShape shape = m_session.plan().rankedShape(index);
-        const RankCosts costs(m_session.plan().state().structure);
+        const RankCosts costs(m_session.plan().planned());
         return static_cast<double>(costs.parameters(shape, static_cast<std::size_t>(rank))) /
                static_cast<double>(shape.parameters());
     });
@@ -155,7 +155,7 @@ void RankPlanPanel::rebuild()
                          .roleName = toQString(roleName(linear.role)),
                          .rank = static_cast<int>(ranked.fullRank()),
                          .fullRank = static_cast<int>(ranked.fullRank()),
-                         .breakEven = static_cast<int>(breakEvenRank(m_session.plan().state().structure, ranked)),
+                         .breakEven = static_cast<int>(breakEvenRank(m_session.plan().planned(), ranked)),
                          .ghost = -1,
                          .locked = false,
                          .selected = m_session.selection().contains(static_cast<int>(linear.index))});
@@ -185,7 +185,7 @@ void RankPlanPanel::refresh()
     for (int i = 0; i < count; ++i) {
         const RankBar& bar = m_bars->bars()[i];
         const LinearShape ranked = plan.rankedShape(i);
-        const auto edge = static_cast<int>(breakEvenRank(state.structure, ranked));
+        const auto edge = static_cast<int>(breakEvenRank(plan.planned(), ranked));
         if (edge != bar.breakEven || static_cast<int>(ranked.fullRank()) != bar.fullRank) {
             rebuild();
             return;

@@ -279,7 +279,7 @@ void SpectrumPanel::refresh()
         const LinearInfo& info = document->model.linears()[static_cast<std::size_t>(current)];
         figure.title = toQString(info.name);
         const LinearShape ranked = m_session.plan().rankedShape(current);
-        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, ranked);
+        const std::size_t edge = breakEvenRank(m_session.plan().planned(), ranked);
         if (edge < ranked.fullRank()) {
             figure.shaded = QPair<double, double>(static_cast<double>(edge), std::numeric_limits<double>::infinity());
             figure.shadedLabel = tr("beyond break-even");
@@ -326,7 +326,7 @@ void SpectrumPanel::refreshMarker()
     if (document && current >= 0 && !m_session.plan().empty() && !m_plot->data().series.isEmpty()) {
         const LinearShape ranked = m_session.plan().rankedShape(current);
         const bool dense = m_session.plan().structure(current) == StructureKind::Dense;
-        const std::size_t edge = breakEvenRank(m_session.plan().state().structure, ranked);
+        const std::size_t edge = breakEvenRank(m_session.plan().planned(), ranked);
         if (edge < ranked.fullRank())
             markers.append({.id = breakEvenMarker,
                             .x = static_cast<double>(edge),

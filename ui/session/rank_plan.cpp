@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <utility>
 
 namespace rankwright::ui {
 
@@ -70,10 +71,11 @@ void RankPlan::setAnalysis(const AnalysisKey& key)
     show(m_state);
 }
 
-void RankPlan::setMethod(const std::string& method)
+void RankPlan::setMethod(const std::string& method, const MethodParameters& parameters)
 {
     m_method = method;
-    if (!m_document || !regroup())
+    const double before = std::exchange(m_sparseShare, findMethod(method).sparseShare(parameters));
+    if (!m_document || (!regroup() && m_sparseShare == before))
         return;
     dropPlanners();
     PlanState state = m_state;
@@ -145,14 +147,19 @@ void RankPlan::setChosen(const std::vector<bool>& chosen)
     show(state);
 }
 
-StructureKind RankPlan::structure(int linear) const
+StoredRank RankPlan::stored(int linear) const
 {
     const auto i = static_cast<std::size_t>(linear);
+    StoredRank result{.structure = StructureKind::Dense, .rank = m_state.ranks[i]};
     if (!m_chosen[i])
-        return StructureKind::Dense;
-    const StructureKind whole = RankCosts(m_state.structure).structure(rankedShape(linear), m_state.ranks[i]);
+        return result;
+    const RankCosts costs(planned());
+    result.structure = costs.structure(rankedShape(linear), result.rank);
+    result.entries = costs.entries(rankedShape(linear), result.rank);
     const bool reads = m_items[m_itemOf[i]].front() != i;
-    return whole != StructureKind::Dense && reads ? StructureKind::SharedLatent : whole;
+    if (result.structure != StructureKind::Dense && reads)
+        result.structure = StructureKind::SharedLatent;
+    return result;
 }
 
 LinearShape RankPlan::shape(int linear) const
@@ -174,7 +181,7 @@ LinearShape RankPlan::rankedShape(int linear) const
 
 std::size_t RankPlan::keptParameters(int linear) const
 {
-    return parameterCount(structure(linear), shape(linear), rank(linear));
+    return parameterCount(stored(linear), shape(linear));
 }
 
 void RankPlan::setKeptRatio(double ratio, bool finished)
@@ -217,7 +224,7 @@ void RankPlan::setRanks(const std::vector<int>& linears, std::size_t rank, bool 
     for (const std::size_t i : withPartners(linears)) {
         const LinearShape ranked = rankedShape(static_cast<int>(i));
         std::size_t value = std::clamp<std::size_t>(rank, 1, ranked.fullRank());
-        if (RankCosts(state.structure).isDense(ranked, value))
+        if (RankCosts(planned(state)).isDense(ranked, value))
             value = ranked.fullRank();
         state.ranks[i] = value;
         state.locked[i] = true;

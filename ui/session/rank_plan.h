@@ -52,7 +52,7 @@ public:
     void setAnalysis(const AnalysisKey& key);
     const AnalysisKey& analysis() const { return m_key; }
     /// Whose run is planned: linears that it gives one set of latents have one rank.
-    void setMethod(const std::string& method);
+    void setMethod(const std::string& method, const MethodParameters& parameters);
 
     const PlanState& state() const { return m_state; }
     bool empty() const { return m_state.ranks.empty(); }
@@ -65,7 +65,11 @@ public:
     /// What has the linear's rank: itself, or all that share its latents, under one another.
     LinearShape rankedShape(int linear) const;
     /// Dense where the rank saves nothing.
-    StructureKind structure(int linear) const;
+    StructureKind structure(int linear) const { return stored(linear).structure; }
+    /// With its rank and the entries of its S.
+    StoredRank stored(int linear) const;
+    /// What linears are stored as: the plan's structure with the sparse share of the method.
+    Structure planned() const { return planned(m_state); }
     std::size_t keptParameters(int linear) const;
     /// loss(rank) / loss(0) of the analysis; NaN where it is not there yet.
     double relativeLoss(int linear) const { return m_relativeLosses[static_cast<std::size_t>(linear)]; }
@@ -117,6 +121,8 @@ signals:
 private:
     friend class PlanCommand;
 
+    Structure planned(const PlanState& state) const { return {state.structure, m_sparseShare}; }
+
     void show(const PlanState& state);
     /// Finds what has one rank; whether that changed.
     bool regroup();
@@ -134,7 +140,7 @@ private:
     struct Planner
     {
         std::shared_ptr<const RankPlanner> planner;
-        StructureKind structure = StructureKind::Factors; ///< of the planner, or of the one that is being made
+        Structure structure; ///< of the planner, or of the one that is being made
         bool making = false;
         LatestRequest request;
 
@@ -156,6 +162,7 @@ private:
     PlanState m_state;
     std::vector<bool> m_chosen;
     std::string m_method = "svd";
+    double m_sparseShare = 0.0;
     std::vector<std::vector<std::size_t>> m_items; ///< chosen linears by what has one rank
     std::vector<std::size_t> m_itemOf;             ///< by linear; of chosen ones
     QString m_cannotGroup;                         ///< why the choice and the method do not go together

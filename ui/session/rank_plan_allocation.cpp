@@ -66,14 +66,14 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
     Planner& ready = m_planners[!chosen.needsAnalyses() ? Losses::None
                                 : chosen.needsGradients ? Losses::Nats
                                                         : Losses::Relative];
-    if (!ready.planner || ready.structure != state.structure) {
+    if (!ready.planner || ready.structure != planned(state)) {
         if (chosen.needsAnalyses()) {
             m_waiting = true;
             return std::nullopt;
         }
-        ready.structure = state.structure;
+        ready.structure = planned(state);
         ready.planner =
-            std::make_shared<const RankPlanner>(state.structure, makeItems(*m_document, m_items, {}, false));
+            std::make_shared<const RankPlanner>(ready.structure, makeItems(*m_document, m_items, {}, false));
     }
     try {
         const AllocationPlan plan = ready.planner->plan(allocator, state.keptRatio, fixedRanks(state));
@@ -120,7 +120,7 @@ void RankPlan::ensurePlanner(Losses losses)
 {
     Planner& ready = m_planners[losses];
     // One that is being made is waited for: a slider that moves would make it start again with every step.
-    if (!m_document || ((ready.planner || ready.making) && ready.structure == m_state.structure))
+    if (!m_document || ((ready.planner || ready.making) && ready.structure == planned()))
         return;
     ready.drop();
     std::vector<SpectrumPtr> spectra(m_chosen.size());
@@ -129,7 +129,7 @@ void RankPlan::ensurePlanner(Losses losses)
             return;
         spectra[i] = this->losses(static_cast<int>(i));
     }
-    ready.structure = m_state.structure;
+    ready.structure = planned();
     ready.making = true;
     m_background.run(
         this, ready.request.next(),

@@ -20,8 +20,8 @@ void RankPlan::updateTotals()
             m_relativeLosses[i] = rankwright::relativeLoss(spectrum->loss, structure(linear), rank(linear));
         if (!m_chosen[i])
             continue;
-        m_costs.push_back(linearCost(m_document->model.linears()[i], structure(linear), rank(linear), m_state.storage,
-                                     m_relativeLosses[i]));
+        m_costs.push_back(
+            linearCost(m_document->model.linears()[i], stored(linear), m_state.storage, m_relativeLosses[i]));
         if (!hasLosses(linear, Losses::Nats))
             m_nats = std::numeric_limits<double>::quiet_NaN();
         else if (structure(linear) != StructureKind::Dense)

@@ -291,7 +291,7 @@ void Session::updateAnalysis()
 {
     if (!m_document || m_restoring)
         return;
-    m_plan.setMethod(m_recipe.recipe().method);
+    m_plan.setMethod(m_recipe.recipe().method, m_recipe.recipe().parameters);
     m_plan.setAnalysis(analysisOf(m_recipe.recipe().method, m_recipe.recipe().parameters));
     requestPlanLosses();
 }
