@@ -203,7 +203,8 @@ private slots:
         const auto analysis = analyze("joint-qkv", group, {{"weighLinears", 1.0}});
         for (const double loss : analysis->memberLosses(1))
             QVERIFY(loss < 1e-20);
-        for (const double value : analysis->factorize(20).B.span())
+        const Factorisation factors = analysis->factorize(20);
+        for (const double value : factors.B.span())
             QVERIFY(std::isfinite(value));
     }
 
