@@ -52,7 +52,7 @@ build_preset() {
     cd "$root" || exit 1
     if ! [ "build/$preset/build.ninja" -nt CMakePresets.json ]; then
         say "configuring build/$preset"
-        ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+        ! command -v ccache >/dev/null || launcher=("-DCMAKE_CXX_COMPILER_LAUNCHER=env;CCACHE_SLOPPINESS=pch_defines,time_macros;ccache")
         cmake --preset "$preset" "${launcher[@]}" >&2 || fail "could not configure the preset $preset"
     fi
     if ! ninja -C "build/$preset" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
