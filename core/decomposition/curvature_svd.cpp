@@ -73,7 +73,8 @@ public:
                 {"shrinkage",
                  "Added to the inputs' second moment where directions are chosen, as a share of its mean diagonal; "
                  "losses stay exact",
-                 0.0, 0.0, 1e3, false}};
+                 0.0, 0.0, 1e3, false},
+                anchorRidgeInfo()};
     }
     bool needsStatistics() const override { return true; }
     bool needsGradients() const override { return true; }

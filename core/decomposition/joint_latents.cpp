@@ -54,6 +54,7 @@ public:
     {
         return {{std::string(weighParameter),
                  "1: errors of the linears of a group count as shares of their own output energy", 0.0, 0.0, 1.0, true},
+                anchorRidgeInfo(),
                 biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }
@@ -65,8 +66,7 @@ public:
                                       const MethodParameters& parameters) const override
     {
         checkParameters(*this, parameters);
-        const std::string name(biasUpdateParameter);
-        return whitenedSvd().analyze(device, problem, {{name, parameterValue(*this, parameters, name)}});
+        return whitenedSvd().analyze(device, problem, parametersFor(whitenedSvd(), *this, parameters));
     }
 
     std::unique_ptr<SharedAnalysis> analyzeShared(const Device& device, const GroupProblem& group,

@@ -42,6 +42,7 @@ public:
             result.push_back({"largestDistance", "The largest of them in tokens, the others log-spaced below", 512.0,
                               8.0, 1048576.0, true});
         }
+        result.push_back(anchorRidgeInfo());
         result.push_back(biasUpdateInfo());
         return result;
     }
@@ -62,8 +63,7 @@ public:
                                       const MethodParameters& parameters) const override
     {
         checkParameters(*this, parameters);
-        const std::string name(biasUpdateParameter);
-        return whitenedSvd().analyze(device, problem, {{name, parameterValue(*this, parameters, name)}});
+        return whitenedSvd().analyze(device, problem, parametersFor(whitenedSvd(), *this, parameters));
     }
 
     std::unique_ptr<GroupAnalysis> analyzeGroup(const Device& device, const GroupProblem& original,

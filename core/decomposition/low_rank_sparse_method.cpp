@@ -156,6 +156,7 @@ public:
         return {{"sparseShare", "Share of the parameters of factors and sparse part together that the sparse part gets",
                  0.2, 0.0, 0.9, false},
                 {"iterations", "Alternations between factors and sparse part", 10.0, 1.0, 200.0, true},
+                anchorRidgeInfo(),
                 biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }

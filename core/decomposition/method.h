@@ -157,10 +157,15 @@ double parameterFromText(const Method& method, std::string_view name, const std:
 Json parameterToJson(const ParameterInfo& info, double value);
 /// All parameters of a method by name, defaults filled in, as parameterToJson().
 Json parametersToJson(const Method& method, const MethodParameters& parameters);
+bool hasParameter(const Method& method, std::string_view name);
 /// The parameter by which several methods update the bias of a linear: 0 or 1.
 inline constexpr std::string_view biasUpdateParameter = "biasUpdate";
 /// Whether the method has biasUpdateParameter and it is set.
 bool updatesBias(const Method& method, const MethodParameters& parameters);
+/// The parameter by which methods hold an anchored target near the weights, in shares of each input's second moment.
+inline constexpr std::string_view anchorRidgeParameter = "anchorRidge";
+/// What `parameters` of `from` say of the parameters that `to` has too, defaults filled in.
+MethodParameters parametersFor(const Method& to, const Method& from, const MethodParameters& parameters);
 /// Whether the method needs statistics with these parameters: a bias is updated with the mean input.
 bool needsStatistics(const Method& method, const MethodParameters& parameters);
 

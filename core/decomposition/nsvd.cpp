@@ -250,6 +250,7 @@ public:
         return {{"share", "Share of the rank given to the whitened first stage", 0.95, 0.0, 1.0, false},
                 choiceParameter("secondStage", "How the rest of the rank approximates what the first stage leaves",
                                 {"svd", "interpolative"}),
+                anchorRidgeInfo(),
                 biasUpdateInfo()};
     }
     bool needsStatistics() const override { return true; }

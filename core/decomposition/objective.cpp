@@ -55,8 +55,10 @@ std::size_t statisticsRank(const LinearProblem& problem, const TapStatistics& st
     return bound;
 }
 
-/// V = W + W (Cx - C_hat) C_hat^+: on directions the inputs never take it stays W, and X_hat = X gives W itself.
-void anchor(const Device& device, const LinearProblem& problem, const TapStatistics& statistics, Objective& objective)
+/// V = W + W (Cx - C_hat) (C_hat + ridge diag(C_hat))^+: on directions the inputs never take it stays W, and X_hat = X
+/// gives W itself.
+void anchor(const Device& device, const LinearProblem& problem, const TapStatistics& statistics, double ridge,
+            Objective& objective)
 {
     const Matrix<double>& W = problem.W;
     Matrix<double> shift = statistics.crossMoment;
@@ -64,7 +66,8 @@ void anchor(const Device& device, const LinearProblem& problem, const TapStatist
         shift.data()[i] -= statistics.secondMoment.data()[i];
     Matrix<double> change(W.columns(), W.rows());
     device.gemm(Transpose::Yes, Transpose::Yes, 1.0, shift.view(), W.view(), 0.0, change.view());
-    solveSemidefinite(device, statistics.secondMoment, objective.rankBound, change, problem.name, objective.events);
+    solveSemidefinite(device, statistics.secondMoment, objective.rankBound, change, problem.name, objective.events,
+                      ridge);
     for (std::size_t i = 0; i < W.rows(); ++i)
         for (std::size_t j = 0; j < W.columns(); ++j)
             objective.target(i, j) += change(j, i);
@@ -110,7 +113,7 @@ BiasUpdate makeBiasUpdate(const LinearProblem& problem)
 } // namespace
 
 void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
-                       const std::string& name, std::vector<NumericEvent>& events)
+                       const std::string& name, std::vector<NumericEvent>& events, double ridge)
 {
     const std::size_t n = C.rows();
     std::vector<double> scale(n);
@@ -120,13 +123,15 @@ void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_
     for (std::size_t i = 0; i < n; ++i)
         for (std::size_t j = 0; j < n; ++j)
             correlation(i, j) = scale[i] * C(i, j) * scale[j];
+    for (std::size_t i = 0; i < n; ++i)
+        correlation(i, i) += ridge;
     const auto scaleRows = [&] {
         for (std::size_t i = 0; i < n; ++i)
             for (double& value : R.view().rowSpan(i))
                 value *= scale[i];
     };
     scaleRows();
-    if (rankBound == n) {
+    if (rankBound == n || ridge > 0.0) {
         try {
             Matrix<double> solution = R;
             device.solvePositiveDefinite(correlation, solution.view());
@@ -204,6 +209,18 @@ ParameterInfo biasUpdateInfo()
             true};
 }
 
+ParameterInfo anchorRidgeInfo()
+{
+    return {
+        std::string(anchorRidgeParameter),
+        "Sequential mode anchored: added to the inputs' second moment where the target is fitted, as a share of its "
+        "diagonal; holds the target near the weights where tokens are few",
+        0.0,
+        0.0,
+        1e3,
+        false};
+}
+
 Objective makeObjective(const Device& device, const Method& method, const LinearProblem& problem,
                         const MethodParameters& parameters)
 {
@@ -246,7 +263,10 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
     objective.secondMoment = &statistics.secondMoment;
     objective.rankBound = statisticsRank(problem, statistics, update, objective.events);
     if (anchored)
-        anchor(device, problem, statistics, objective);
+        anchor(device, problem, statistics,
+               hasParameter(method, anchorRidgeParameter) ? parameterValue(method, parameters, anchorRidgeParameter)
+                                                          : 0.0,
+               objective);
     return objective;
 }
 

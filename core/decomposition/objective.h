@@ -34,8 +34,9 @@ std::vector<double> outputErrorSum(const Matrix<double>& W, const Matrix<double>
 /// The loss of a linear brought to one form for all methods: for W_hat = P target with an orthogonal projection P and
 /// D = target - W_hat,  loss = constant + 2 tr(residual D^T) + tr(D C D^T).
 /// Ordinary: target = W, constant and residual are zero. Anchored (AA-SVD, methods 23): target is the least-squares
-/// solution of min ||W X - V X_hat||_F over V, constant its loss, and residual what the normal equations miss,
-/// W Cx - V C_hat: zero but for rounding and pseudo-inverses, and kept so that the loss is exact all the same.
+/// solution of min ||W X - V X_hat||_F^2 + ridge ||(V - W) diag(C_hat)^{1/2}||_F^2 over V, constant its loss without
+/// the ridge, and residual what the normal equations miss, W Cx - V C_hat: zero but for the ridge, rounding and
+/// pseudo-inverses, and kept so that the loss is exact all the same.
 struct Objective
 {
     Matrix<double> target;
@@ -55,12 +56,14 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
                         const MethodParameters& parameters);
 /// biasUpdateParameter as methods list it.
 ParameterInfo biasUpdateInfo();
+/// anchorRidgeParameter as methods that can be anchored list it.
+ParameterInfo anchorRidgeInfo();
 
-/// X with C X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal first, so that
-/// channels of very different size are treated alike. Falls back to the pseudo-inverse where C is singular, or where
-/// `rankBound` says so, and notes it (event "pseudoInverse").
+/// X with (C + ridge diag(C)) X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal
+/// first, so that channels of very different size are treated alike. Falls back to the pseudo-inverse where C is
+/// singular, or where `rankBound` says so, and notes it (event "pseudoInverse").
 void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
-                       const std::string& name, std::vector<NumericEvent>& events);
+                       const std::string& name, std::vector<NumericEvent>& events, double ridge = 0.0);
 
 /// A H with C = H + H^T for a symmetric C (n x n), A of k x n: what quadratic forms of C need at half the cost of A C.
 /// H is the upper triangle of C by square blocks, those on the diagonal halved.

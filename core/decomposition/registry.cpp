@@ -130,12 +130,24 @@ Json parametersToJson(const Method& method, const MethodParameters& parameters)
     return result;
 }
 
-bool updatesBias(const Method& method, const MethodParameters& parameters)
+bool hasParameter(const Method& method, std::string_view name)
 {
     const std::vector<ParameterInfo> known = method.parameters();
-    return std::any_of(known.begin(), known.end(),
-                       [](const ParameterInfo& info) { return info.name == biasUpdateParameter; }) &&
-           parameterValue(method, parameters, biasUpdateParameter) != 0.0;
+    return std::ranges::find(known, name, &ParameterInfo::name) != known.end();
+}
+
+bool updatesBias(const Method& method, const MethodParameters& parameters)
+{
+    return hasParameter(method, biasUpdateParameter) && parameterValue(method, parameters, biasUpdateParameter) != 0.0;
+}
+
+MethodParameters parametersFor(const Method& to, const Method& from, const MethodParameters& parameters)
+{
+    MethodParameters result;
+    for (const ParameterInfo& info : to.parameters())
+        if (hasParameter(from, info.name))
+            result.emplace_back(info.name, parameterValue(from, parameters, info.name));
+    return result;
 }
 
 bool needsStatistics(const Method& method, const MethodParameters& parameters)

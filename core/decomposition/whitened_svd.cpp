@@ -24,7 +24,7 @@ public:
     {
         return {"svd-llm", "svd-llm-v2", "root-covariance", "asvd-i", "asvd-ii"};
     }
-    std::vector<ParameterInfo> parameters() const override { return {biasUpdateInfo()}; }
+    std::vector<ParameterInfo> parameters() const override { return {anchorRidgeInfo(), biasUpdateInfo()}; }
     bool needsStatistics() const override { return true; }
     bool supportsAnchored() const override { return true; }
 

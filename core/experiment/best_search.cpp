@@ -46,12 +46,17 @@ std::vector<Variation> variations()
     const auto parameter = [](std::string name, double value) {
         return [name = std::move(name), value](Recipe& recipe) { setParameter(recipe, name, value); };
     };
+    const auto ridge = [](Recipe& recipe) {
+        recipe.sequential = SequentialMode::Anchored;
+        setParameter(recipe, std::string(anchorRidgeParameter), 0.3);
+    };
     return {{"damping 0.1", parameter("damping", 0.1)},
             {"damping 0.001", parameter("damping", 0.001)},
             {"shrinkage 0.01", parameter("shrinkage", 0.01)},
             {"shrinkage 0.1", parameter("shrinkage", 0.1)},
             {"method curvature-latents", method("curvature-latents")},
             {"sequential anchored", sequential(SequentialMode::Anchored)},
+            {"sequential anchored, ridge 0.3", ridge},
             {"sequential update", sequential(SequentialMode::Update)},
             {"sequential compressed", sequential(SequentialMode::Compressed)},
             {"method nsvd", method("nsvd")},
