@@ -961,6 +961,10 @@
         <source>%1 a token (float32, all blocks), %2 if latents were cached</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>sparse entries</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::JobModel</name>
