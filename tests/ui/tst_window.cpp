@@ -211,8 +211,8 @@ private slots:
         }
         QCOMPARE(window().spectrumPanel()->methods().size(), std::ssize(methods()));
         // There are no gradients.
-        QTRY_COMPARE(window().spectrumPanel()->plot()->data().series.size(),
-                     std::ranges::count_if(methods(), [](const Method* each) { return !each->needsGradients(); }));
+        const auto drawn = std::ranges::count_if(methods(), [](const Method* each) { return !each->needsGradients(); });
+        QVERIFY(waitUntil([&] { return window().spectrumPanel()->plot()->data().series.size() == drawn; }));
     }
 
     void aRankIsDraggedOnThePlot()
