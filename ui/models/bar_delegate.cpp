@@ -56,10 +56,9 @@ void BarDelegate::paintText(QPainter* painter, const QStyleOptionViewItem& optio
     const bool selected = option.state & QStyle::State_Selected;
     painter->setFont(option.font);
     painter->setPen(option.palette.color(group, selected ? QPalette::HighlightedText : QPalette::Text));
-    painter->drawText(
-        QPointF(right ? area.right() + 1 - width : area.left(),
-                area.top() + (area.height() - option.fontMetrics.height()) / 2 + option.fontMetrics.ascent()),
-        text);
+    const int left = right ? area.right() + 1 - width : area.left();
+    const int above = (area.height() - option.fontMetrics.height()) / 2;
+    painter->drawText(QPoint(left, area.top() + above + option.fontMetrics.ascent()), text);
 }
 
 } // namespace rankwright::ui
