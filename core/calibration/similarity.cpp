@@ -9,15 +9,29 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
+#include <optional>
 
 namespace rankwright {
 
-TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const TapStatistics& b, std::size_t directions)
+namespace {
+
+std::size_t directionsOf(const TapStatistics& tap, std::size_t directions)
+{
+    return std::clamp<std::size_t>(directions, 1, tap.secondMoment.rows());
+}
+
+void requireAlike(const TapStatistics& a, const TapStatistics& b)
 {
     const std::size_t n = a.secondMoment.rows();
     if (n == 0 || b.secondMoment.rows() != n || a.sumAbs.size() != n || b.sumAbs.size() != n)
         throw Error(ErrorKind::Mismatch,
                     fmt::format("statistics of {} and {} channels cannot be compared", n, b.secondMoment.rows()));
+}
+
+/// `first` are the principal directions of `a`.
+TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const SymmetricEigen& first,
+                          const TapStatistics& b, std::size_t directions)
+{
     TapSimilarity result;
     const auto dot = [](const std::vector<double>& x, const std::vector<double>& y) {
         return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
@@ -25,8 +39,7 @@ TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const Ta
     const double norms = std::sqrt(dot(a.sumAbs, a.sumAbs)) * std::sqrt(dot(b.sumAbs, b.sumAbs));
     result.cosine = norms > 0.0 ? dot(a.sumAbs, b.sumAbs) / norms : 0.0;
 
-    const std::size_t k = std::clamp<std::size_t>(directions, 1, n);
-    const SymmetricEigen first = device.symmetricEigen(a.secondMoment, k);
+    const std::size_t k = directionsOf(b, directions);
     const SymmetricEigen second = device.symmetricEigen(b.secondMoment, k);
     Matrix<double> products(k, k);
     device.gemm(Transpose::No, Transpose::Yes, 1.0, first.vectors.view(), second.vectors.view(), 0.0, products.view());
@@ -36,21 +49,40 @@ TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const Ta
     return result;
 }
 
-std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device& device, const CalibrationSet& a,
-                                               const CalibrationSet& b, std::size_t directions, std::size_t threads,
-                                               const TaskContext& context)
+} // namespace
+
+TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const TapStatistics& b, std::size_t directions)
+{
+    requireAlike(a, b);
+    return compareTaps(device, a, device.symmetricEigen(a.secondMoment, directionsOf(a, directions)), b, directions);
+}
+
+std::vector<std::vector<TapSimilarity>> compareCalibrations(const Model& model, const Device& device,
+                                                            const CalibrationSet& reference,
+                                                            std::span<const CalibrationSet> others,
+                                                            std::size_t directions, std::size_t threads,
+                                                            const TaskContext& context)
 {
     const std::size_t taps = model.taps().size();
-    if (a.summaries().size() != taps || b.summaries().size() != taps)
-        throw Error(ErrorKind::Mismatch, fmt::format("statistics of {} and {} input sites for a model of {}",
-                                                     a.summaries().size(), b.summaries().size(), taps));
-    std::vector<TapSimilarity> result(taps);
+    for (const CalibrationSet& other : others)
+        if (reference.summaries().size() != taps || other.summaries().size() != taps)
+            throw Error(ErrorKind::Mismatch, fmt::format("statistics of {} and {} input sites for a model of {}",
+                                                         reference.summaries().size(), other.summaries().size(), taps));
+    std::vector<std::vector<TapSimilarity>> result(others.size(), std::vector<TapSimilarity>(taps));
     std::atomic<std::size_t> done = 0;
     const BlasThreads one(1);
     parallelFor(taps, std::max<std::size_t>(threads, 1), [&](std::size_t tap, std::size_t) {
-        context.checkStop();
-        result[tap] = compareTaps(device, a.load(tap), b.load(tap), directions);
-        context.report("compare", model.taps()[tap].name, ++done, taps);
+        const TapStatistics a = reference.load(tap);
+        std::optional<SymmetricEigen> first;
+        for (std::size_t other = 0; other < others.size(); ++other) {
+            context.checkStop();
+            const TapStatistics b = others[other].load(tap);
+            requireAlike(a, b);
+            if (!first)
+                first = device.symmetricEigen(a.secondMoment, directionsOf(a, directions));
+            result[other][tap] = compareTaps(device, a, *first, b, directions);
+            context.report("compare", model.taps()[tap].name, ++done, taps * others.size());
+        }
     });
     return result;
 }
@@ -66,12 +98,7 @@ std::vector<std::vector<TapSimilarity>> compareTexts(const Model& model, const D
     sets.reserve(others.size());
     for (const TokenWindows& windows : others)
         sets.push_back(calibrate(model, device, windows, cache, options, partOf(context, sets.size() + 1, parts)));
-    std::vector<std::vector<TapSimilarity>> result;
-    result.reserve(others.size());
-    for (const CalibrationSet& set : sets)
-        result.push_back(compareCalibrations(model, device, reference, set, directions, effectiveThreads(options),
-                                             partOf(context, result.size(), others.size())));
-    return result;
+    return compareCalibrations(model, device, reference, sets, directions, effectiveThreads(options), context);
 }
 
 Spread spreadOf(const std::vector<double>& values)

@@ -20,15 +20,16 @@ struct TapSimilarity
 /// k = min(directions, n), at least 1. Throws Error(Mismatch) for statistics of different widths.
 TapSimilarity compareTaps(const Device& device, const TapStatistics& a, const TapStatistics& b, std::size_t directions);
 
-/// All taps of a model on two texts, by tap index. Throws as CalibrationSet::load(), Error(Mismatch) for sets of
-/// different models, Error(Cancelled).
-std::vector<TapSimilarity> compareCalibrations(const Model& model, const Device& device, const CalibrationSet& a,
-                                               const CalibrationSet& b, std::size_t directions, std::size_t threads,
-                                               const TaskContext& context);
+/// All taps of a model on each of `others` beside `reference`, by text and tap index; what is of the reference is
+/// computed once. Throws as CalibrationSet::load(), Error(Mismatch) for sets of different models, Error(Cancelled).
+std::vector<std::vector<TapSimilarity>> compareCalibrations(const Model& model, const Device& device,
+                                                            const CalibrationSet& reference,
+                                                            std::span<const CalibrationSet> others,
+                                                            std::size_t directions, std::size_t threads,
+                                                            const TaskContext& context);
 
-/// All taps of a model on each of `others` beside `reference`, by text and tap index; statistics that are not in
-/// `cache` are taken first. Progress counts the others as the parts after the reference. Throws as calibrate() and
-/// compareCalibrations().
+/// The same on texts: statistics that are not in `cache` are taken first. Progress counts the others as the parts after
+/// the reference. Throws as calibrate() and compareCalibrations().
 std::vector<std::vector<TapSimilarity>> compareTexts(const Model& model, const Device& device,
                                                      const CalibrationSet& reference,
                                                      std::span<const TokenWindows> others, std::size_t directions,

@@ -2,8 +2,6 @@
 #include "core/decomposition/method_list.h"
 #include "core/decomposition/projection_kernel.h"
 
-#include <algorithm>
-
 namespace rankwright {
 
 namespace {
@@ -36,12 +34,8 @@ public:
     Factorisation factorize(std::size_t rank) const override
     {
         requireRank(m_shape, rank, false);
-        Factorisation result{Matrix<double>(m_shape.rows, rank), Matrix<double>(rank, m_shape.columns)};
-        for (std::size_t i = 0; i < m_shape.rows; ++i)
-            for (std::size_t k = 0; k < rank; ++k)
-                result.B(i, k) = m_vectors(k, i);
+        Factorisation result = leadingFactors(m_vectors, m_coordinates, rank);
         m_device.solveLower(Transpose::Yes, m_factor, result.B.view());
-        std::copy_n(m_coordinates.data(), result.A.size(), result.A.data());
         return result;
     }
 

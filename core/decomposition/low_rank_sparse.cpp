@@ -75,13 +75,11 @@ SparseMatrix<double> largestEntries(const SparseMatrix<double>& S, const Matrix<
     return result;
 }
 
-Matrix<double> product(const Device& device, Transpose transposeA, const Matrix<double>& A, Transpose transposeB,
-                       const Matrix<double>& B)
+void takeFactors(const ProjectionBasis& basis, std::size_t rank, LowRankSparseParts& parts)
 {
-    Matrix<double> C(transposeA == Transpose::Yes ? A.columns() : A.rows(),
-                     transposeB == Transpose::Yes ? B.rows() : B.columns());
-    device.gemm(transposeA, transposeB, 1.0, A.view(), B.view(), 0.0, C.view());
-    return C;
+    Factorisation factors = leadingFactors(basis.vectors, basis.coordinates, rank);
+    parts.B = std::move(factors.B);
+    parts.A = std::move(factors.A);
 }
 
 } // namespace
@@ -109,12 +107,7 @@ LowRankSparseParts LowRankSparse::solve(std::size_t rank, std::size_t entries, s
     const std::size_t n = m_W.columns();
     State state;
     LowRankSparseParts& parts = state.parts;
-    parts.B = Matrix<double>(m, rank);
-    parts.A = Matrix<double>(rank, n);
-    for (std::size_t i = 0; i < m; ++i)
-        for (std::size_t k = 0; k < rank; ++k)
-            parts.B(i, k) = m_start.vectors(k, i);
-    std::copy_n(m_start.coordinates.data(), parts.A.size(), parts.A.data());
+    takeFactors(m_start, rank, parts);
     parts.S = {.columns = n, .rowStart = std::vector<std::size_t>(m + 1), .column = {}, .values = {}};
     measure(state);
     if (entries == 0)
@@ -207,10 +200,7 @@ void LowRankSparse::finish(State& state, std::size_t rank) const
 {
     const ProjectionBasis basis = projectionBasis(m_device, remainder(state.parts.S),
                                                   {.secondMoment = &m_C, .scale = {}, .rankBound = m_rankBound});
-    for (std::size_t i = 0; i < state.parts.B.rows(); ++i)
-        for (std::size_t k = 0; k < rank; ++k)
-            state.parts.B(i, k) = basis.vectors(k, i);
-    std::copy_n(basis.coordinates.data(), state.parts.A.size(), state.parts.A.data());
+    takeFactors(basis, rank, state.parts);
 }
 
 } // namespace rankwright

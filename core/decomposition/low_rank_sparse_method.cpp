@@ -2,7 +2,6 @@
 #include "core/decomposition/method_list.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>

@@ -157,6 +157,7 @@ double parameterFromText(const Method& method, std::string_view name, const std:
 Json parameterToJson(const ParameterInfo& info, double value);
 /// All parameters of a method by name, defaults filled in, as parameterToJson().
 Json parametersToJson(const Method& method, const MethodParameters& parameters);
+/// Whether parameters() has one of this name.
 bool hasParameter(const Method& method, std::string_view name);
 /// The parameter by which several methods update the bias of a linear: 0 or 1.
 inline constexpr std::string_view biasUpdateParameter = "biasUpdate";

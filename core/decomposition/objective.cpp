@@ -270,6 +270,15 @@ Objective makeObjective(const Device& device, const Method& method, const Linear
     return objective;
 }
 
+Matrix<double> product(const Device& device, Transpose transposeA, const Matrix<double>& A, Transpose transposeB,
+                       const Matrix<double>& B)
+{
+    Matrix<double> C(transposeA == Transpose::Yes ? A.columns() : A.rows(),
+                     transposeB == Transpose::Yes ? B.rows() : B.columns());
+    device.gemm(transposeA, transposeB, 1.0, A.view(), B.view(), 0.0, C.view());
+    return C;
+}
+
 Matrix<double> upperProduct(const Device& device, const Matrix<double>& A, const Matrix<double>& C)
 {
     constexpr std::size_t panel = 256;

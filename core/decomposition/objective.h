@@ -65,6 +65,10 @@ ParameterInfo anchorRidgeInfo();
 void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
                        const std::string& name, std::vector<NumericEvent>& events, double ridge = 0.0);
 
+/// A B, each transposed where so asked.
+Matrix<double> product(const Device& device, Transpose transposeA, const Matrix<double>& A, Transpose transposeB,
+                       const Matrix<double>& B);
+
 /// A H with C = H + H^T for a symmetric C (n x n), A of k x n: what quadratic forms of C need at half the cost of A C.
 /// H is the upper triangle of C by square blocks, those on the diagonal halved.
 Matrix<double> upperProduct(const Device& device, const Matrix<double>& A, const Matrix<double>& C);

@@ -29,15 +29,7 @@ std::unique_ptr<Analysis> Preset::analyze(const Device& device, const LinearProb
                                           const MethodParameters& parameters) const
 {
     checkParameters(*this, parameters);
-    return m_base.analyze(device, problem, withDefaults(parameters));
-}
-
-MethodParameters Preset::withDefaults(const MethodParameters& parameters) const
-{
-    MethodParameters all;
-    for (const ParameterInfo& info : m_base.parameters())
-        all.emplace_back(info.name, parameterValue(*this, parameters, info.name));
-    return all;
+    return m_base.analyze(device, problem, parametersFor(m_base, *this, parameters));
 }
 
 const Method& atomicFeatureMimicking()

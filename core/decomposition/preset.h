@@ -32,20 +32,17 @@ public:
     bool supportsAnchored() const override { return m_base.supportsAnchored(); }
     double sparseShare(const MethodParameters& parameters) const override
     {
-        return m_base.sparseShare(withDefaults(parameters));
+        return m_base.sparseShare(parametersFor(m_base, *this, parameters));
     }
     double planningEigenproblems() const override { return m_base.planningEigenproblems(); }
     double factorisingEigenproblems(const MethodParameters& parameters) const override
     {
-        return m_base.factorisingEigenproblems(withDefaults(parameters));
+        return m_base.factorisingEigenproblems(parametersFor(m_base, *this, parameters));
     }
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override;
 
 private:
-    /// All parameters of the base method.
-    MethodParameters withDefaults(const MethodParameters& parameters) const;
-
     const Method& m_base;
     PresetNames m_names;
     MethodParameters m_defaults;

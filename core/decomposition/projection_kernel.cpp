@@ -280,14 +280,20 @@ std::vector<double> ProjectionAnalysis::curvatureCurve(const Device& device, con
     return projectionCurvature(device, other, m_vectors, m_coordinates);
 }
 
+Factorisation leadingFactors(const Matrix<double>& vectors, const Matrix<double>& coordinates, std::size_t rank)
+{
+    Factorisation result{Matrix<double>(vectors.columns(), rank), Matrix<double>(rank, coordinates.columns())};
+    for (std::size_t i = 0; i < result.B.rows(); ++i)
+        for (std::size_t k = 0; k < rank; ++k)
+            result.B(i, k) = vectors(k, i);
+    std::copy_n(coordinates.data(), result.A.size(), result.A.data());
+    return result;
+}
+
 Factorisation ProjectionAnalysis::factorize(std::size_t rank) const
 {
     requireRank(m_shape, rank, false);
-    Factorisation result{Matrix<double>(m_shape.rows, rank), Matrix<double>(rank, m_shape.columns)};
-    for (std::size_t i = 0; i < m_shape.rows; ++i)
-        for (std::size_t k = 0; k < rank; ++k)
-            result.B(i, k) = m_vectors(k, i);
-    std::copy_n(m_coordinates.data(), result.A.size(), result.A.data());
+    Factorisation result = leadingFactors(m_vectors, m_coordinates, rank);
     m_bias.apply(result);
     return result;
 }

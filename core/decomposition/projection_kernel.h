@@ -38,6 +38,9 @@ struct ProjectionBasis
 /// massive channels leave the others accurate: singular values to about eps / 1e-5 = 2e-11 of the largest.
 ProjectionBasis projectionBasis(const Device& device, const Matrix<double>& W, const InputMetric& metric);
 
+/// B = U_r, A = U_r^T W: the first `rank` rows of `vectors` (N x m) as columns, and of `coordinates` (N x n).
+Factorisation leadingFactors(const Matrix<double>& vectors, const Matrix<double>& coordinates, std::size_t rank);
+
 /// Analysis of W_hat = U_r U_r^T target.
 class ProjectionAnalysis final : public Analysis
 {

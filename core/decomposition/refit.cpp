@@ -10,15 +10,6 @@ namespace rankwright {
 
 namespace {
 
-Matrix<double> product(const Device& device, Transpose transposeA, const Matrix<double>& A, Transpose transposeB,
-                       const Matrix<double>& B)
-{
-    Matrix<double> C(transposeA == Transpose::Yes ? A.columns() : A.rows(),
-                     transposeB == Transpose::Yes ? B.rows() : B.columns());
-    device.gemm(transposeA, transposeB, 1.0, A.view(), B.view(), 0.0, C.view());
-    return C;
-}
-
 /// B = W C A^T (A C A^T)^+, m x r.
 Matrix<double> bestOutputs(const Device& device, const Matrix<double>& W, const Matrix<double>& C,
                            const Matrix<double>& A, const std::string& name)

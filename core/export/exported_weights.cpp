@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <utility>
 
 namespace rankwright {
 
@@ -249,8 +250,9 @@ void ExportedWeights::planFactors(const LinearInfo& info, const LinearWeights& w
         const DType index = indexType(shape.columns);
         planVector(info.name + ".S.values", weights.sparse.entries(),
                    [this, &info] { return linear(info).sparse.values; });
-        planIndices(info.name + ".S.columns", index, sparseParts(weights.sparse).columns);
-        planIndices(info.name + ".S.counts", index, sparseParts(weights.sparse).counts);
+        SparseParts parts = sparseParts(weights.sparse);
+        planIndices(info.name + ".S.columns", index, std::move(parts.columns));
+        planIndices(info.name + ".S.counts", index, std::move(parts.counts));
         m_parameters.model += sparseParameters(shape, weights.sparse.entries()) - weights.sparse.entries();
     }
 }

@@ -313,6 +313,17 @@
     </message>
 </context>
 <context>
+    <name>TextFiles</name>
+    <message>
+        <source>Choose texts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>TokenDetailTexts</name>
     <message>
         <source>token</source>
@@ -1635,14 +1646,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>Weight of %1</source>
         <translation type="unfinished"></translation>
     </message>
-    <message>
-        <source>Choose texts</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
-        <translation type="unfinished"></translation>
-    </message>
 </context>
 <context>
     <name>rankwright::ui::OverviewBar</name>
@@ -2702,14 +2705,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Add texts and compare: how alike the inputs of the linears are on them and on the calibration text.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Choose texts</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Texts (*.txt *.raw *.md);;All files (*)</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/calibration/statistics.h"
+#include "core/decomposition/method.h"
 #include "core/tensor/matrix.h"
 #include "core/tensor/sparse_matrix.h"
 
@@ -66,6 +67,18 @@ inline Matrix<double> sumOf(const Matrix<double>& B, const Matrix<double>& A, co
         for (std::size_t e = S.rowStart[i]; e < S.rowStart[i + 1]; ++e)
             W(i, S.column[e]) += S.values[e];
     return W;
+}
+
+/// W_hat of an analysis, its factors multiplied by plain loops.
+inline Matrix<double> approximation(const rankwright::Analysis& analysis, std::size_t rank)
+{
+    const rankwright::Factorisation factors = analysis.factorize(rank);
+    return sumOf(factors.B, factors.A, factors.sparse);
+}
+
+inline double relative(double value, double expected)
+{
+    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
 }
 
 inline Matrix<double> difference(const Matrix<double>& A, const Matrix<double>& B)

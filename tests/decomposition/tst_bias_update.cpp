@@ -9,11 +9,6 @@ using namespace reference;
 
 namespace {
 
-double relative(double value, double expected)
-{
-    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
-}
-
 std::vector<float> someBias(std::size_t rows, unsigned seed)
 {
     const Matrix<double> values = randomMatrix(rows, 1, seed);

@@ -11,23 +11,12 @@ using namespace reference;
 
 namespace {
 
-double relative(double value, double expected)
-{
-    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
-}
-
 /// 1/2 (1 / T_g) (1 / T_x) sum over pairs of tokens of (g_s^T D x_t)^2: the trace by its definition,
 /// Kronecker-factored.
 double nats(const Matrix<double>& D, const Matrix<double>& X, const Matrix<double>& gradients)
 {
     return 0.5 * squaredNorm(product(transposed(gradients), product(D, X))) / static_cast<double>(X.columns()) /
            static_cast<double>(gradients.columns());
-}
-
-Matrix<double> approximation(const Analysis& analysis, std::size_t rank)
-{
-    const Factorisation factors = analysis.factorize(rank);
-    return sumOf(factors.B, factors.A, factors.sparse);
 }
 
 } // namespace

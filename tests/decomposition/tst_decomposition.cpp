@@ -13,17 +13,6 @@ using namespace reference;
 
 namespace {
 
-double relative(double value, double expected)
-{
-    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
-}
-
-Matrix<double> approximation(const Analysis& analysis, std::size_t rank)
-{
-    const Factorisation factors = analysis.factorize(rank);
-    return sumOf(factors.B, factors.A, factors.sparse);
-}
-
 bool hasEvent(const Analysis& analysis, const std::string& kind, double value)
 {
     return std::any_of(analysis.events().begin(), analysis.events().end(),

@@ -12,11 +12,6 @@ using namespace reference;
 
 namespace {
 
-double relative(double value, double expected)
-{
-    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
-}
-
 /// Rows of the second matrix under those of the first.
 Matrix<double> under(const Matrix<double>& A, const Matrix<double>& B)
 {

@@ -19,12 +19,6 @@ double errorOf(const Matrix<double>& W, const Matrix<double>& V, const Matrix<do
     return squaredNorm(product(difference(W, V), X));
 }
 
-Matrix<double> approximation(const Analysis& analysis, std::size_t rank)
-{
-    const Factorisation factors = analysis.factorize(rank);
-    return sumOf(factors.B, factors.A, factors.sparse);
-}
-
 /// S as a dense matrix, and its places.
 Matrix<double> laidOut(const SparseMatrix<double>& S, std::size_t rows)
 {

@@ -9,11 +9,6 @@ using namespace reference;
 
 namespace {
 
-double relative(double value, double expected)
-{
-    return std::abs(value - expected) / std::max(std::abs(expected), 1e-300);
-}
-
 /// Inputs of a compressed prefix: the dense ones mixed with others.
 Matrix<double> shifted(const Matrix<double>& X, unsigned seed)
 {

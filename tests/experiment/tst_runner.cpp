@@ -5,6 +5,7 @@
 #include "core/experiment/linear_groups.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/runner.h"
+#include "run_support.h"
 
 #include <QProcess>
 #include <QTemporaryDir>
@@ -24,73 +25,8 @@ using namespace rankwright;
 
 namespace {
 
-const std::filesystem::path demo = RANKWRIGHT_DEMO;
 constexpr const char* queryName = "model.layers.0.self_attn.q_proj";
 constexpr const char* downName = "model.layers.2.mlp.down_proj";
-constexpr std::size_t demoLinears = 35;
-
-/// A folder with a store and a cache of its own.
-struct Place
-{
-    QTemporaryDir folder;
-    std::filesystem::path path = folder.path().toStdString();
-    Store store{path / "experiments.sqlite"};
-
-    RunResult run(const Recipe& recipe, const TaskContext& context = {})
-    {
-        return runRecipe(recipe, store, {.cache = path / "cache"}, context);
-    }
-};
-
-Recipe demoRecipe(const std::string& method = "whitened-svd")
-{
-    Recipe recipe;
-    recipe.name = "demo";
-    recipe.model = demo / "stories260K";
-    recipe.method = method;
-    recipe.keptRatio = 0.7;
-    recipe.threads = 2;
-    recipe.calibration = WindowOptions{.text = demo / "stories-calibration.txt", .length = 64, .count = 8};
-    return recipe;
-}
-
-EvaluationText heldOutStories(std::size_t windows = 8)
-{
-    return {"held-out stories", {.text = demo / "stories-heldout.txt", .length = 64, .count = windows}};
-}
-
-std::optional<Error> errorOf(const std::function<void()>& work)
-{
-    try {
-        work();
-    } catch (const Error& error) {
-        return error;
-    }
-    return std::nullopt;
-}
-
-/// Name and content of every file of a run's folder.
-std::map<std::string, std::string> contentOf(const std::filesystem::path& folder)
-{
-    std::map<std::string, std::string> result;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-        result[entry.path().filename().string()] = readFile(entry.path());
-    return result;
-}
-
-/// The names of the files that differ.
-QString difference(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b)
-{
-    QString result;
-    for (const auto* side : {&a, &b}) {
-        for (const auto& [name, content] : *side) {
-            const auto other = (side == &a ? b : a).find(name);
-            if (other == (side == &a ? b : a).end() || other->second != content)
-                result += QString::fromStdString(name) + QLatin1Char(' ');
-        }
-    }
-    return result;
-}
 
 std::size_t countLinearFiles(const std::filesystem::path& folder)
 {

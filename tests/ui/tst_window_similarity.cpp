@@ -18,6 +18,7 @@
 #include <QTabWidget>
 #include <QToolButton>
 
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -140,9 +141,8 @@ private slots:
 
         const Model& model = session().document()->model;
         const CalibrationSet reference = statisticsOf(session().recipeState().recipe().calibration->text);
-        m_taps.reserve(2);
-        for (const std::filesystem::path& text : {heldOut(), noise()})
-            m_taps.push_back(compareCalibrations(model, *m_device, reference, statisticsOf(text), 5, 1, {}));
+        const std::array others{statisticsOf(heldOut()), statisticsOf(noise())};
+        m_taps = compareCalibrations(model, *m_device, reference, others, 5, 1, {});
         // Every input has curves of its own, text after text.
         QCOMPARE(drawn().series.size(), qsizetype(2 * siteCount));
         for (std::size_t text = 0; text < 2; ++text)

@@ -1,5 +1,6 @@
 #include "ui/panels/more_texts_editor.h"
 
+#include "ui/panels/text_files.h"
 #include "ui/session/text.h"
 
 #include <QDoubleSpinBox>
@@ -156,11 +157,7 @@ void MoreTextsEditor::removeSelected()
 
 void MoreTextsEditor::choose()
 {
-    auto* dialog = new QFileDialog(this, tr("Choose texts"), {}, tr("Texts (*.txt *.raw *.md);;All files (*)"));
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setFileMode(QFileDialog::ExistingFiles);
-    connect(dialog, &QFileDialog::filesSelected, this, &MoreTextsEditor::added);
-    dialog->open();
+    connect(askForTexts(this), &QFileDialog::filesSelected, this, &MoreTextsEditor::added);
 }
 
 void MoreTextsEditor::dragEnterEvent(QDragEnterEvent* event)
@@ -171,12 +168,8 @@ void MoreTextsEditor::dragEnterEvent(QDragEnterEvent* event)
 
 void MoreTextsEditor::dropEvent(QDropEvent* event)
 {
-    QStringList files;
-    for (const QUrl& url : event->mimeData()->urls())
-        if (url.isLocalFile())
-            files.append(url.toLocalFile());
     event->acceptProposedAction();
-    emit added(files);
+    emit added(localFiles(*event->mimeData()));
 }
 
 } // namespace rankwright::ui

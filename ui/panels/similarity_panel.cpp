@@ -1,5 +1,6 @@
 #include "ui/panels/similarity_panel.h"
 
+#include "ui/panels/text_files.h"
 #include "ui/plots/plot_widget.h"
 #include "ui/session/text.h"
 
@@ -132,11 +133,7 @@ void SimilarityPanel::build()
 
 void SimilarityPanel::chooseTexts()
 {
-    auto* dialog = new QFileDialog(this, tr("Choose texts"), {}, tr("Texts (*.txt *.raw *.md);;All files (*)"));
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setFileMode(QFileDialog::ExistingFiles);
-    connect(dialog, &QFileDialog::filesSelected, this, &SimilarityPanel::addTexts);
-    dialog->open();
+    connect(askForTexts(this), &QFileDialog::filesSelected, this, &SimilarityPanel::addTexts);
 }
 
 void SimilarityPanel::addTexts(const QStringList& files)
@@ -224,11 +221,7 @@ void SimilarityPanel::dragEnterEvent(QDragEnterEvent* event)
 
 void SimilarityPanel::dropEvent(QDropEvent* event)
 {
-    QStringList files;
-    for (const QUrl& url : event->mimeData()->urls())
-        if (url.isLocalFile())
-            files.append(url.toLocalFile());
-    addTexts(files);
+    addTexts(localFiles(*event->mimeData()));
     event->acceptProposedAction();
 }
 
