@@ -78,8 +78,9 @@ public:
     const T* row(std::size_t i) const { return m_data.data() + i * m_columns; }
     T& operator()(std::size_t i, std::size_t j) { return m_data[i * m_columns + j]; }
     const T& operator()(std::size_t i, std::size_t j) const { return m_data[i * m_columns + j]; }
-    std::span<T> span() { return m_data; }
-    std::span<const T> span() const { return m_data; }
+    std::span<T> span() & { return m_data; }
+    std::span<const T> span() const& { return m_data; }
+    std::span<T> span() && = delete;  // would dangle, in a range-for before its first element
     MatrixView<T> view() { return {data(), m_rows, m_columns, m_columns}; }
     ConstMatrixView<T> view() const { return {data(), m_rows, m_columns, m_columns}; }
 

@@ -2177,7 +2177,7 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1, mixed with %2 more texts</source>
+        <source>%1, mixed with %2 more</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2732,7 +2732,7 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1 mixed with %2 more texts</source>
+        <source>%1 mixed with %2 more</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

@@ -204,7 +204,7 @@ private slots:
         session().recipeState().change([&](Recipe& recipe) { recipe.moreCalibrations = {{second, 1.0}}; });
         press("compareTexts");
         QVERIFY(finishedJob().state == JobState::Finished);
-        QCOMPARE(state(), u"stories-calibration.txt mixed with 1 more texts, 8 windows of 64 tokens"_s);
+        QCOMPARE(state(), u"stories-calibration.txt mixed with 1 more, 8 windows of 64 tokens"_s);
         // Half of what is calibrated on now is the noise itself.
         const QVector<QPointF> before = expected(m_taps[1], &TapSimilarity::cosine, TapSite::OutputInput);
         for (qsizetype block = 0; block < before.size(); ++block)

@@ -69,7 +69,7 @@ QString windowsText(const CalibrationService& calibration)
     const QString first = RecipePanel::tr("%1 windows of %2 tokens").arg(ids.size()).arg(ids.front().size());
     return calibration.moreTexts() == 0
                ? first
-               : RecipePanel::tr("%1, mixed with %2 more texts").arg(first).arg(calibration.moreTexts());
+               : RecipePanel::tr("%1, mixed with %2 more").arg(first).arg(calibration.moreTexts());
 }
 
 QString evaluationText(const EvaluationText& text)

@@ -205,7 +205,7 @@ void SimilarityPanel::refreshState()
         const QString first = toQString(windows.text.filename());
         const std::size_t more = study->recipe.moreCalibrations.size();
         m_state->setText(tr("%1, %2 windows of %3 tokens")
-                             .arg(more == 0 ? first : tr("%1 mixed with %2 more texts").arg(first).arg(more))
+                             .arg(more == 0 ? first : tr("%1 mixed with %2 more").arg(first).arg(more))
                              .arg(windows.count)
                              .arg(windows.length));
     } else {
