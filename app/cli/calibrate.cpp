@@ -16,6 +16,7 @@ struct Options
     WindowChoice text;
     std::optional<std::string> curvature;
     std::uint64_t seed = 0;
+    bool weightMoments = false;
     PassChoice pass;
 };
 
@@ -110,7 +111,9 @@ void run(Session& session, const Options& options)
         calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context);
     std::optional<CalibrationSet> gradients;
     if (options.curvature) {
-        const CurvatureOptions curvature{.labels = gradientLabelsFromName(*options.curvature), .seed = options.seed};
+        const CurvatureOptions curvature{.labels = gradientLabelsFromName(*options.curvature),
+                                         .seed = options.seed,
+                                         .weightMoments = options.weightMoments};
         gradients.emplace(calibrateCurvature(model, *device, windows, curvature, defaultRunPlaces().cache,
                                              options.pass.options(), context));
     }
@@ -119,11 +122,9 @@ void run(Session& session, const Options& options)
         Json json = toJson(model, set);
         if (gradients) {
             json["linears"] = gradientsToJson(model, *gradients);
-            json["curvature"] = {{"labels", *options.curvature},
-                                 {"seed", options.seed},
-                                 {"fingerprint", gradients->fingerprint()},
-                                 {"reused", gradients->reused()},
-                                 {"folder", gradients->folder().string()}};
+            json["curvature"] = {{"labels", *options.curvature},           {"seed", options.seed},
+                                 {"weightMoments", options.weightMoments}, {"fingerprint", gradients->fingerprint()},
+                                 {"reused", gradients->reused()},          {"folder", gradients->folder().string()}};
         }
         session.out.json(json);
     } else {
@@ -146,12 +147,17 @@ void addCalibrate(CLI::App& app, Session& session)
                 "  rankwright-cli calibrate stories260K --text stories-calibration.txt --window 256 --windows 128");
     addModel(*command, options->model);
     addTextOptions(*command, options->text, "that the statistics are of", true);
-    command
-        ->add_option("--curvature", options->curvature,
-                     "Also the second moments of the gradients of every linear's output, with labels drawn from the "
-                     "model or the text's own tokens")
-        ->type_name("sampled|text");
+    CLI::Option* curvature =
+        command
+            ->add_option("--curvature", options->curvature,
+                         "Also the second moments of the gradients of every linear's output, with labels drawn from "
+                         "the model or the text's own tokens")
+            ->type_name("sampled|text");
     command->add_option("--curvature-seed", options->seed, "Seed of drawn labels (default: 0)")->type_name("S");
+    command
+        ->add_flag("--weight-moments", options->weightMoments,
+                   "Also the moments of weight gradients that gfwsvd and whitened-fwsvd need")
+        ->needs(curvature);
     addPassOptions(*command, options->pass);
     command->callback([&session, options] {
         requireTextAndWindow(options->text, "--");

@@ -36,6 +36,7 @@ TapSummary summaryFromJson(const Json& json)
     summary.deadChannels = json.at("deadChannels").get<std::size_t>();
     summary.spread = json.value("spread", summary.spread);
     summary.weightSquares = json.value("weightSquares", summary.weightSquares);
+    summary.weightMoments = json.value("weightMoments", summary.weightMoments);
     return summary;
 }
 
@@ -50,7 +51,9 @@ void requireTapFile(const std::filesystem::path& path, const TapSummary& summary
     constexpr std::size_t most = std::size_t{1} << 24U;
     if (width == 0 || width > most || summary.weightSquares > most)
         throwCorrupt(path, fmt::format("a tap of {} channels and {} squares", width, summary.weightSquares));
-    const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width + summary.weightSquares) * sizeof(double);
+    const std::size_t columns = summary.weightSquares;
+    const std::size_t moments = summary.weightMoments ? columns * (columns + 1) / 2 + width * (width + 1) / 2 : 0;
+    const std::uintmax_t data = (width * (width + 1) / 2 + 2 * width + columns + moments) * sizeof(double);
     if (size < data || size > data + headerBytes)
         throwCorrupt(path, fmt::format("{} bytes instead of {} and a header", size, data));
 }
@@ -91,6 +94,7 @@ TapSummary summarise(const TapStatistics& statistics)
     summary.tokens = statistics.tokens;
     summary.width = statistics.sum.size();
     summary.weightSquares = statistics.weightSquares.size();
+    summary.weightMoments = !statistics.weightInputs.empty();
     double squares = 0.0;
     for (const double value : statistics.secondMoment.span())
         squares += value * value;
@@ -129,7 +133,8 @@ void writeManifest(const std::filesystem::path& folder, const SetOrigin& origin,
                         {"meanNorm", summary.meanNorm},
                         {"deadChannels", summary.deadChannels},
                         {"spread", summary.spread},
-                        {"weightSquares", summary.weightSquares}});
+                        {"weightSquares", summary.weightSquares},
+                        {"weightMoments", summary.weightMoments}});
     }
     const Json manifest = {{"format", formatName},
                            {"formatVersion", formatVersion},

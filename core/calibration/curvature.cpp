@@ -39,6 +39,8 @@ std::string curvatureFingerprint(const Model& model, const TokenWindows& windows
     hasher.update(gradientLabelsName(curvature.labels));
     if (curvature.labels == GradientLabels::Sampled)
         hasher.update(static_cast<std::size_t>(curvature.seed));
+    if (curvature.weightMoments)
+        hasher.update(std::string_view("weight moments"));
     return hasher.hex();
 }
 
@@ -82,19 +84,28 @@ struct Memory
     std::size_t worker = 0;
 };
 
-Memory curvatureMemory(const Model& model, std::size_t length)
+Memory curvatureMemory(const Model& model, std::size_t length, bool weightMoments)
 {
     const ModelConfig& config = model.config();
     Memory memory{.weights = largestBlockBytes(model)};
     std::size_t widest = 0;
+    std::size_t widestInput = 0;
     std::size_t largest = 0;
     const std::size_t rows = windowsPerGroup(length) * length;
     for (const LinearInfo& linear : model.linears(0)) {
         memory.sums += linear.shape.rows * linear.shape.rows * sizeof(double);
         memory.worker += rows * linear.shape.rows * sizeof(float);
         widest = std::max(widest, linear.shape.rows);
+        widestInput = std::max(widestInput, linear.shape.columns);
         largest = std::max(largest, linear.shape.parameters());
+        if (weightMoments) {
+            memory.sums +=
+                (linear.shape.rows * linear.shape.rows + linear.shape.columns * linear.shape.columns) * sizeof(double);
+            memory.worker += rows * linear.shape.columns * sizeof(float);
+        }
     }
+    if (weightMoments)
+        memory.worker += (widest * widest + widestInput * widestInput) * sizeof(double) + largest * sizeof(float);
     const std::size_t scores = backwardScoreFloats(config, length);
     memory.worker += widest * widest * sizeof(double) + largest * sizeof(float);
     memory.worker += (length * (backwardFloatsPerRow(config) + 2 * config.hiddenSize) + scores +
@@ -112,8 +123,12 @@ struct Worker
     Matrix<float> hidden;
     std::array<Matrix<float>, roleCount> gradients;           ///< rows of a group
     std::array<std::vector<double>, roleCount> weightSquares; ///< of a group
+    std::array<Matrix<float>, roleCount> inputs;              ///< rows of a group, for weight moments
     Matrix<float> weightGradient;
+    Matrix<float> weightGradientTransposed;
     Matrix<double> product;
+    Matrix<double> weightInputs;
+    Matrix<double> weightOutputs;
     std::vector<double> sum;
     std::vector<double> sumAbs;
 };
@@ -142,7 +157,7 @@ public:
         , m_rotary(makeRotaryTable(model.config(), m_length))
         , m_total((2 * model.config().blocks + 1) * windows.ids.size())
     {
-        const Memory memory = curvatureMemory(model, m_length);
+        const Memory memory = curvatureMemory(model, m_length, curvature.weightMoments);
         const std::size_t least = memory.weights + memory.sums + memory.worker;
         if (least > m_limit)
             throw Error(ErrorKind::Memory,
@@ -254,6 +269,10 @@ private:
             own.totals.sum.resize(m);
             own.totals.sumAbs.resize(m);
             own.totals.weightSquares.resize(linear.shape.columns);
+            if (m_curvature.weightMoments) {
+                own.totals.weightInputs = Matrix<double>(linear.shape.columns, linear.shape.columns);
+                own.totals.weightOutputs = Matrix<double>(m, m);
+            }
             own.traces.resize(groups);
         }
         parallelFor(groups, m_workers.size(), [&](std::size_t group, std::size_t index) {
@@ -268,9 +287,13 @@ private:
         });
         for (const LinearInfo& linear : linears) {
             Sums& own = sums[static_cast<std::size_t>(linear.role)];
-            mirrorUpperToLower(own.totals.secondMoment.view());
-            if (!allFinite(std::as_const(own.totals.secondMoment).span()))
-                throw Error(ErrorKind::NonFinite, "squares of the gradients exceed float32", {.tensor = linear.name});
+            for (Matrix<double>* moment :
+                 {&own.totals.secondMoment, &own.totals.weightInputs, &own.totals.weightOutputs}) {
+                mirrorUpperToLower(moment->view());
+                if (!allFinite(std::as_const(*moment).span()))
+                    throw Error(ErrorKind::NonFinite, "squares of the gradients exceed float32",
+                                {.tensor = linear.name});
+            }
             summaries[linear.index] = summarise(own.totals);
             summaries[linear.index].spread = relativeSpread(own.traces);
             writeTapFile(folder / tapFileName(linear.index), own.totals);
@@ -285,16 +308,19 @@ private:
         for (const LinearInfo& linear : linears) {
             worker.gradients[static_cast<std::size_t>(linear.role)].reshape(count * m_length, linear.shape.rows);
             worker.weightSquares[static_cast<std::size_t>(linear.role)].assign(linear.shape.columns, 0.0);
+            if (m_curvature.weightMoments)
+                worker.inputs[static_cast<std::size_t>(linear.role)].reshape(count * m_length, linear.shape.columns);
         }
         HiddenStates& gradients = m_states.back();
         for (std::size_t i = 0; i < count; ++i) {
             const ConstMatrixView<float> input = m_states[block].load(first + i, worker.loaded);
             const MatrixView<float> gradient = gradients.load(first + i, worker.loadedGradient);
             const auto keep = [&](Role role, ConstMatrixView<float> X, ConstMatrixView<float> dY) {
-                addWeightSquares(X, dY, worker.weightGradient, worker.weightSquares[static_cast<std::size_t>(role)]);
-                Matrix<float>& kept = worker.gradients[static_cast<std::size_t>(role)];
-                for (std::size_t t = 0; t < dY.rows; ++t)
-                    std::copy_n(dY.row(t), dY.columns, kept.row(i * m_length + t));
+                copyRows(dY, worker.gradients[static_cast<std::size_t>(role)], i * m_length);
+                if (m_curvature.weightMoments)
+                    copyRows(X, worker.inputs[static_cast<std::size_t>(role)], i * m_length);
+                else
+                    addWeightSquares(X, dY, worker, role);
             };
             backwardBlock(m_device, m_model.config(), weights, m_rotary, input, gradient, worker.backward, keep);
             if (!allFinite(std::span<const float>(gradient.data, gradient.rows * gradient.columns)))
@@ -308,10 +334,17 @@ private:
         step(count, fmt::format("down, block {} of {}", block + 1, m_model.config().blocks));
     }
 
-    /// squares_j += sum_i (dY^T X)_ij^2 of one window.
-    void addWeightSquares(ConstMatrixView<float> X, ConstMatrixView<float> dY, Matrix<float>& gradient,
-                          std::vector<double>& squares) const
+    static void copyRows(ConstMatrixView<float> from, Matrix<float>& to, std::size_t firstRow)
     {
+        for (std::size_t t = 0; t < from.rows; ++t)
+            std::copy_n(from.row(t), from.columns, to.row(firstRow + t));
+    }
+
+    /// squares_j += sum_i (dY^T X)_ij^2 of one window; leaves V = dY^T X in the worker.
+    void addWeightSquares(ConstMatrixView<float> X, ConstMatrixView<float> dY, Worker& worker, Role role) const
+    {
+        Matrix<float>& gradient = worker.weightGradient;
+        std::vector<double>& squares = worker.weightSquares[static_cast<std::size_t>(role)];
         gradient.reshape(dY.columns, X.columns);
         m_device.gemm(Transpose::Yes, Transpose::No, 1.0F, dY, X, 0.0F, gradient.view());
         for (std::size_t i = 0; i < gradient.rows(); ++i)
@@ -319,8 +352,30 @@ private:
                 squares[j] += static_cast<double>(gradient(i, j)) * static_cast<double>(gradient(i, j));
     }
 
+    /// V^T V and V V^T of the windows of a group, summed in the worker.
+    void makeWeightMoments(Role role, Worker& worker) const
+    {
+        const ConstMatrixView<float> dY = std::as_const(worker.gradients[static_cast<std::size_t>(role)]).view();
+        const ConstMatrixView<float> X = std::as_const(worker.inputs[static_cast<std::size_t>(role)]).view();
+        zeroSquare(worker.weightInputs, X.columns);
+        zeroSquare(worker.weightOutputs, dY.columns);
+        Matrix<float>& transposed = worker.weightGradientTransposed;
+        transposed.reshape(X.columns, dY.columns);
+        for (std::size_t first = 0; first < dY.rows; first += m_length) {
+            addWeightSquares(X.rowRange(first, m_length), dY.rowRange(first, m_length), worker, role);
+            const Matrix<float>& V = worker.weightGradient;
+            for (std::size_t i = 0; i < V.rows(); ++i)
+                for (std::size_t j = 0; j < V.columns(); ++j)
+                    transposed(j, i) = V(i, j);
+            m_device.addSecondMoment(V.view(), worker.weightInputs.view());
+            m_device.addSecondMoment(std::as_const(transposed).view(), worker.weightOutputs.view());
+        }
+    }
+
     void addSums(Role role, std::size_t group, Worker& worker, Sums& sums) const
     {
+        if (m_curvature.weightMoments)
+            makeWeightMoments(role, worker);
         const ConstMatrixView<float> gradients = std::as_const(worker.gradients[static_cast<std::size_t>(role)]).view();
         const std::vector<double>& squares = worker.weightSquares[static_cast<std::size_t>(role)];
         const std::size_t m = gradients.columns;
@@ -340,6 +395,10 @@ private:
             addProduct(worker.product, sums.totals.secondMoment, true);
             for (std::size_t j = 0; j < squares.size(); ++j)
                 sums.totals.weightSquares[j] += squares[j];
+            if (m_curvature.weightMoments) {
+                addProduct(worker.weightInputs, sums.totals.weightInputs, true);
+                addProduct(worker.weightOutputs, sums.totals.weightOutputs, true);
+            }
         });
     }
 
@@ -375,10 +434,11 @@ private:
 
 } // namespace
 
-CurvatureEstimate estimateCurvature(const Model& model, std::size_t windows, std::size_t windowLength)
+CurvatureEstimate estimateCurvature(const Model& model, std::size_t windows, std::size_t windowLength,
+                                    bool weightMoments)
 {
     const ModelConfig& config = model.config();
-    const Memory memory = curvatureMemory(model, windowLength);
+    const Memory memory = curvatureMemory(model, windowLength, weightMoments);
     const auto tokens = static_cast<double>(windows * windowLength);
     CurvatureEstimate estimate;
     estimate.memory = memory.weights + memory.sums + memory.worker;
@@ -390,6 +450,12 @@ CurvatureEstimate estimateCurvature(const Model& model, std::size_t windows, std
     for (const LinearInfo& linear : model.linears()) {
         perToken += static_cast<double>(linear.shape.rows) * static_cast<double>(linear.shape.rows);
         estimate.disk += (linear.shape.rows * (linear.shape.rows + 1) / 2 + 2 * linear.shape.rows) * sizeof(double);
+        if (weightMoments) {
+            const std::size_t m = linear.shape.rows;
+            const std::size_t n = linear.shape.columns;
+            perToken += static_cast<double>(m * n) * static_cast<double>(m + n) / static_cast<double>(windowLength);
+            estimate.disk += (m * (m + 1) / 2 + n * (n + 1) / 2) * sizeof(double);
+        }
     }
     const auto heads = static_cast<double>(config.blocks * config.heads * config.headWidth);
     perToken += 9.0 * heads * static_cast<double>(windowLength);

@@ -28,12 +28,30 @@ void requireEqualKind(std::span<const WeightedSet> sets, std::size_t entries)
                                     sets.front().set->windowLength()),
                         {.file = set.folder()});
         for (std::size_t i = 0; i < entries; ++i)
-            if (set.summaries()[i].width != sets.front().set->summaries()[i].width)
+            if (set.summaries()[i].width != sets.front().set->summaries()[i].width ||
+                set.summaries()[i].weightSquares != sets.front().set->summaries()[i].weightSquares ||
+                set.summaries()[i].weightMoments != sets.front().set->summaries()[i].weightMoments)
                 throw Error(ErrorKind::Mismatch,
-                            fmt::format("entry {} has {} channels and {} in another text", i, set.summaries()[i].width,
-                                        sets.front().set->summaries()[i].width),
+                            fmt::format("entry {} has {} channels and {} in another text, or other sums", i,
+                                        set.summaries()[i].width, sets.front().set->summaries()[i].width),
                             {.file = set.folder()});
     }
+}
+
+/// sums += scale * part; starts from zeros where `sums` is empty.
+void addScaled(std::vector<double>& sums, double scale, const std::vector<double>& part)
+{
+    sums.resize(part.size());
+    for (std::size_t i = 0; i < part.size(); ++i)
+        sums[i] += scale * part[i];
+}
+
+void addScaled(Matrix<double>& sums, double scale, const Matrix<double>& part)
+{
+    if (sums.empty())
+        sums = Matrix<double>(part.rows(), part.columns());
+    for (std::size_t i = 0; i < part.size(); ++i)
+        sums.data()[i] += scale * part.data()[i];
 }
 
 TapStatistics mixedEntry(std::span<const WeightedSet> sets, std::size_t entry)
@@ -47,18 +65,13 @@ TapStatistics mixedEntry(std::span<const WeightedSet> sets, std::size_t entry)
     TapStatistics mixed;
     for (const WeightedSet& each : sets) {
         const TapStatistics one = each.set->load(entry);
-        if (mixed.sum.empty()) {
-            mixed.secondMoment = Matrix<double>(one.sum.size(), one.sum.size());
-            mixed.sum.assign(one.sum.size(), 0.0);
-            mixed.sumAbs.assign(one.sum.size(), 0.0);
-        }
         const double scale = each.weight / weights * static_cast<double>(tokens) / static_cast<double>(one.tokens);
-        for (std::size_t i = 0; i < mixed.secondMoment.size(); ++i)
-            mixed.secondMoment.data()[i] += scale * one.secondMoment.data()[i];
-        for (std::size_t i = 0; i < mixed.sum.size(); ++i) {
-            mixed.sum[i] += scale * one.sum[i];
-            mixed.sumAbs[i] += scale * one.sumAbs[i];
-        }
+        addScaled(mixed.secondMoment, scale, one.secondMoment);
+        addScaled(mixed.sum, scale, one.sum);
+        addScaled(mixed.sumAbs, scale, one.sumAbs);
+        addScaled(mixed.weightSquares, scale, one.weightSquares);
+        addScaled(mixed.weightInputs, scale, one.weightInputs);
+        addScaled(mixed.weightOutputs, scale, one.weightOutputs);
     }
     mixed.tokens = tokens;
     return mixed;
@@ -72,7 +85,7 @@ std::string mixtureFingerprint(std::span<const std::string> fingerprints, std::s
         return fingerprints.front();
     const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
     Hasher hasher;
-    hasher.update(std::string_view("mixture")).update(statisticsVersion);
+    hasher.update(std::string_view("mixture with weight squares")).update(statisticsVersion);
     for (std::size_t i = 0; i < fingerprints.size(); ++i)
         hasher.update(std::string_view(fingerprints[i])).update(std::string_view(fmt::format("{}", weights[i] / sum)));
     return hasher.hex();

@@ -29,6 +29,10 @@ struct TapStatistics
         {};                       ///< gradients only: per input channel j of the linear, the sum over windows and
                                   ///< outputs i of (d loss / d W_ij)^2, loss summed over the window; n values
     std::vector<double> denseSum; ///< anchored only: sum x of the dense model, else empty
+    Matrix<double> weightInputs =
+        {}; ///< gradients with CurvatureOptions::weightMoments only, else empty: with V (m x n) the gradient of the
+            ///< loss of one window with respect to W, the sum over windows of V^T V, n x n
+    Matrix<double> weightOutputs = {}; ///< likewise of V V^T, m x m
 };
 
 /// Figures of a tap that are shown without loading its matrix.
@@ -42,6 +46,7 @@ struct TapSummary
     std::size_t deadChannels = 0; ///< channels that are zero in every token
     double spread = -1.0; ///< curvature only: relative standard error of the trace over groups of windows, -1: unknown
     std::size_t weightSquares = 0; ///< curvature only: how many TapStatistics::weightSquares there are
+    bool weightMoments = false;    ///< curvature only: whether there are TapStatistics::weightInputs and weightOutputs
 };
 
 /// Finished statistics of a model on a text, of the inputs of taps or (calibrateCurvature) of the gradients of linears,

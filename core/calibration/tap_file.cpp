@@ -4,6 +4,7 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/safetensors_writer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <span>
@@ -16,6 +17,8 @@ constexpr const char* secondMomentName = "secondMoment";
 constexpr const char* sumName = "sum";
 constexpr const char* sumAbsName = "sumAbs";
 constexpr const char* weightSquaresName = "weightSquares";
+constexpr const char* weightInputsName = "weightInputs";
+constexpr const char* weightOutputsName = "weightOutputs";
 
 std::size_t packedSize(std::size_t n)
 {
@@ -41,33 +44,58 @@ std::vector<double> readDoubles(const Checkpoint& file, const char* name, std::s
     return values;
 }
 
+/// The upper triangle of a square matrix, packed where it lies: a packed row never starts behind its place.
+std::span<const double> packUpper(Matrix<double>& matrix)
+{
+    const std::size_t n = matrix.rows();
+    double* packed = matrix.data();
+    for (std::size_t i = 0; i < n; ++i) {
+        std::memmove(packed, matrix.row(i) + i, (n - i) * sizeof(double));
+        packed += n - i;
+    }
+    return {matrix.data(), packedSize(n)};
+}
+
+Matrix<double> readSymmetric(const Checkpoint& file, const char* name, std::size_t width)
+{
+    const std::span<const std::byte> packed = doublesOf(file, name, packedSize(width));
+    Matrix<double> matrix(width, width);
+    std::size_t offset = 0;
+    for (std::size_t i = 0; i < width; ++i) {
+        const std::size_t bytes = (width - i) * sizeof(double);
+        std::memcpy(matrix.row(i) + i, packed.data() + offset, bytes);
+        offset += bytes;
+    }
+    mirrorUpperToLower(matrix.view());
+    return matrix;
+}
+
 } // namespace
 
 void writeTapFile(const std::filesystem::path& path, TapStatistics& statistics)
 {
-    Matrix<double>& C = statistics.secondMoment;
-    const std::size_t n = C.rows();
-    // A packed row never starts behind its place in the full matrix, so the triangle can be packed where it lies.
-    double* packed = C.data();
-    for (std::size_t i = 0; i < n; ++i) {
-        std::memmove(packed, C.row(i) + i, (n - i) * sizeof(double));
-        packed += n - i;
-    }
-    std::vector<TensorPlan> plans{
-        {secondMomentName, DType::F64, {packedSize(n)}}, {sumName, DType::F64, {n}}, {sumAbsName, DType::F64, {n}}};
+    std::vector<std::pair<const char*, std::span<const double>>> parts{
+        {secondMomentName, packUpper(statistics.secondMoment)},
+        {sumName, statistics.sum},
+        {sumAbsName, statistics.sumAbs}};
     if (!statistics.weightSquares.empty())
-        plans.push_back({weightSquaresName, DType::F64, {statistics.weightSquares.size()}});
-    SafetensorsWriter writer(path, plans);
-    for (const TensorPlan& plan : writer.order()) {
-        if (plan.name == secondMomentName)
-            writer.writeDoubles(plan.name, {C.data(), packedSize(n)});
-        else if (plan.name == weightSquaresName)
-            writer.writeDoubles(plan.name, statistics.weightSquares);
-        else
-            writer.writeDoubles(plan.name, plan.name == sumName ? statistics.sum : statistics.sumAbs);
+        parts.emplace_back(weightSquaresName, statistics.weightSquares);
+    if (!statistics.weightInputs.empty()) {
+        parts.emplace_back(weightInputsName, packUpper(statistics.weightInputs));
+        parts.emplace_back(weightOutputsName, packUpper(statistics.weightOutputs));
     }
+    std::vector<TensorPlan> plans;
+    for (const auto& [name, values] : parts)
+        plans.push_back({name, DType::F64, {values.size()}});
+    SafetensorsWriter writer(path, plans);
+    for (const TensorPlan& plan : writer.order())
+        writer.writeDoubles(plan.name, std::ranges::find(parts, plan.name, [](const auto& part) {
+                                           return std::string_view(part.first);
+                                       })->second);
     writer.commit();
-    C = {};
+    statistics.secondMoment = {};
+    statistics.weightInputs = {};
+    statistics.weightOutputs = {};
 }
 
 TapStatistics readTapFile(const std::filesystem::path& path, std::size_t width, std::size_t tokens)
@@ -79,15 +107,11 @@ TapStatistics readTapFile(const std::filesystem::path& path, std::size_t width, 
     statistics.sumAbs = readDoubles(file, sumAbsName, width);
     if (const TensorInfo* squares = file.find(weightSquaresName))
         statistics.weightSquares = readDoubles(file, weightSquaresName, squares->elements());
-    const std::span<const std::byte> packed = doublesOf(file, secondMomentName, packedSize(width));
-    Matrix<double>& C = statistics.secondMoment = Matrix<double>(width, width);
-    std::size_t offset = 0;
-    for (std::size_t i = 0; i < width; ++i) {
-        const std::size_t bytes = (width - i) * sizeof(double);
-        std::memcpy(C.row(i) + i, packed.data() + offset, bytes);
-        offset += bytes;
+    if (file.find(weightInputsName) != nullptr) {
+        statistics.weightInputs = readSymmetric(file, weightInputsName, statistics.weightSquares.size());
+        statistics.weightOutputs = readSymmetric(file, weightOutputsName, width);
     }
-    mirrorUpperToLower(C.view());
+    statistics.secondMoment = readSymmetric(file, secondMomentName, width);
     return statistics;
 }
 

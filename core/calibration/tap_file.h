@@ -7,7 +7,7 @@
 namespace rankwright {
 
 /// Writes statistics of a dense tap: the upper triangle of the second moment packed by rows, sum and sumAbs, and
-/// weightSquares where there are any, all F64. Uses the matrix as buffer: it is empty afterwards.
+/// weightSquares where there are any, all F64. Uses the matrices as buffers: they are empty afterwards.
 void writeTapFile(const std::filesystem::path& path, TapStatistics& statistics);
 
 /// Reads them back, the second moment filled. Throws Error(Corrupt) if the file is not of `width` channels.

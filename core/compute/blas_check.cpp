@@ -36,16 +36,6 @@ Matrix<T> wholeNumbers(std::size_t rows, std::size_t columns, std::uint32_t seed
     return result;
 }
 
-template <typename T>
-Matrix<T> transposed(const Matrix<T>& A)
-{
-    Matrix<T> result(A.columns(), A.rows());
-    for (std::size_t i = 0; i < A.rows(); ++i)
-        for (std::size_t j = 0; j < A.columns(); ++j)
-            result(j, i) = A(i, j);
-    return result;
-}
-
 /// A B by plain loops. Exact: |sum| <= 64 * 301 < 2^24.
 template <typename T>
 Matrix<T> plainProduct(const Matrix<T>& A, const Matrix<T>& B)

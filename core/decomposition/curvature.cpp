@@ -84,9 +84,15 @@ Matrix<double> dampedCurvature(const Device& device, const LinearProblem& proble
                                std::vector<NumericEvent>& events)
 {
     requireCurvature(problem);
-    Matrix<double> G = withDamping(problem.gradients->secondMoment, damping);
+    return dampedFactor(device, problem, problem.gradients->secondMoment, problem.gradients->tokens, damping, events);
+}
+
+Matrix<double> dampedFactor(const Device& device, const LinearProblem& problem, const Matrix<double>& moment,
+                            std::size_t tokens, double damping, std::vector<NumericEvent>& events)
+{
+    Matrix<double> G = withDamping(moment, damping);
     for (double& value : G.span())
-        value /= static_cast<double>(problem.gradients->tokens);
+        value /= static_cast<double>(tokens);
     double mean = 0.0;
     for (std::size_t i = 0; i < G.rows(); ++i)
         mean += G(i, i) / static_cast<double>(G.rows());

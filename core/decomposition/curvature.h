@@ -32,6 +32,10 @@ std::vector<double> sampledCurvature(const Device& device, const LinearProblem& 
 Matrix<double> dampedCurvature(const Device& device, const LinearProblem& problem, double damping,
                                std::vector<NumericEvent>& events);
 
+/// The same of any positive semi-definite moment of a problem's outputs, given as a sum over `tokens`.
+Matrix<double> dampedFactor(const Device& device, const LinearProblem& problem, const Matrix<double>& moment,
+                            std::size_t tokens, double damping, std::vector<NumericEvent>& events);
+
 /// The parameter "damping" as methods list it.
 ParameterInfo dampingInfo();
 

@@ -109,15 +109,6 @@ void splitBias(Factorisation& factorisation)
     }
 }
 
-Matrix<double> transposed(const Matrix<double>& M)
-{
-    Matrix<double> result(M.columns(), M.rows());
-    for (std::size_t i = 0; i < M.rows(); ++i)
-        for (std::size_t j = 0; j < M.columns(); ++j)
-            result(j, i) = M(i, j);
-    return result;
-}
-
 void requireHeads(const LinearProblem& problem, std::size_t size, std::size_t heads, std::size_t headWidth)
 {
     if (size != heads * headWidth)

@@ -107,6 +107,8 @@ public:
     virtual bool needsStatistics() const = 0;
     /// Whether LinearProblem::gradients are needed. Losses are then nats per token.
     virtual bool needsGradients() const { return false; }
+    /// Whether those must have TapStatistics::weightInputs and weightOutputs.
+    virtual bool needsWeightMoments() const { return false; }
     /// Whether an anchored objective (cross moments) is supported.
     virtual bool supportsAnchored() const { return false; }
     /// Share of a sparse S in what linears are stored with, see Structure and sparseEntries(); 0: there is no S.

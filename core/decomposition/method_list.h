@@ -12,6 +12,8 @@ const Method& whitenedSvd();
 const Method& nestedSvd();
 const Method& curvatureSvd();
 const Method& fwsvd();
+const Method& gfwsvd();
+const Method& whitenedFwsvd();
 const Method& lillama();
 const Method& atomicFeatureMimicking();
 const Method& preconditionedSvd();

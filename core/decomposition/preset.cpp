@@ -46,6 +46,18 @@ const Method& atomicFeatureMimicking()
     return preset;
 }
 
+const Method& whitenedFwsvd()
+{
+    static const Preset preset(gfwsvd(),
+                               {.name = "whitened-fwsvd",
+                                .title = "Whitened FWSVD",
+                                .description = "Whitened by input statistics, outputs weighted by the Fisher "
+                                               "information of their rows of weights.",
+                                .source = "FWSVD (Hsu et al., ICLR 2022) with the whitening of SVD-LLM; ours"},
+                               {{"inputs", 1.0}, {"outputs", 1.0}});
+    return preset;
+}
+
 const Method& lillama()
 {
     static const Preset preset(plainSvd(),

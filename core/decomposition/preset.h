@@ -29,6 +29,8 @@ public:
     std::vector<std::string_view> aliases() const override { return m_names.aliases; }
     std::vector<ParameterInfo> parameters() const override;
     bool needsStatistics() const override;
+    bool needsGradients() const override { return m_base.needsGradients(); }
+    bool needsWeightMoments() const override { return m_base.needsWeightMoments(); }
     bool supportsAnchored() const override { return m_base.supportsAnchored(); }
     double sparseShare(const MethodParameters& parameters) const override
     {
@@ -41,6 +43,11 @@ public:
     }
     std::unique_ptr<Analysis> analyze(const Device& device, const LinearProblem& problem,
                                       const MethodParameters& parameters) const override;
+    double measure(const Device& device, const LinearProblem& problem, const MethodParameters& parameters,
+                   const Matrix<double>& approximation, std::span<const double> biasChange) const override
+    {
+        return m_base.measure(device, problem, parametersFor(m_base, *this, parameters), approximation, biasChange);
+    }
 
 private:
     const Method& m_base;

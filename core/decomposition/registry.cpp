@@ -38,7 +38,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
 
 std::span<const Method* const> methods()
 {
-    static const std::array<const Method*, 18> all{&plainSvd(),
+    static const std::array<const Method*, 20> all{&plainSvd(),
                                                    &asvd(),
                                                    &preconditionedSvd(),
                                                    &whitenedSvd(),
@@ -47,6 +47,8 @@ std::span<const Method* const> methods()
                                                    &nestedInterpolative(),
                                                    &curvatureSvd(),
                                                    &fwsvd(),
+                                                   &gfwsvd(),
+                                                   &whitenedFwsvd(),
                                                    &lillama(),
                                                    &latentLlm(),
                                                    &jointQk(),

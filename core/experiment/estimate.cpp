@@ -88,7 +88,8 @@ public:
                                       : 0.0);
         CurvatureEstimate curvature;
         if (takesGradients(m_recipe)) {
-            curvature = estimateCurvature(m_model, m_recipe.calibration->count, m_recipe.calibration->length);
+            curvature = estimateCurvature(m_model, m_recipe.calibration->count, m_recipe.calibration->length,
+                                          curvatureOptions(m_recipe).weightMoments);
             add("curvature", curvature.operations / floats + asDouble(curvature.disk) / writeRate +
                                  asDouble(m_model.linears().size()) * secondsPerFile);
         }

@@ -215,6 +215,13 @@ bool takesGradients(const Recipe& recipe)
     return recipe.forecast || needsGradients(recipe);
 }
 
+CurvatureOptions curvatureOptions(const Recipe& recipe)
+{
+    CurvatureOptions options = recipe.curvature;
+    options.weightMoments = findMethod(recipe.method).needsWeightMoments();
+    return options;
+}
+
 Structure storedStructure(const Recipe& recipe)
 {
     return {recipe.structure, findMethod(recipe.method).sparseShare(recipe.parameters)};

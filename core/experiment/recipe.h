@@ -83,6 +83,8 @@ Json recipeToJson(const Recipe& recipe);
 bool needsGradients(const Recipe& recipe);
 /// Whether the run takes them: the same, or to record what it costs in nats.
 bool takesGradients(const Recipe& recipe);
+/// Recipe::curvature, with the sums that the method needs.
+CurvatureOptions curvatureOptions(const Recipe& recipe);
 /// What its linears are stored as, with the sparse share of its method.
 Structure storedStructure(const Recipe& recipe);
 /// Recipe::distillation, or its defaults where the method is Lillama.

@@ -38,7 +38,7 @@ std::string RunCalibration::gradientsFingerprint() const
 {
     std::vector<std::string> fingerprints;
     for (const TokenWindows& windows : m_windows)
-        fingerprints.push_back(curvatureFingerprint(m_model, windows, m_recipe.curvature));
+        fingerprints.push_back(curvatureFingerprint(m_model, windows, curvatureOptions(m_recipe)));
     return mixtureFingerprint(fingerprints, m_weights);
 }
 
@@ -73,7 +73,7 @@ CalibrationSet RunCalibration::gradients(const Device& device, const std::filesy
     for (const LinearInfo& linear : m_model.linears())
         names.push_back(linear.name);
     return mixed(names, cache, context, [&](const TokenWindows& windows) {
-        return calibrateCurvature(m_model, device, windows, m_recipe.curvature, cache, options, context);
+        return calibrateCurvature(m_model, device, windows, curvatureOptions(m_recipe), cache, options, context);
     });
 }
 

@@ -80,7 +80,7 @@ public:
     const T& operator()(std::size_t i, std::size_t j) const { return m_data[i * m_columns + j]; }
     std::span<T> span() & { return m_data; }
     std::span<const T> span() const& { return m_data; }
-    std::span<T> span() && = delete;  // would dangle, in a range-for before its first element
+    std::span<T> span() && = delete; // would dangle, in a range-for before its first element
     MatrixView<T> view() { return {data(), m_rows, m_columns, m_columns}; }
     ConstMatrixView<T> view() const { return {data(), m_rows, m_columns, m_columns}; }
 
@@ -105,6 +105,16 @@ Matrix<To> convertMatrix(const Matrix<From>& source)
     Matrix<To> result(source.rows(), source.columns());
     for (std::size_t i = 0; i < source.size(); ++i)
         result.data()[i] = static_cast<To>(source.data()[i]);
+    return result;
+}
+
+template <typename T>
+Matrix<T> transposed(const Matrix<T>& A)
+{
+    Matrix<T> result(A.columns(), A.rows());
+    for (std::size_t i = 0; i < A.rows(); ++i)
+        for (std::size_t j = 0; j < A.columns(); ++j)
+            result(j, i) = A(i, j);
     return result;
 }
 

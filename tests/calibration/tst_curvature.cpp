@@ -32,6 +32,22 @@ std::string bytesOf(const CalibrationSet& set)
     return bytes;
 }
 
+/// inputs += V^T V, outputs += V V^T.
+void addGram(const Matrix<double>& V, Matrix<double>& inputs, Matrix<double>& outputs)
+{
+    if (inputs.empty()) {
+        inputs = Matrix<double>(V.columns(), V.columns());
+        outputs = Matrix<double>(V.rows(), V.rows());
+    }
+    for (std::size_t i = 0; i < V.rows(); ++i)
+        for (std::size_t j = 0; j < V.columns(); ++j) {
+            for (std::size_t k = 0; k < V.columns(); ++k)
+                inputs(j, k) += V(i, j) * V(i, k);
+            for (std::size_t k = 0; k < V.rows(); ++k)
+                outputs(i, k) += V(i, j) * V(k, j);
+        }
+}
+
 } // namespace
 
 class TestCurvature : public QObject
@@ -58,8 +74,13 @@ private slots:
         const Model model = Model::open(path("model"));
         const TokenWindows windows = tiny::randomWindows(5, 30, 4);
         const CalibrationSet set = curvatureOf(model, windows, {.labels = GradientLabels::Text}, path("cache"));
+        const CalibrationSet withMoments =
+            curvatureOf(model, windows, {.labels = GradientLabels::Text, .weightMoments = true}, path("cache"));
+        QVERIFY(withMoments.fingerprint() != set.fingerprint());
         std::map<std::string, LinearGradient> expected;
         std::map<std::string, std::vector<double>> squares; // of the weight gradient of every window, by input channel
+        std::map<std::string, Matrix<double>> inputMoments;
+        std::map<std::string, Matrix<double>> outputMoments;
         for (const std::vector<std::int32_t>& ids : windows.ids) {
             addGradients(model, *makeCpuDevice(1), ids, expected);
             std::map<std::string, LinearGradient> own;
@@ -70,6 +91,7 @@ private slots:
                 for (std::size_t i = 0; i < gradient.weight.rows(); ++i)
                     for (std::size_t j = 0; j < sums.size(); ++j)
                         sums[j] += gradient.weight(i, j) * gradient.weight(i, j);
+                addGram(gradient.weight, inputMoments[name], outputMoments[name]);
             }
         }
         for (const LinearInfo& linear : model.linears()) {
@@ -81,6 +103,24 @@ private slots:
             const double largest = *std::ranges::max_element(weightSquares);
             for (std::size_t j = 0; j < weightSquares.size(); ++j)
                 QVERIFY(std::abs(statistics.weightSquares[j] - weightSquares[j]) <= 1e-4 * largest);
+            const TapStatistics more = withMoments.load(linear.index);
+            QVERIFY(statistics.weightInputs.empty() && statistics.weightOutputs.empty());
+            QVERIFY(withMoments.summaries()[linear.index].weightMoments);
+            // Sums of products in float32 against float64.
+            const auto equal = [](const Matrix<double>& a, const Matrix<double>& b) {
+                double largestValue = 0.0;
+                double worst = 0.0;
+                for (std::size_t i = 0; i < b.size(); ++i) {
+                    largestValue = std::max(largestValue, std::abs(b.data()[i]));
+                    worst = std::max(worst, std::abs(a.data()[i] - b.data()[i]));
+                }
+                return a.rows() == b.rows() && a.columns() == b.columns() && worst <= 1e-5 * largestValue;
+            };
+            QVERIFY(equal(more.weightInputs, inputMoments.at(linear.name)));
+            QVERIFY(equal(more.weightOutputs, outputMoments.at(linear.name)));
+            QVERIFY(equal(more.secondMoment, statistics.secondMoment));
+            for (std::size_t j = 0; j < weightSquares.size(); ++j)
+                QVERIFY(std::abs(more.weightSquares[j] - statistics.weightSquares[j]) <= 1e-6 * largest);
             const Matrix<double>& square = expected.at(linear.name).square;
             for (std::size_t i = 0; i < square.rows(); ++i)
                 for (std::size_t j = 0; j < square.columns(); ++j)
@@ -90,19 +130,27 @@ private slots:
     }
 
     /// Groups of windows, spilled states and threads are all taken: 9 windows of 300 tokens are three groups.
+    void doesNotDependOnThreadsAndMemory_data()
+    {
+        QTest::addColumn<bool>("weightMoments");
+        QTest::newRow("plain") << false;
+        QTest::newRow("with moments of weight gradients") << true;
+    }
     void doesNotDependOnThreadsAndMemory()
     {
+        QFETCH(bool, weightMoments);
+        const CurvatureOptions options{.weightMoments = weightMoments};
         const Model model = Model::open(path("model"));
         const TokenWindows windows = tiny::randomWindows(9, 300, 5);
-        const std::string expected = bytesOf(curvatureOf(model, windows, {}, path("one")));
-        QCOMPARE(bytesOf(curvatureOf(model, windows, {}, path("three"), {.threads = 3})), expected);
-        const std::size_t least = estimateCurvature(model, 9, 300).memory;
-        QCOMPARE(bytesOf(curvatureOf(model, windows, {}, path("spilled"), {.threads = 3, .memoryLimit = least})),
+        const std::string expected = bytesOf(curvatureOf(model, windows, options, path("one")));
+        QCOMPARE(bytesOf(curvatureOf(model, windows, options, path("three"), {.threads = 3})), expected);
+        const std::size_t least = estimateCurvature(model, 9, 300, weightMoments).memory;
+        QCOMPARE(bytesOf(curvatureOf(model, windows, options, path("spilled"), {.threads = 3, .memoryLimit = least})),
                  expected);
         const auto error = hostile::errorOf(
-            [&] { curvatureOf(model, windows, {}, path("little"), {.threads = 1, .memoryLimit = least - 1}); });
+            [&] { curvatureOf(model, windows, options, path("little"), {.threads = 1, .memoryLimit = least - 1}); });
         QVERIFY(error && error->kind() == ErrorKind::Memory);
-        QVERIFY(!std::filesystem::exists(path("little") / curvatureFingerprint(model, windows, {})));
+        QVERIFY(!std::filesystem::exists(path("little") / curvatureFingerprint(model, windows, options)));
     }
 
     /// Labels drawn from the model: equal seeds draw equal labels, others differ by no more than their spread allows.

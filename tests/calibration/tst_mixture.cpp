@@ -77,6 +77,43 @@ private slots:
         }
     }
 
+    /// Gradients carry sums of weight gradients, which mix like the rest.
+    void gradientsMixWithAllTheirSums()
+    {
+        const auto gradients = [&](const std::string& text, std::size_t windows, bool weightMoments) {
+            const TokenWindows cut =
+                makeWindows(*m_model.tokenizer(), {.text = demo / text, .length = 32, .count = windows}, {});
+            return calibrateCurvature(m_model, *m_device, cut, {.weightMoments = weightMoments}, m_cache, {}, {});
+        };
+        std::vector<std::string> names;
+        for (const LinearInfo& linear : m_model.linears())
+            names.push_back(linear.name);
+        const CalibrationSet a = gradients("stories-calibration.txt", 6, true);
+        const CalibrationSet b = gradients("stories-heldout.txt", 2, true);
+        const std::vector<WeightedSet> sets{{&a, 1.0}, {&b, 3.0}};
+        const CalibrationSet mixed = mixSets(m_model, sets, names, m_cache, {});
+        const TapStatistics x = a.load(2);
+        const TapStatistics y = b.load(2);
+        const TapStatistics z = mixed.load(2);
+        const auto mean = [](double p, double q) { return 0.25 * p / 192.0 + 0.75 * q / 64.0; };
+        const auto equal = [&](std::span<const double> p, std::span<const double> q, std::span<const double> both) {
+            double largest = 0.0;
+            for (const double value : both)
+                largest = std::max(largest, std::abs(value));
+            for (std::size_t i = 0; i < both.size(); ++i)
+                if (std::abs(both[i] / 256.0 - mean(p[i], q[i])) > 1e-12 * largest)
+                    return false;
+            return largest > 0.0 && p.size() == both.size();
+        };
+        QVERIFY(equal(x.secondMoment.span(), y.secondMoment.span(), z.secondMoment.span()));
+        QVERIFY(equal(x.weightSquares, y.weightSquares, z.weightSquares));
+        QVERIFY(equal(x.weightInputs.span(), y.weightInputs.span(), z.weightInputs.span()));
+        QVERIFY(equal(x.weightOutputs.span(), y.weightOutputs.span(), z.weightOutputs.span()));
+        const CalibrationSet without = gradients("stories-heldout.txt", 2, false);
+        QVERIFY_THROWS_EXCEPTION(
+            Error, mixSets(m_model, std::vector<WeightedSet>{{&a, 1.0}, {&without, 3.0}}, names, m_cache, {}));
+    }
+
     void weighedByTokensIsOneText()
     {
         // The first 4 and the next 4 windows of a text, weighed by their tokens, are its first 8.

@@ -209,12 +209,27 @@ inline TapStatistics anchoredStatistics(const Matrix<double>& X, const Matrix<do
     return statistics;
 }
 
-/// Statistics of gradients of a linear with so many inputs, with squares of weight gradients that differ.
+/// Statistics of gradients of a linear with so many inputs, with moments of weight gradients of 40 windows; squares of
+/// every input are the diagonal of theirs.
 inline TapStatistics gradientsOf(const Matrix<double>& gradients, std::size_t columns)
 {
     TapStatistics statistics = statisticsOf(gradients);
+    statistics.weightInputs = Matrix<double>(columns, columns);
+    statistics.weightOutputs = Matrix<double>(gradients.rows(), gradients.rows());
+    const auto add = [](Matrix<double>& sum, const Matrix<double>& part) {
+        for (std::size_t i = 0; i < sum.size(); ++i)
+            sum.data()[i] += part.data()[i];
+    };
+    for (unsigned window = 0; window < 40; ++window) {
+        Matrix<double> V = randomMatrix(gradients.rows(), columns, 900 + window);
+        for (std::size_t i = 0; i < V.rows(); ++i)
+            for (std::size_t j = 0; j < V.columns(); ++j)
+                V(i, j) *= 1.0 + static_cast<double>((7 * j + 3 * i) % 11);
+        add(statistics.weightInputs, product(transposed(V), V));
+        add(statistics.weightOutputs, product(V, transposed(V)));
+    }
     for (std::size_t j = 0; j < columns; ++j)
-        statistics.weightSquares.push_back(1.0 + static_cast<double>(7 * j % 11));
+        statistics.weightSquares.push_back(statistics.weightInputs(j, j));
     return statistics;
 }
 

@@ -404,7 +404,7 @@ private slots:
     {
         QCOMPARE(findMethod("svd-llm").name(), std::string_view("whitened-svd"));
         QCOMPARE(findMethod("root-covariance").name(), std::string_view("whitened-svd"));
-        QCOMPARE(methods().size(), std::size_t{18});
+        QCOMPARE(methods().size(), std::size_t{20});
         try {
             findMethod("whitend-svd");
             QFAIL("found a misspelt method");

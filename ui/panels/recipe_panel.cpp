@@ -90,8 +90,8 @@ QString estimateText(const Recipe& recipe, const Document& document)
     if (!takesGradients(recipe))
         return text;
     const auto seconds = std::ranges::find(estimate.stageSeconds, "curvature", &std::pair<std::string, double>::first);
-    const CurvatureEstimate gradients =
-        estimateCurvature(document.model, recipe.calibration->count, recipe.calibration->length);
+    const CurvatureEstimate gradients = estimateCurvature(
+        document.model, recipe.calibration->count, recipe.calibration->length, curvatureOptions(recipe).weightMoments);
     if (seconds != estimate.stageSeconds.end())
         text += RecipePanel::tr("; of it gradients %1, at least %2 of memory")
                     .arg(durationText(seconds->second), toQString(formatBytes(gradients.memory)));

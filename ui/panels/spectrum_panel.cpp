@@ -187,6 +187,8 @@ QString SpectrumPanel::unavailable(const QString& method) const
     const Method& asked = findMethod(method.toStdString());
     const QString title = toQString(asked.title());
     const AnalysisKey key = keyOf(method);
+    if (key.method != method.toStdString() && asked.needsWeightMoments())
+        return tr("%1 needs moments of weight gradients; choose it in the recipe and calibrate.").arg(title);
     if (key.method != method.toStdString())
         return asked.needsGradients() ? tr("%1 needs gradients; tick them in the recipe and calibrate.").arg(title)
                                       : tr("%1 needs calibration statistics; choose a text and calibrate.").arg(title);

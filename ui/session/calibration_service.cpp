@@ -67,8 +67,8 @@ void CalibrationService::setRecipe(const Recipe& recipe, bool wantsGradients)
     const auto same = [](const WeightedText& a, const WeightedText& b) {
         return a.weight == b.weight && sameWindows(a.windows, b.windows);
     };
-    if (sameWindows(recipe.calibration, m_recipe.calibration) && recipe.curvature == m_recipe.curvature &&
-        wantsGradients == m_wantsGradients &&
+    if (sameWindows(recipe.calibration, m_recipe.calibration) &&
+        curvatureOptions(recipe) == curvatureOptions(m_recipe) && wantsGradients == m_wantsGradients &&
         std::ranges::equal(recipe.moreCalibrations, m_recipe.moreCalibrations, same))
         return;
     m_recipe = recipe;

@@ -262,6 +262,8 @@ AnalysisKey Session::analysisOf(const std::string& method, const MethodParameter
 {
     const auto set = m_calibration.set();
     const auto gradients = m_calibration.gradients();
+    if (findMethod(method).needsWeightMoments() && !(gradients && gradients->summaries().front().weightMoments))
+        return {};
     if (set && gradients)
         return {method, parameters, set->fingerprint(), gradients->fingerprint()};
     if (findMethod(method).needsGradients())
