@@ -118,7 +118,7 @@ private slots:
         QTest::addColumn<QString>("completions");
         QTest::newRow("verb") << u"comp"_s << u"compress"_s;
         QTest::newRow("option") << u"compress m --meth"_s << u"--method"_s;
-        QTest::newRow("method") << u"compress m --method whi"_s << u"whitened-svd"_s;
+        QTest::newRow("method") << u"compress m --method whitened-s"_s << u"whitened-svd"_s;
         QTest::newRow("choice") << u"compress --structure b"_s << u"block-identity"_s;
         QTest::newRow("inner verb") << u"runs co"_s << u"compare"_s;
         QTest::newRow("option of the inner verb") << u"runs show --lin"_s << u"--linears"_s;

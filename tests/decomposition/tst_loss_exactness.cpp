@@ -97,8 +97,11 @@ private slots:
             if (updatesBias(*method, {}))
                 total += meanEnergy(W, bias, statistics);
             // Where the loss is stationary in C the first-order term is absent. Elsewhere it passes 1e-6 of the loss
-            // when that is small: 1e-6 loss = 0.3 2^-24 sqrt(2 loss total) at 6e-4 of the total.
-            const double smallest = method->name() == std::string_view("whitened-svd") ? 1e-8 : 1e-3;
+            // when that is small: 1e-6 loss = 0.3 2^-24 sqrt(2 loss total) at 6e-4 of the total; with weights of the
+            // outputs that allow 4 times the error, at 16 times that.
+            const std::string_view name = method->name();
+            const bool fisher = name == "fwsvd" || name == "gfwsvd" || name == "whitened-fwsvd";
+            const double smallest = name == "whitened-svd" ? 1e-8 : fisher ? 1.6e-2 : 1e-3;
             double worstRelative = 0.0;
             double worstShare = 0.0;
             for (std::size_t r = 1; r <= std::min(m, n); r += static_cast<std::size_t>(step))
