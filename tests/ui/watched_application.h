@@ -6,12 +6,15 @@
 namespace rankwright::ui {
 
 /// The longest that the window's thread may be busy at once. Sanitizers slow all code by two to four times, drawing and
-/// layouts included: with them the bound only finds what blocks.
+/// layouts included: with them the bounds only find what blocks.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr double mostBusyMilliseconds = 250.0;
+inline constexpr double sanitizerSlowdown = 5.0;
 #else
-inline constexpr double mostBusyMilliseconds = 50.0;
+inline constexpr double sanitizerSlowdown = 1.0;
 #endif
+inline constexpr double mostBusyMilliseconds = 50.0 * sanitizerSlowdown;
+/// The longest median of what is repeated for every frame.
+inline constexpr double mostFrameMilliseconds = 16.0 * sanitizerSlowdown;
 
 /// Processor time that the calling thread has taken.
 double threadMilliseconds();
