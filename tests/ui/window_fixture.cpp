@@ -1,6 +1,7 @@
 #include "tests/ui/window_fixture.h"
 
 #include "core/base/file.h"
+#include "tests/ui/watched_application.h"
 #include "ui/session/text.h"
 
 #include <QDeadlineTimer>
@@ -85,7 +86,7 @@ void WindowFixture::openDemoToCalibrate()
 
 bool waitUntil(const std::function<bool()>& done, int seconds)
 {
-    return QTest::qWaitFor(done, seconds * 1000);
+    return QTest::qWaitFor(done, static_cast<int>(seconds * 1000 * sanitizerSlowdown));
 }
 
 QString demoFolder()

@@ -50,7 +50,8 @@ private:
     std::unique_ptr<MainWindow> m_window;
 };
 
-/// Waits at most `seconds` for `done`, with events running. False where it did not come true.
+/// Waits at most `seconds` for `done`, with events running, with a sanitizer sanitizerSlowdown times as long. False
+/// where it did not come true.
 bool waitUntil(const std::function<bool()>& done, int seconds = 60);
 
 QString demoFolder();
