@@ -11,8 +11,9 @@ constexpr uint stackBytes = 16U << 20U;
 
 } // namespace
 
-Background::Background(int threads)
+Background::Background(int threads, AtEnd atEnd)
     : m_window(std::make_unique<QObject>())
+    , m_atEnd(atEnd)
 {
     m_pool.setMaxThreadCount(threads);
     m_pool.setStackSize(stackBytes);
@@ -20,7 +21,8 @@ Background::Background(int threads)
 
 Background::~Background()
 {
-    m_pool.clear();
+    if (m_atEnd == AtEnd::DropWaiting)
+        m_pool.clear();
     m_pool.waitForDone();
 }
 

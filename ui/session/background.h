@@ -18,8 +18,12 @@ namespace rankwright::ui {
 class Background
 {
 public:
-    explicit Background(int threads);
-    /// Drops what waits and waits for what runs.
+    enum class AtEnd {
+        DropWaiting,  ///< for what only a window needs
+        FinishWaiting ///< for what has to be kept; with one thread in the order it was asked for
+    };
+    explicit Background(int threads, AtEnd atEnd = AtEnd::DropWaiting);
+    /// Waits for what runs.
     ~Background();
     Background(const Background&) = delete;
     Background& operator=(const Background&) = delete;
@@ -55,6 +59,7 @@ private:
 
     std::unique_ptr<QObject> m_window; ///< receives deliveries on the window's thread
     QThreadPool m_pool;
+    AtEnd m_atEnd;
 };
 
 /// Latest request wins: each call of next() makes the work of the call before stop and its result be dropped.

@@ -227,7 +227,7 @@ void Session::saveProject()
                     {"plan", planToJson(m_plan.state())},
                     {"plans", std::move(plans)},
                     {"selection", m_selection.linears()}};
-    m_background.run(
+    m_keeping.run(
         this, {},
         [file = projectFile(m_places.store.parent_path(), m_document->path), project = std::move(project)] {
             writeProject(file, project);

@@ -150,6 +150,7 @@ private:
     std::optional<Recipe> m_recipeToTake; ///< once its model is open
     QTimer m_saving;
     Background m_background{1};
+    Background m_keeping{1, Background::AtEnd::FinishWaiting}; ///< writes projects, the last ones at the very end
 };
 
 } // namespace rankwright::ui
