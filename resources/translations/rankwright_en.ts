@@ -2830,6 +2830,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>loss in nats per token</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>%1 needs moments of weight gradients; choose it in the recipe and calibrate.</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::StartPage</name>
