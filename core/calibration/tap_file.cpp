@@ -85,6 +85,7 @@ void writeTapFile(const std::filesystem::path& path, TapStatistics& statistics)
         parts.emplace_back(weightOutputsName, packUpper(statistics.weightOutputs));
     }
     std::vector<TensorPlan> plans;
+    plans.reserve(parts.size());
     for (const auto& [name, values] : parts)
         plans.push_back({name, DType::F64, {values.size()}});
     SafetensorsWriter writer(path, plans);
