@@ -141,7 +141,7 @@ void MainWindow::createDocks()
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
     const int unit = fontMetrics().horizontalAdvance(u'0');
     left->setMinimumWidth(unit * 30);
-    m_dockSizes = {{model, unit * 62}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
+    m_dockSizes = {{model, unit * 66}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
     connect(&m_session.health(), &HealthLog::added, health, [this, health] {
         const int attention = m_session.health().attention();
         health->setWindowTitle(attention > 0 ? tr("Health (%1)").arg(attention) : tr("Health"));

@@ -2,6 +2,7 @@
 
 #include "core/base/log.h"
 #include "ui/session/text.h"
+#include "ui/threads/handover.h"
 
 #include <QTime>
 
@@ -35,9 +36,8 @@ LogPanel::LogPanel(QWidget* parent)
     setMaximumBlockCount(mostLines);
     setFrameShape(QFrame::NoFrame);
     setLogSink([this](LogLevel level, const std::string& message) {
-        QMetaObject::invokeMethod(
-            this, [this, line = QString(levelText(level) + QStringLiteral(": ") + toQString(message))] { add(line); },
-            Qt::QueuedConnection);
+        callLater(this,
+                  [this, line = QString(levelText(level) + QStringLiteral(": ") + toQString(message))] { add(line); });
     });
 }
 

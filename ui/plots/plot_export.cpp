@@ -2,6 +2,7 @@
 
 #include "ui/theme/icons.h"
 #include "ui/theme/theme.h"
+#include "ui/threads/handover.h"
 
 #include <QAction>
 #include <QBuffer>
@@ -204,26 +205,22 @@ void FigureActions::save(const QString& path, bool visible)
 
 void FigureActions::writeElsewhere(const QString& path, std::function<QString()> write)
 {
-    QThreadPool::globalInstance()->start([self = QPointer<FigureActions>(this), path, write = std::move(write)] {
+    startOnPool(*QThreadPool::globalInstance(), [self = QPointer<FigureActions>(this), path, write = std::move(write)] {
         const QString error = write();
         // The application outlives its pool's tasks; the figure need not, so it is looked at only on the window's
         // thread.
-        QMetaObject::invokeMethod(
-            QCoreApplication::instance(),
-            [self, path, error] {
-                if (self.isNull())
-                    return;
-                if (error.isEmpty()) {
-                    emit self->saved(path);
-                    return;
-                }
-                emit self->failed(error);
-                auto* box =
-                    new QMessageBox(QMessageBox::Warning, tr("Save figure"), error, QMessageBox::Ok, self->m_owner);
-                box->setAttribute(Qt::WA_DeleteOnClose);
-                box->open();
-            },
-            Qt::QueuedConnection);
+        callLater(QCoreApplication::instance(), [self, path, error] {
+            if (self.isNull())
+                return;
+            if (error.isEmpty()) {
+                emit self->saved(path);
+                return;
+            }
+            emit self->failed(error);
+            auto* box = new QMessageBox(QMessageBox::Warning, tr("Save figure"), error, QMessageBox::Ok, self->m_owner);
+            box->setAttribute(Qt::WA_DeleteOnClose);
+            box->open();
+        });
     });
 }
 

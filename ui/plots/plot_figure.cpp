@@ -253,6 +253,13 @@ void PlotFigure::layOut()
         top = m_titleArea.bottom() + gap;
     }
     top = layOutLegend(top, margin, m_size.width() - 2.0 * margin) + gap;
+    // Beside the plot where it fits there, else in a line of its own above it.
+    m_yTitleArea = {};
+    const bool beside = textMetrics.horizontalAdvance(m_data.y.title) <= m_size.height() - margin - top;
+    if (!m_data.y.title.isEmpty() && !beside) {
+        m_yTitleArea = QRectF(margin, top, std::max(10.0, m_size.width() - 2.0 * margin), textMetrics.height());
+        top = m_yTitleArea.bottom() + gap;
+    }
 
     double bottom = m_size.height() - margin;
     if (!m_note.isEmpty())
@@ -269,7 +276,7 @@ void PlotFigure::layOut()
     // In steps, so that the area does not tremble while the view is moved.
     labelWidth = 8.0 * std::ceil(labelWidth / 8.0);
     double left = margin + labelWidth + gap;
-    if (!m_data.y.title.isEmpty())
+    if (!m_data.y.title.isEmpty() && beside)
         left += textMetrics.height() + 4.0;
     const double right = m_size.width() - margin - 12.0;
     m_plotArea = QRectF(left, top, std::max(20.0, right - left), height);

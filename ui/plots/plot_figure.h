@@ -115,6 +115,7 @@ private:
     FigureFonts m_fonts;
     QRectF m_plotArea;
     QRectF m_titleArea;
+    QRectF m_yTitleArea; ///< of a title above the plot; empty where it stands beside it
     QVector<LegendEntry> m_legend;
     QVector<AxisTick> m_xTicks;
     QVector<AxisTick> m_yTicks;

@@ -272,15 +272,17 @@ void PlotFigure::paintTexts(QPainter& painter, const FigureColours& colours) con
                                     std::max(margin, m_size.width() - margin - width));
         painter.drawText(QPointF(x, baseline), title);
     }
-    if (!m_data.y.title.isEmpty()) {
-        const QString title = textMetrics.elidedText(m_data.y.title, Qt::ElideRight, m_size.height() - 2.0 * margin);
-        const double length = textMetrics.horizontalAdvance(title);
+    if (!m_yTitleArea.isEmpty()) {
+        painter.drawText(m_yTitleArea.bottomLeft() - QPointF(0.0, textMetrics.descent()),
+                         textMetrics.elidedText(m_data.y.title, Qt::ElideRight, m_yTitleArea.width()));
+    } else if (!m_data.y.title.isEmpty()) {
+        const double length = textMetrics.horizontalAdvance(m_data.y.title);
         const double y = std::clamp(m_plotArea.center().y() + 0.5 * length, margin + length,
                                     std::max(margin + length, m_size.height() - margin));
         painter.save();
         painter.translate(margin + textMetrics.ascent() - 2.0, y);
         painter.rotate(-90.0);
-        painter.drawText(QPointF(0.0, 0.0), title);
+        painter.drawText(QPointF(0.0, 0.0), m_data.y.title);
         painter.restore();
     }
     if (!m_note.isEmpty()) {

@@ -1,6 +1,7 @@
 #include "ui/session/background.h"
 
 #include "core/base/parallel.h"
+#include "ui/threads/handover.h"
 
 namespace rankwright::ui {
 
@@ -28,7 +29,8 @@ Background::~Background()
 
 void Background::start(std::function<void()> work, int priority)
 {
-    m_pool.start(
+    startOnPool(
+        m_pool,
         [work = std::move(work)] {
             lowerThreadPriority();
             work();
@@ -38,7 +40,7 @@ void Background::start(std::function<void()> work, int priority)
 
 void Background::deliver(std::function<void()> call)
 {
-    QMetaObject::invokeMethod(m_window.get(), std::move(call), Qt::QueuedConnection);
+    callLater(m_window.get(), std::move(call));
 }
 
 } // namespace rankwright::ui
