@@ -357,8 +357,8 @@ private slots:
         recipe.sequential = SequentialMode::Anchored;
         recipe.calibration->count = 64;
         recipe.threads = 1;
-        QProcess other;
-        QVERIFY(m_fixture->startElsewhere(other, QStringLiteral(RANKWRIGHT_CLI), recipe));
+        const std::unique_ptr<OtherProgram> other = m_fixture->startElsewhere(recipe);
+        QVERIFY(other != nullptr);
         const auto begun = [this] {
             for (const RunSummary& run : session().runs().store()->runs())
                 if (run.state == RunState::Running && !run.fingerprint.empty())
@@ -366,8 +366,7 @@ private slots:
             return false;
         };
         QVERIFY(waitUntil(begun));
-        other.kill();
-        QVERIFY(other.waitForFinished());
+        other->kill();
         session().runs().refresh();
         auto* resume = m_fixture->find<QToolButton>("resumeRun");
         QVERIFY(waitUntil([resume] { return resume->isVisible(); }));

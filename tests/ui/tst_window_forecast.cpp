@@ -79,35 +79,32 @@ private:
 
     Json askedOfTheCommandLine()
     {
-        QProcess cli;
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"XDG_CACHE_HOME"_s, toQString(m_fixture->folder() / "othercache"));
-        cli.setProcessEnvironment(environment);
+        OtherProgram cli(m_fixture->folder() / "elsewhere");
         const QString demo = demoFolder();
-        cli.start(QStringLiteral(RANKWRIGHT_CLI), {u"forecast"_s,
-                                                   demo + u"/stories260K"_s,
-                                                   u"--method"_s,
-                                                   u"whitened-svd"_s,
-                                                   u"--calibration-text"_s,
-                                                   demo + u"/stories-calibration.txt"_s,
-                                                   u"--calibration-window"_s,
-                                                   u"64"_s,
-                                                   u"--calibration-windows"_s,
-                                                   u"8"_s,
-                                                   u"--evaluate-text"_s,
-                                                   demo + u"/stories-heldout.txt"_s,
-                                                   u"--evaluate-window"_s,
-                                                   u"128"_s,
-                                                   u"--evaluate-windows"_s,
-                                                   u"4"_s,
-                                                   u"--at"_s,
-                                                   QString::number(kept),
-                                                   u"--json"_s,
-                                                   u"--store"_s,
-                                                   toQString(m_fixture->places().store)});
-        if (!cli.waitForFinished(120000) || cli.exitCode() != 0)
-            qFatal("rankwright-cli forecast failed: %s", cli.readAllStandardError().constData());
-        return parseJson(cli.readAllStandardOutput().toStdString(), "forecast").at("forecasts")[0];
+        cli.start(u"rankwright-cli"_s, {u"forecast"_s,
+                                        demo + u"/stories260K"_s,
+                                        u"--method"_s,
+                                        u"whitened-svd"_s,
+                                        u"--calibration-text"_s,
+                                        demo + u"/stories-calibration.txt"_s,
+                                        u"--calibration-window"_s,
+                                        u"64"_s,
+                                        u"--calibration-windows"_s,
+                                        u"8"_s,
+                                        u"--evaluate-text"_s,
+                                        demo + u"/stories-heldout.txt"_s,
+                                        u"--evaluate-window"_s,
+                                        u"128"_s,
+                                        u"--evaluate-windows"_s,
+                                        u"4"_s,
+                                        u"--at"_s,
+                                        QString::number(kept),
+                                        u"--json"_s,
+                                        u"--store"_s,
+                                        toQString(m_fixture->places().store)});
+        if (!cli.succeeded())
+            qFatal("rankwright-cli forecast failed: %s", cli.errors().constData());
+        return parseJson(cli.output().toStdString(), "forecast").at("forecasts")[0];
     }
 
 private slots:

@@ -122,16 +122,10 @@ private slots:
         QVERIFY2(command.contains(u"--more-calibration "_s + toQString(heldOut()) + u"=0.25"_s), qPrintable(command));
         QVERIFY2(command.contains(toQString(other()) + u"=3"_s), qPrintable(command));
         // The command line reads them alike, an equals sign in a name included.
-        QProcess cli;
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"PATH"_s,
-                           QFileInfo(QStringLiteral(RANKWRIGHT_CLI)).path() + u":"_s + environment.value(u"PATH"_s));
-        environment.insert(u"XDG_CACHE_HOME"_s, toQString(m_fixture->folder() / "othercache"));
-        cli.setProcessEnvironment(environment);
+        OtherProgram cli(m_fixture->folder() / "elsewhere");
         cli.start(u"sh"_s, {u"-c"_s, command + u" --store "_s + toQString(m_fixture->folder() / "cli.sqlite") +
                                          u" --out "_s + toQString(m_fixture->folder() / "out") + u" --json"_s});
-        QVERIFY(cli.waitForFinished(120000));
-        QVERIFY2(cli.exitCode() == 0, cli.readAllStandardError().constData());
+        QVERIFY2(cli.succeeded(), cli.errors().constData());
         const Store store(m_fixture->folder() / "cli.sqlite");
         const Recipe ran = recipeFromJson(store.run(store.runs().front().id).recipe, {});
         QCOMPARE(ran.moreCalibrations.size(), std::size_t(2));

@@ -95,8 +95,8 @@ private slots:
     void aRunThatWasKilledAmongItsLinears()
     {
         const Recipe killed = recipe("down");
-        QProcess other;
-        QVERIFY(m_fixture->startElsewhere(other, QStringLiteral(RANKWRIGHT_CLI), killed));
+        const std::unique_ptr<OtherProgram> other = m_fixture->startElsewhere(killed);
+        QVERIFY(other != nullptr);
         std::int64_t run = 0;
         const auto some = [&] {
             for (const RunSummary& summary : session().runs().store()->runs())
@@ -104,12 +104,11 @@ private slots:
                     run = summary.id;
             return run != 0;
         };
-        QVERIFY2(waitUntil(some), other.readAllStandardError().constData());
+        QVERIFY2(waitUntil(some), other->errors().constData());
         // Held still, so that what is counted is what is there when it dies.
-        QCOMPARE(::kill(static_cast<pid_t>(other.processId()), SIGSTOP), 0);
+        QCOMPARE(::kill(other->processId(), SIGSTOP), 0);
         const std::size_t done = linearsOf(run);
-        other.kill();
-        QVERIFY(other.waitForFinished());
+        other->kill();
         QVERIFY2(done > 1 && done < 30, qPrintable(QString::number(done)));
 
         session().runs().refresh();

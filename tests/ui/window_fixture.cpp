@@ -37,15 +37,14 @@ void WindowFixture::show()
     QVERIFY(waitUntil([this] { return session().runs().store() != nullptr; }));
 }
 
-bool WindowFixture::startElsewhere(QProcess& other, const QString& program, const Recipe& recipe) const
+std::unique_ptr<OtherProgram> WindowFixture::startElsewhere(const Recipe& recipe) const
 {
     const std::filesystem::path file = folder() / "elsewhere.json";
     writeFileAtomically(file, dumpJson(recipeToJson(recipe)));
-    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-    environment.insert(u"XDG_CACHE_HOME"_s, toQString(folder() / "othercache"));
-    other.setProcessEnvironment(environment);
-    other.start(program, {u"compress"_s, u"--recipe"_s, toQString(file), u"--store"_s, toQString(places().store)});
-    return other.waitForStarted();
+    auto other = std::make_unique<OtherProgram>(folder() / "elsewhere");
+    const bool started = other->start(
+        u"rankwright-cli"_s, {u"compress"_s, u"--recipe"_s, toQString(file), u"--store"_s, toQString(places().store)});
+    return started ? std::move(other) : nullptr;
 }
 
 void WindowFixture::restart()

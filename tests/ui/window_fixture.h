@@ -1,9 +1,9 @@
 #pragma once
 
+#include "tests/ui/other_program.h"
 #include "ui/main_window.h"
 
 #include <QApplication>
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -33,9 +33,8 @@ public:
     /// Opens stories260K with a recipe of whitened SVD that calibrates on 8 windows of 64 tokens; its statistics are
     /// not there yet.
     void openDemoToCalibrate();
-    /// Runs a recipe in another process, rankwright-cli at `program`, on the window's store and a cache of its own.
-    /// False where it does not start.
-    bool startElsewhere(QProcess& other, const QString& program, const Recipe& recipe) const;
+    /// Runs a recipe through rankwright-cli on the window's store. Nothing where it does not start.
+    std::unique_ptr<OtherProgram> startElsewhere(const Recipe& recipe) const;
 
     template <typename Widget>
     Widget* find(const char* name)
