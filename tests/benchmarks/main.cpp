@@ -20,6 +20,7 @@ int main(int argc, char** argv)
         benchmarks::addInput();
         benchmarks::addPipeline();
         benchmarks::addPlanning();
+        benchmarks::addWholeModel();
         benchmark::Initialize(&argc, argv);
         if (benchmark::ReportUnrecognizedArguments(argc, argv))
             return 2;

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 LAYERS = ["576x576", "768x768", "768x3072", "3072x768", "2048x2048"]
-GROUPS = [f"layer/{shape}" for shape in LAYERS] + ["moment", "eigen", "forward", "input", "plan", "pipeline"]
+GROUPS = [f"layer/{shape}" for shape in LAYERS] + ["moment", "eigen", "model", "forward", "input", "plan", "pipeline"]
 
 
 class Times:
@@ -113,6 +113,15 @@ def layers_section(times):
             table(["m x n", "loss, Rankwright", "loss, LAPACK", "loss, SVD-LLM's way"], losses))
 
 
+def model_section(times):
+    ours, plain, second = (f"model/{way}" for way in ("rankwright", "lapack", "anotherRatio"))
+    if ours not in times:
+        return "SmolLM2 is not there.\n"
+    return table(["Rankwright, s", "LAPACK, s", "LAPACK / Rankwright", "a second ratio", "largest excess of a loss over LAPACK's"],
+                 [[both(times, ours), both(times, plain), ratio(times, plain, ours),
+                   f"{times.wall(second) / times.wall(ours):.1%}", f"{times.counter(plain, 'excess'):.1e}"]])
+
+
 def pairs_section(times, group, ways, rate):
     sizes = sorted({int(name.split("/")[1]) for name in times.rows if name.startswith(group + "/")})
     rows = []
@@ -201,6 +210,7 @@ def document(times, repetitions):
                 ("Symmetric eigenproblem", "eigen", lambda t: table(
                     ["size", "all vectors, s", "half of them, s", "LAPACK dsyevd, s", "dsyevd / Rankwright"],
                     pairs_section(t, "eigen", ["rankwright", "half", "dsyevd"], None))),
+                ("All linears of SmolLM2-135M", "model", model_section),
                 ("Forward pass of SmolLM2-135M", "forward/2048/blocks", forward_section), ("Input", "input", input_section),
                 ("Ranks of 224 linears of 4096x4096, one thread", "plan/", plan_section),
                 ("Whole run on SmolLM2-135M", "pipeline/", pipeline_section)]

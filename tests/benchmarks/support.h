@@ -62,5 +62,6 @@ void addForward();
 void addInput();
 void addPipeline();
 void addPlanning();
+void addWholeModel();
 
 } // namespace rankwright::benchmarks

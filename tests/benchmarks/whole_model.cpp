@@ -1,5 +1,5 @@
-#include "core/calibration/statistics.h"
 #include "core/base/parallel.h"
+#include "core/calibration/statistics.h"
 #include "core/decomposition/method_list.h"
 #include "tests/benchmarks/lapack_way.h"
 #include "tests/benchmarks/support.h"
@@ -24,7 +24,8 @@ public:
         const std::filesystem::path texts = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "texts/wikitext2-raw";
         const CalibrationSet set =
             calibrate(model, cpu(),
-                      makeWindows(model.tokenizer(), {.text = texts / "wiki.valid.raw", .rows = true, .length = 256, .count = 64}, {}),
+                      makeWindows(*model.tokenizer(),
+                                  {.text = texts / "wiki.valid.raw", .rows = true, .length = 256, .count = 64}, {}),
                       folder.path(), {}, {});
         m_statistics.reserve(model.taps().size());
         for (std::size_t tap = 0; tap < model.taps().size(); ++tap)

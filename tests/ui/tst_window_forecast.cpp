@@ -132,8 +132,9 @@ private slots:
         QTRY_COMPARE(shown(), u"No forecast: there are no gradients yet, calibrate first"_s);
         QTest::mouseClick(m_fixture->find<QPushButton>("calibrate"), Qt::LeftButton);
         waitForJobs();
-        QTRY_COMPARE(shown(),
-                     u"No forecast on stories-heldout.txt: the perplexity of the original is not measured yet"_s);
+        const auto unmeasured =
+            u"No forecast on stories-heldout.txt: the perplexity of the original is not measured yet"_s;
+        QVERIFY2(waitUntil([&] { return shown() == unmeasured; }), qPrintable(shown()));
         QVERIFY(measureButton()->isVisible());
     }
 
@@ -246,7 +247,7 @@ private slots:
         const std::array weights{1.0, 0.5};
         QCOMPARE(session().calibration().set()->fingerprint(), mixtureFingerprint(moments, weights));
         QCOMPARE(session().calibration().gradients()->fingerprint(), mixtureFingerprint(gradients, weights));
-        QTRY_VERIFY(shown().startsWith(u"Forecast on "_s));
+        QVERIFY2(waitUntil([this] { return shown().startsWith(u"Forecast on "_s); }), qPrintable(shown()));
         const double planned = session().plan().nats();
         QTest::mouseClick(m_fixture->find<QPushButton>("run"), Qt::LeftButton);
         waitForJobs();

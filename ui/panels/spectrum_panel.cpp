@@ -13,8 +13,10 @@
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 
 using namespace Qt::StringLiterals;
 
@@ -53,6 +55,24 @@ QVector<QPointF> pointsOf(const LinearSpectrum& spectrum, SpectrumPanel::Quantit
     }
     }
     return points;
+}
+
+/// The lower end of a logarithmic axis: the last ranks of a curve fall to rounding errors, which would take most of it.
+/// Nothing where no curve falls far below what it is at 98 % of its ranks.
+std::optional<double> leastOfInterest(const QVector<PlotSeries>& curves)
+{
+    double least = std::numeric_limits<double>::infinity();
+    double last = least;
+    for (const PlotSeries& curve : curves)
+        for (qsizetype i = 0; i < curve.points.size(); ++i)
+            if (const double y = curve.points[i].y(); y > 0.0) {
+                last = std::min(last, y);
+                if (100 * i <= 98 * curve.points.size())
+                    least = std::min(least, y);
+            }
+    if (least > 100.0 * last && std::isfinite(least))
+        return 0.1 * least;
+    return std::nullopt;
 }
 
 } // namespace
@@ -309,6 +329,8 @@ void SpectrumPanel::refresh()
         figure.y.title = tr("share of the energy");
         break;
     }
+    if (figure.y.logarithmic)
+        figure.y.min = leastOfInterest(figure.series);
     const bool same = m_shown == m_session.selection().linears() && m_shownQuantity == m_quantity->currentIndex();
     m_shown = m_session.selection().linears();
     m_shownQuantity = m_quantity->currentIndex();

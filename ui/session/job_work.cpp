@@ -86,8 +86,9 @@ void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& fee
         };
         const TokenWindows windows = makeWindows(*model.tokenizer(), text.windows, context);
         const PerplexityResult result = densePerplexity(model, *device, windows, store, fingerprint, options, part);
-        results.append(
-            JobQueue::tr("perplexity of the original on %1 %2").arg(toQString(name)).arg(result.perplexity, 0, 'g', 5));
+        const QString perplexity = QString::number(result.perplexity, 'g', 5);
+        // The title of the job says what it is of; with several texts each is named.
+        results.append(texts == 1 ? perplexity : JobQueue::tr("%1 %2").arg(toQString(name), perplexity));
     }
     job.result = results.join(QStringLiteral("; "));
 }
