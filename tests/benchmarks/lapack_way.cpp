@@ -25,6 +25,31 @@ Matrix<double> choleskyFactor(const Matrix<double>& C)
     return factor;
 }
 
+/// C = A B^T.
+void productTransposed(const Matrix<float>& A, const Matrix<float>& B, Matrix<float>& C)
+{
+    const int k = blasSize(A.columns());
+    const int n = blasSize(C.columns());
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blasSize(C.rows()), n, k, 1.0F, A.data(), k, B.data(), k, 0.0F,
+                C.data(), n);
+}
+void productTransposed(const Matrix<double>& A, const Matrix<double>& B, Matrix<double>& C)
+{
+    const int k = blasSize(A.columns());
+    const int n = blasSize(C.columns());
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blasSize(C.rows()), n, k, 1.0, A.data(), k, B.data(), k, 0.0,
+                C.data(), n);
+}
+
+int gesdd(int m, int n, float* A, float* s, float* U, float* Vt, int k)
+{
+    return LAPACKE_sgesdd(LAPACK_COL_MAJOR, 'S', m, n, A, m, s, U, m, Vt, k);
+}
+int gesdd(int m, int n, double* A, double* s, double* U, double* Vt, int k)
+{
+    return LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'S', m, n, A, m, s, U, m, Vt, k);
+}
+
 } // namespace
 
 Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank)
@@ -41,9 +66,7 @@ Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::s
     std::vector<double> s(k);
     Matrix<double> Vt(k, W.columns());
     Matrix<double> U(W.rows(), k);
-    requireSuccess(
-        LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'S', n, m, M.data(), n, s.data(), Vt.data(), n, U.data(), blasSize(k)),
-        "dgesdd", k);
+    requireSuccess(gesdd(n, m, M.data(), s.data(), Vt.data(), U.data(), blasSize(k)), "dgesdd", k);
 
     Factorisation result{Matrix<double>(W.rows(), rank), Matrix<double>(rank, W.columns())};
     for (std::size_t i = 0; i < W.rows(); ++i)
@@ -57,6 +80,7 @@ Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::s
     return result;
 }
 
+template <typename Real>
 Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank)
 {
     const Matrix<double> L = choleskyFactor(C);
@@ -66,32 +90,30 @@ Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::s
     std::vector<int> pivots(W.columns());
     requireSuccess(LAPACKE_dgetrf(LAPACK_COL_MAJOR, n, n, inverse64.data(), n, pivots.data()), "dgetrf", W.columns());
     requireSuccess(LAPACKE_dgetri(LAPACK_COL_MAJOR, n, inverse64.data(), n, pivots.data()), "dgetri", W.columns());
-    const Matrix<float> inverse = convertMatrix<float>(inverse64);
-    const Matrix<float> weights = convertMatrix<float>(W);
-    const Matrix<float> factor = convertMatrix<float>(L);
-    Matrix<float> M(W.rows(), W.columns());
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, n, 1.0F, weights.data(), n, factor.data(), n, 0.0F,
-                M.data(), n);
+    const Matrix<Real> inverse = convertMatrix<Real>(inverse64);
+    Matrix<Real> M(W.rows(), W.columns());
+    productTransposed(convertMatrix<Real>(W), convertMatrix<Real>(L), M);
 
     const std::size_t k = std::min(W.rows(), W.columns());
-    std::vector<float> s(k);
-    Matrix<float> Vt(k, W.columns());
-    Matrix<float> U(W.rows(), k);
-    requireSuccess(
-        LAPACKE_sgesdd(LAPACK_COL_MAJOR, 'S', n, m, M.data(), n, s.data(), Vt.data(), n, U.data(), blasSize(k)),
-        "sgesdd", k);
+    std::vector<Real> s(k);
+    Matrix<Real> Vt(k, W.columns());
+    Matrix<Real> U(W.rows(), k);
+    requireSuccess(gesdd(n, m, M.data(), s.data(), Vt.data(), U.data(), blasSize(k)), "gesdd", k);
 
-    Matrix<float> B(W.rows(), rank);
+    Matrix<Real> B(W.rows(), rank);
     for (std::size_t i = 0; i < W.rows(); ++i)
         for (std::size_t j = 0; j < rank; ++j)
             B(i, j) = U(i, j) * std::sqrt(s[j]);
+    Matrix<Real> leading(rank, W.columns());
     for (std::size_t i = 0; i < rank; ++i)
         for (std::size_t j = 0; j < W.columns(); ++j)
-            Vt(i, j) *= std::sqrt(s[i]);
-    Matrix<float> A(rank, W.columns());
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blasSize(rank), n, n, 1.0F, Vt.data(), n, inverse.data(), n,
-                0.0F, A.data(), n);
+            leading(i, j) = Vt(i, j) * std::sqrt(s[i]);
+    Matrix<Real> A(rank, W.columns());
+    productTransposed(leading, inverse, A);
     return {convertMatrix<double>(B), convertMatrix<double>(A)};
 }
+
+template Factorisation svdLlmWay<float>(const Matrix<double>&, const Matrix<double>&, std::size_t);
+template Factorisation svdLlmWay<double>(const Matrix<double>&, const Matrix<double>&, std::size_t);
 
 } // namespace rankwright::benchmarks

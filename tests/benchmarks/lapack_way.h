@@ -10,8 +10,9 @@ namespace rankwright::benchmarks {
 /// All of it in float64: dpotrf, dtrtri, dtrmm, dgesdd.
 Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank);
 
-/// As SVD-LLM (Wang et al. 2024) runs it: dpotrf, the inverse of the factor as of any matrix (dgetrf, dgetri), the rest
-/// in float32 with sgesdd.
+/// As SVD-LLM (Wang et al. 2024) writes it: dpotrf, the inverse of the factor as of any matrix (dgetrf, dgetri), then
+/// products and SVD in `Real`: float, as it runs them (sgesdd), or double (dgesdd).
+template <typename Real>
 Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank);
 
 } // namespace rankwright::benchmarks

@@ -127,7 +127,7 @@ void addLayers()
         });
         add(name + "svdLlm", [shape](benchmark::State& state) {
             wholeWay(state, shape, [](const Layer& layer) {
-                return svdLlmWay(layer.problem.W, layer.statistics.secondMoment, layer.rank);
+                return svdLlmWay<float>(layer.problem.W, layer.statistics.secondMoment, layer.rank);
             });
         });
     }
