@@ -1,6 +1,7 @@
 #include "tests/ui/window_fixture.h"
 #include "ui/dialogs/export_dialog.h"
 #include "ui/dialogs/run_comparison_dialog.h"
+#include "ui/models/linear_tree_model.h"
 #include "ui/models/run_table_model.h"
 #include "ui/panels/error_map_panel.h"
 #include "ui/panels/recipe_panel.h"
@@ -18,6 +19,7 @@
 #include <QComboBox>
 #include <QDir>
 #include <QDockWidget>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
@@ -25,8 +27,10 @@
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QSpinBox>
 #include <QTabWidget>
+#include <QTreeView>
 
 #include <algorithm>
 #include <cmath>
@@ -280,6 +284,11 @@ private slots:
     {
         window().views()->setCurrentIndex(0);
         QTRY_VERIFY(!window().spectrumPanel()->plot()->data().series.isEmpty());
+        // Fewer tokens than the widest input has channels: something for the health view.
+        session().recipeState().change([](Recipe& recipe) { recipe.calibration->count = 8; });
+        QTest::mouseClick(m_fixture->find<QPushButton>("calibrate"), Qt::LeftButton);
+        QVERIFY(waitUntil([this] { return session().jobs().idle() && session().health().attention() > 0; }, 300));
+        session().recipeState().change([](Recipe& recipe) { recipe.calibration->count = 16; });
         for (const char* name : {"health", "log"}) {
             auto* dock = m_fixture->find<QDockWidget>(QByteArray(name).append("Dock"));
             window().resizeDocks({dock}, {360}, Qt::Vertical);
@@ -403,13 +412,21 @@ private:
         return colours.size();
     }
 
-    /// Texts of one line that are wider than what shows them, but for those that give way on purpose.
+    /// Texts of one line, and columns of the model's tree, that are wider than what shows them, but for those that give
+    /// way on purpose.
     static QStringList cutTexts(QWidget* of)
     {
         QStringList cut;
         for (QWidget* widget : of->findChildren<QWidget*>()) {
             if (!widget->isVisibleTo(of) || widget->sizePolicy().horizontalPolicy() == QSizePolicy::Ignored)
                 continue;
+            if (const auto* tree = qobject_cast<QTreeView*>(widget);
+                tree != nullptr && tree->objectName() == u"linearTree") {
+                const int end = tree->header()->sectionViewportPosition(LinearTreeModel::Predicted) +
+                                tree->header()->sectionSize(LinearTreeModel::Predicted);
+                if (tree->horizontalScrollBar()->value() == 0 && end > tree->viewport()->width())
+                    cut.append(u"predicted losses of the tree"_s);
+            }
             const auto* label = qobject_cast<QLabel*>(widget);
             const auto* button = qobject_cast<QAbstractButton*>(widget);
             if ((label == nullptr || label->wordWrap()) && button == nullptr)

@@ -1,6 +1,7 @@
 #include "ui/panels/health_panel.h"
 
 #include "ui/models/health_model.h"
+#include "ui/panels/hinted_table.h"
 #include "ui/session/text.h"
 
 #include <QCheckBox>
@@ -8,7 +9,6 @@
 #include <QHeaderView>
 #include <QLineEdit>
 #include <QSortFilterProxyModel>
-#include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
 
@@ -55,7 +55,9 @@ HealthPanel::HealthPanel(Session& session, QWidget* parent)
     m_filter->setPlaceholderText(tr("Filter, e.g. run 3, singularStatistics, q_proj"));
     m_filter->setClearButtonEnabled(true);
     m_filter->setAccessibleName(tr("Filter of numeric events"));
-    auto* table = new QTableView;
+    auto* table = new HintedTable(
+        tr("Nothing was difficult so far, or nothing matches the filter. Damping, fallbacks, clamped ranks, "
+           "too few tokens and values that are not finite are told of here."));
     table->setObjectName(u"healthTable"_s);
     table->setAccessibleName(tr("Numeric events"));
     table->setModel(m_proxy);

@@ -2,13 +2,13 @@
 
 #include "ui/models/bar_delegate.h"
 #include "ui/models/job_model.h"
+#include "ui/panels/hinted_table.h"
 #include "ui/session/text.h"
 #include "ui/theme/icons.h"
 
 #include <QDesktopServices>
 #include <QHBoxLayout>
 #include <QHeaderView>
-#include <QTableView>
 #include <QToolButton>
 #include <QUrl>
 #include <QVBoxLayout>
@@ -21,7 +21,7 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
     , m_model(new JobModel(session.jobs(), this))
-    , m_table(new QTableView)
+    , m_table(new HintedTable(tr("Calibrations, runs and exports wait and go on here.")))
     , m_cancel(new QToolButton)
     , m_up(new QToolButton)
     , m_down(new QToolButton)
