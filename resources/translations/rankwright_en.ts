@@ -798,6 +798,10 @@
         <source>Clear</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Nothing was difficult so far, or nothing matches the filter. Damping, fallbacks, clamped ranks, too few tokens and values that are not finite are told of here.</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::HeatMap</name>
@@ -1075,10 +1079,6 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>perplexity of the original on %1 %2</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Perplexity of the original on %1</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1088,6 +1088,10 @@
     </message>
     <message>
         <source>%1 texts compared on %2 windows of %3 tokens each</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 %2</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1119,6 +1123,10 @@
     </message>
     <message>
         <source>Run %1 was cut off: resume it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Calibrations, runs and exports wait and go on here.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2603,6 +2611,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Forecast</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No run yet, or none that matches the filter.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

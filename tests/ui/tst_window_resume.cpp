@@ -121,7 +121,7 @@ private slots:
         QVERIFY(resume->text().contains(QString::number(run)));
         QTest::mouseClick(resume, Qt::LeftButton);
         QVERIFY(waitUntil([this] { return session().jobs().running() != nullptr; }));
-        QVERIFY(waitUntil([this] { return session().jobs().idle(); }));
+        QVERIFY(waitUntil([this] { return session().jobs().idle(); }, 200));
         const std::int64_t last = session().jobs().jobs().back().run;
         QVERIFY(finishes(last));
         const RunRecord resumed = record(last);
@@ -140,7 +140,7 @@ private slots:
         QCOMPARE(session().startRun(), QString());
         QVERIFY(waitUntil([&] { return done > 0; }));
         QTest::mouseClick(m_fixture->find<QToolButton>("cancelJob"), Qt::LeftButton);
-        QVERIFY(waitUntil([this] { return session().jobs().idle(); }));
+        QVERIFY(waitUntil([this] { return session().jobs().idle(); }, 200));
         const Job stopped = session().jobs().jobs().back();
         QCOMPARE(stopped.state, JobState::Cancelled);
         QVERIFY2(done < 30, qPrintable(QString::number(done)));
@@ -157,7 +157,7 @@ private slots:
         QVERIFY(resume->isEnabled());
         resume->trigger();
         QVERIFY(waitUntil([this] { return session().jobs().running() != nullptr; }));
-        QVERIFY(waitUntil([this] { return session().jobs().idle(); }));
+        QVERIFY(waitUntil([this] { return session().jobs().idle(); }, 200));
         const std::int64_t last = session().jobs().jobs().back().run;
         QVERIFY(finishes(last));
         const RunRecord resumed = record(last);
