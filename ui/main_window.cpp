@@ -141,7 +141,7 @@ void MainWindow::createDocks()
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
     const int unit = fontMetrics().horizontalAdvance(u'0');
     left->setMinimumWidth(unit * 30);
-    m_dockSizes = {{model, unit * 66}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
+    m_dockSizes = {{model, m_model->widthOfColumns()}, {recipe, unit * 48}, {jobs, fontMetrics().lineSpacing() * 10}};
     connect(&m_session.health(), &HealthLog::added, health, [this, health] {
         const int attention = m_session.health().attention();
         health->setWindowTitle(attention > 0 ? tr("Health (%1)").arg(attention) : tr("Health"));
@@ -221,8 +221,17 @@ void MainWindow::showWorkspace(bool shown)
 
 void MainWindow::arrangeDocks()
 {
-    for (const auto& [dock, size] : m_dockSizes)
-        resizeDocks({dock}, {size}, dockWidgetArea(dock) == Qt::BottomDockWidgetArea ? Qt::Vertical : Qt::Horizontal);
+    // All of one direction at once: each call of its own takes from the docks of the calls before.
+    for (const Qt::Orientation direction : {Qt::Horizontal, Qt::Vertical}) {
+        QList<QDockWidget*> docks;
+        QList<int> sizes;
+        for (const auto& [dock, size] : m_dockSizes)
+            if ((dockWidgetArea(dock) == Qt::BottomDockWidgetArea) == (direction == Qt::Vertical)) {
+                docks.append(dock);
+                sizes.append(size);
+            }
+        resizeDocks(docks, sizes, direction);
+    }
 }
 
 void MainWindow::openPath(const QString& path)

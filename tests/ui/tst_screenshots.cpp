@@ -425,7 +425,8 @@ private:
                 const int end = tree->header()->sectionViewportPosition(LinearTreeModel::Predicted) +
                                 tree->header()->sectionSize(LinearTreeModel::Predicted);
                 if (tree->horizontalScrollBar()->value() == 0 && end > tree->viewport()->width())
-                    cut.append(u"predicted losses of the tree"_s);
+                    cut.append(
+                        u"predicted losses of the tree: %1 of %2 pixels"_s.arg(tree->viewport()->width()).arg(end));
             }
             const auto* label = qobject_cast<QLabel*>(widget);
             const auto* button = qobject_cast<QAbstractButton*>(widget);

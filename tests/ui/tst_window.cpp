@@ -1,6 +1,7 @@
 #include "core/base/bytes.h"
 #include "tests/ui/watched_application.h"
 #include "tests/ui/window_fixture.h"
+#include "ui/models/linear_tree_model.h"
 #include "ui/panels/error_map_panel.h"
 #include "ui/panels/model_panel.h"
 #include "ui/panels/rank_plan_panel.h"
@@ -13,12 +14,13 @@
 
 #include <QClipboard>
 #include <QComboBox>
+#include <QDockWidget>
 #include <QFile>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
 #include <QMessageBox>
-#include <QProcess>
 #include <QPushButton>
 #include <QSlider>
 #include <QSpinBox>
@@ -152,6 +154,21 @@ private slots:
         QVERIFY(m_fixture->find<QLabel>("modelLine")->text().contains(u"35 linears"_s));
     }
 
+    void theTreeShowsItsColumnsUpToThePredictedLoss()
+    {
+        auto* tree = m_fixture->find<QTreeView>("linearTree");
+        const auto end = [tree] {
+            return tree->header()->sectionViewportPosition(LinearTreeModel::Predicted) +
+                   tree->header()->sectionSize(LinearTreeModel::Predicted);
+        };
+        QTRY_VERIFY2(end() <= tree->viewport()->width(),
+                     qPrintable(u"%1 of %2, dock %3, centre %4 (at least %5)"_s.arg(tree->viewport()->width())
+                                    .arg(end())
+                                    .arg(m_fixture->find<QDockWidget>("modelDock")->width())
+                                    .arg(window().centralWidget()->width())
+                                    .arg(window().centralWidget()->minimumSizeHint().width())));
+    }
+
     void filterAndSelect()
     {
         QTreeView* tree = window().modelPanel()->tree();
@@ -176,8 +193,10 @@ private slots:
     {
         const int current = session().selection().current();
         QVERIFY(waitUntil([&] { return session().spectra().find({"svd", {}, {}}, current) != nullptr; }));
-        QTRY_COMPARE(window().spectrumPanel()->plot()->data().series.size(), 1);
         const LinearInfo& info = session().document()->model.linears()[static_cast<std::size_t>(current)];
+        // The panel follows the selection a moment later.
+        QTRY_COMPARE(window().spectrumPanel()->plot()->data().title, toQString(info.name));
+        QTRY_COMPARE(window().spectrumPanel()->plot()->data().series.size(), 1);
         const auto analysis =
             findMethod("svd").analyze(*makeCpuDevice(1),
                                       {.name = info.name,

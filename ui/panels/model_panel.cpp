@@ -98,6 +98,17 @@ std::vector<int> ModelPanel::linearsOf(const QModelIndexList& rows) const
     return linears;
 }
 
+int ModelPanel::widthOfColumns() const
+{
+    int width = 2 * m_tree->frameWidth() + style()->pixelMetric(QStyle::PM_ScrollBarExtent);
+    const QMargins margins = layout()->contentsMargins();
+    width += margins.left() + margins.right();
+    for (int column = 0; column <= LinearTreeModel::Predicted; ++column)
+        if (!m_tree->isColumnHidden(column))
+            width += m_tree->columnWidth(column);
+    return width;
+}
+
 void ModelPanel::takeSelection()
 {
     if (m_syncing)

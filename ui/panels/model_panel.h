@@ -24,6 +24,8 @@ public:
 
     QLineEdit* filter() const { return m_filter; }
     QTreeView* tree() const { return m_tree; }
+    /// At which all columns up to the predicted loss are seen.
+    int widthOfColumns() const;
 
 private:
     void takeSelection();

@@ -85,15 +85,15 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     top->addWidget(labelled(tr("Allocation"), m_allocator, tr("How the kept parameters are spread over the linears")));
     top->addWidget(labelled(tr("Structure"), m_structure, tr("How factors are stored")));
     top->addWidget(labelled(tr("Stored as"), m_storage, tr("Type of the factors")));
-    top->addWidget(
-        labelled(tr("Behind"), m_ghost, tr("Plan of another allocator at the same kept ratio, as outlines")));
     top->addStretch();
+    top->addWidget(m_reallocate);
     auto* second = new QHBoxLayout;
     second->addWidget(labelled(tr("Plans"), m_named, tr("Plans kept with this model")));
     second->addWidget(keep);
     second->addWidget(forget);
     second->addStretch();
-    second->addWidget(m_reallocate);
+    second->addWidget(
+        labelled(tr("Behind"), m_ghost, tr("Plan of another allocator at the same kept ratio, as outlines")));
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(6, 6, 6, 6);
     layout->addLayout(top);
