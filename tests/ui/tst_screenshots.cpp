@@ -286,8 +286,11 @@ private slots:
         QTRY_VERIFY(!window().spectrumPanel()->plot()->data().series.isEmpty());
         // Fewer tokens than the widest input has channels: something for the health view.
         session().recipeState().change([](Recipe& recipe) { recipe.calibration->count = 8; });
-        QTest::mouseClick(m_fixture->find<QPushButton>("calibrate"), Qt::LeftButton);
-        QVERIFY(waitUntil([this] { return session().jobs().idle() && session().health().attention() > 0; }, 300));
+        auto* calibrate = m_fixture->find<QPushButton>("calibrate");
+        QVERIFY(waitUntil([calibrate] { return calibrate->isEnabled(); }));
+        QTest::mouseClick(calibrate, Qt::LeftButton);
+        QVERIFY(waitUntil([this] { return session().health().attention() > 0; }, 300));
+        QVERIFY(waitUntil([this] { return session().jobs().idle(); }, 300));
         session().recipeState().change([](Recipe& recipe) { recipe.calibration->count = 16; });
         for (const char* name : {"health", "log"}) {
             auto* dock = m_fixture->find<QDockWidget>(QByteArray(name).append("Dock"));

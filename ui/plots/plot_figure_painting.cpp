@@ -277,8 +277,8 @@ void PlotFigure::paintTexts(QPainter& painter, const FigureColours& colours) con
                          textMetrics.elidedText(m_data.y.title, Qt::ElideRight, m_yTitleArea.width()));
     } else if (!m_data.y.title.isEmpty()) {
         const double length = textMetrics.horizontalAdvance(m_data.y.title);
-        const double y = std::clamp(m_plotArea.center().y() + 0.5 * length, margin + length,
-                                    std::max(margin + length, m_size.height() - margin));
+        const double y = std::clamp(m_plotArea.center().y() + 0.5 * length, m_plotArea.top() + length,
+                                    std::max(m_plotArea.top() + length, m_size.height() - margin));
         painter.save();
         painter.translate(margin + textMetrics.ascent() - 2.0, y);
         painter.rotate(-90.0);
