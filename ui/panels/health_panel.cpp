@@ -70,11 +70,11 @@ HealthPanel::HealthPanel(Session& session, QWidget* parent)
     const int unit = fontMetrics().horizontalAdvance(u'0');
     table->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
     table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 6);
-    table->setColumnWidth(HealthModel::Time, unit * 9);
-    table->setColumnWidth(HealthModel::Run, unit * 9);
-    table->setColumnWidth(HealthModel::Kind, unit * 14);
-    table->setColumnWidth(HealthModel::Linear, unit * 27);
-    table->setColumnWidth(HealthModel::Value, unit * 9);
+    table->setColumnWidth(HealthModel::Time, unit * 8);
+    table->setColumnWidth(HealthModel::Run, unit * 8);
+    table->setColumnWidth(HealthModel::Kind, unit * 12);
+    table->setColumnWidth(HealthModel::Linear, unit * 20);
+    table->setColumnWidth(HealthModel::Value, unit * 6);
     table->horizontalHeader()->setSectionResizeMode(HealthModel::Message, QHeaderView::Stretch);
     auto* clear = new QToolButton;
     clear->setText(tr("Clear"));
