@@ -1,6 +1,7 @@
 #include "tests/benchmarks/lapack_way.h"
 
 #include "core/compute/blas_size.h"
+#include "tests/benchmarks/support.h"
 
 #include <algorithm>
 #include <cblas.h>
@@ -115,5 +116,13 @@ Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::s
 
 template Factorisation svdLlmWay<float>(const Matrix<double>&, const Matrix<double>&, std::size_t);
 template Factorisation svdLlmWay<double>(const Matrix<double>&, const Matrix<double>&, std::size_t);
+
+double relativeLoss(const LinearProblem& problem, const Factorisation& factors)
+{
+    Matrix<double> product(problem.W.rows(), problem.W.columns());
+    cpu().gemm(Transpose::No, Transpose::No, 1.0, factors.B.view(), factors.A.view(), 0.0, product.view());
+    return measureLoss(cpu(), problem.W, product, problem.statistics) /
+           measureLoss(cpu(), problem.W, Matrix<double>(product.rows(), product.columns()), problem.statistics);
+}
 
 } // namespace rankwright::benchmarks

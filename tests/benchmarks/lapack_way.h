@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/structure/linear_weights.h"
+#include "core/decomposition/method.h"
 
 namespace rankwright::benchmarks {
 
@@ -14,5 +14,8 @@ Factorisation lapackWay(const Matrix<double>& W, const Matrix<double>& C, std::s
 /// products and SVD in `Real`: float, as it runs them (sgesdd), or double (dgesdd).
 template <typename Real>
 Factorisation svdLlmWay(const Matrix<double>& W, const Matrix<double>& C, std::size_t rank);
+
+/// ||W X - B A X||_F^2 over ||W X||_F^2.
+double relativeLoss(const LinearProblem& problem, const Factorisation& factors);
 
 } // namespace rankwright::benchmarks

@@ -55,14 +55,6 @@ struct Layer
     }
     Layer(const Layer&) = delete;
     Layer& operator=(const Layer&) = delete;
-
-    double lossOf(const Factorisation& factors) const
-    {
-        Matrix<double> product(problem.W.rows(), problem.W.columns());
-        cpu().gemm(Transpose::No, Transpose::No, 1.0, factors.B.view(), factors.A.view(), 0.0, product.view());
-        return measureLoss(cpu(), problem.W, product, &statistics) /
-               measureLoss(cpu(), problem.W, Matrix<double>(product.rows(), product.columns()), &statistics);
-    }
 };
 
 /// The layer of a group, made when its first benchmark runs.
@@ -89,7 +81,7 @@ void wholeWay(benchmark::State& state, LinearShape shape, const Way& way)
     Factorisation factors;
     for (auto _ : state)
         factors = way(*layer);
-    state.counters["loss"] = layer->lossOf(factors);
+    state.counters["loss"] = relativeLoss(layer->problem, factors);
     state.counters["rank"] = static_cast<double>(layer->rank);
     // W C, the upper half of (W C) W^T and a tridiagonalisation, an eigenproblem and a back-transformation of
     // 9 k^3 (methods 0.1), the r rows of A = B^T W.

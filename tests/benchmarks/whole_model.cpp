@@ -48,16 +48,6 @@ public:
         return whitenedSvd().analyze(cpu(), m_problems[linear], {});
     }
 
-    /// Loss of factors relative to ||W X||_F^2.
-    double lossOf(std::size_t linear, const Factorisation& factors) const
-    {
-        const LinearProblem& given = m_problems[linear];
-        Matrix<double> product(given.W.rows(), given.W.columns());
-        cpu().gemm(Transpose::No, Transpose::No, 1.0, factors.B.view(), factors.A.view(), 0.0, product.view());
-        return measureLoss(cpu(), given.W, product, given.statistics) /
-               measureLoss(cpu(), given.W, Matrix<double>(product.rows(), product.columns()), given.statistics);
-    }
-
 private:
     std::vector<LinearInfo> m_linears;
     std::vector<TapStatistics> m_statistics;
@@ -122,8 +112,9 @@ void otherWay(benchmark::State& state, Way way)
         forAll(*model, [&](std::size_t linear) { benchmark::DoNotOptimize(factors(linear)); });
     std::vector<double> excess(model->size());
     forAll(*model, [&](std::size_t linear) {
-        const double ours = model->lossOf(linear, model->analyse(linear)->factorize(model->rank(linear, 0.8)));
-        excess[linear] = ours / model->lossOf(linear, factors(linear)) - 1.0;
+        const double ours =
+            relativeLoss(model->problem(linear), model->analyse(linear)->factorize(model->rank(linear, 0.8)));
+        excess[linear] = ours / relativeLoss(model->problem(linear), factors(linear)) - 1.0;
     });
     // Of the linear where Rankwright does worst against it.
     state.counters["excess"] = *std::ranges::max_element(excess);
