@@ -110,6 +110,14 @@ void OverviewBar::refreshModel()
                          .arg(document->weightTypes));
     m_name->setToolTip(document->path);
     m_model->setToolTip(m_model->text());
+    // The slider stays where it is while losses come in.
+    const std::size_t linears = document->model.linears().size();
+    m_loss->setMinimumWidth(fontMetrics().horizontalAdvance(knownText(linears, linears)));
+}
+
+QString OverviewBar::knownText(std::size_t known, std::size_t linears)
+{
+    return tr("loss: %1 of %2").arg(known).arg(linears);
 }
 
 void OverviewBar::refreshTotals()
@@ -127,9 +135,9 @@ void OverviewBar::refreshTotals()
         tr("model %1 (%2)").arg(groupedNumber(totals.wholeModelParameters), percentText(totals.wholeModelRatio, 2)));
     m_bytes->setText(toQString(formatBytes(totals.bytes)));
     const QString nats = std::isfinite(plan.nats()) ? tr(", %1 nats").arg(lossText(plan.nats())) : QString();
-    m_loss->setText(std::isfinite(totals.relativeLoss)
-                        ? tr("loss %1").arg(lossText(totals.relativeLoss)) + nats
-                        : tr("loss: %1 of %2").arg(plan.known()).arg(m_session.document()->model.linears().size()));
+    m_loss->setText(std::isfinite(totals.relativeLoss) ? tr("loss %1").arg(lossText(totals.relativeLoss)) + nats
+                                                       : knownText(static_cast<std::size_t>(plan.known()),
+                                                                   m_session.document()->model.linears().size()));
 }
 
 } // namespace rankwright::ui
