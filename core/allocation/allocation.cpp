@@ -24,7 +24,7 @@ void AllocationItem::setLossInNats(std::vector<double> curve)
 
 std::span<const Allocator> allocators()
 {
-    static constexpr std::array<Allocator, 9> all{
+    static constexpr std::array<Allocator, 10> all{
         {{"uniform", "The same share of its parameters for every linear.",
           "SVD-LLM, ASVD, NSVD and others; the largest rank within the share"},
          {"marginal-loss", "Every parameter goes where it lowers the relative loss most; dense where that pays.",
@@ -43,6 +43,10 @@ std::span<const Allocator> allocators()
          {"strs-loss",
           "Each linear takes the smallest kept ratio of 0.1, ..., 0.9, 1 whose relative loss is below one threshold.",
           "the search of ASVD (arXiv 2312.05821) with relative losses in place of perplexities", true},
+         {"strs",
+          "Each linear takes the smallest kept ratio of 0.4, ..., 0.9, 1 at which the model, with this linear alone "
+          "compressed, stays below one perplexity; measured once, then kept.",
+          "the search of ASVD (arXiv 2312.05821), its cut by a plain scan", true, false, false, true},
          {"partial-layers", "The first blocks stay dense, the last half of them (more where needed) pays for all.",
           "ResSVD / ERC-SVD, R_l = N R / K; K is not chosen by calibration here"},
          {"lillama-bottom", "The first blocks give up parameters first, down to half of them, then the next.",

@@ -69,6 +69,8 @@ struct Allocator
     bool needsLosses = false;         ///< AllocationItem::loss of every item that is not set by hand
     bool needsSingularValues = false; ///< AllocationItem::singularValues
     bool needsGradients = false;      ///< losses are nats per token (Analysis::curvatureCurve), and not weighed
+    /// Losses are nats per token that the model loses with one linear alone at a rank, measured in a run.
+    bool needsPerplexities = false;
     /// Whether linears have to be analysed before ranks are known.
     bool needsAnalyses() const { return needsLosses || needsSingularValues; }
 };

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
 #include <numbers>
 #include <tuple>
@@ -16,7 +17,6 @@ namespace {
 
 /// No linear gives up more than this share of its parameters while others still can (methods 25.3).
 constexpr double mostRemoved = 0.9;
-constexpr double everything = 1.0 - 1e-12;
 constexpr int bisections = 60;
 
 /// Parameters within a share of a whole; shares such as 0.7 are not exact in binary.
@@ -27,10 +27,7 @@ std::size_t budgetOf(double share, std::size_t parameters)
 
 std::size_t rankOfShare(const AllocationTask& task, std::size_t item, double share)
 {
-    const LinearShape shape = task.items[item].shape;
-    if (share >= everything || task.costs.isDense(shape, 1))
-        return shape.fullRank();
-    return rankForKeptRatio(task.structure, shape, std::max(share, 1e-12));
+    return task.costs.rankOfShare(task.items[item].shape, share);
 }
 
 double costOf(const AllocationTask& task, const std::vector<std::size_t>& ranks)
@@ -113,8 +110,7 @@ void raiseUniformly(const AllocationTask& task, std::vector<std::size_t>& ranks)
         open.erase(tooSmall, open.end());
     }
     for (const std::size_t i : open)
-        ranks[i] = share >= everything ? task.items[i].shape.fullRank()
-                                       : rankForKeptRatio(task.structure, task.items[i].shape, share);
+        ranks[i] = rankOfShare(task, i, share);
 }
 
 void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks)
@@ -205,9 +201,9 @@ void raiseBySpectrum(const AllocationTask& task, std::vector<std::size_t>& ranks
     take(task, chosen, ranks);
 }
 
-void raiseByThreshold(const AllocationTask& task, std::vector<std::size_t>& ranks)
+void raiseByThreshold(const AllocationTask& task, int lowestTenths, std::vector<std::size_t>& ranks)
 {
-    // One ratio of one linear, and what taking it costs in relative loss. Ratio 1 is the linear itself.
+    // One ratio of one linear, and what taking it costs. Ratio 1 is the linear itself.
     struct Entry
     {
         double sensitivity;
@@ -219,10 +215,10 @@ void raiseByThreshold(const AllocationTask& task, std::vector<std::size_t>& rank
     std::vector<std::array<std::size_t, dense + 1>> rankAt(task.open.size());
     for (std::size_t k = 0; k < task.open.size(); ++k) {
         const AllocationItem& item = task.items[task.open[k]];
-        for (int tenths = 1; tenths <= dense; ++tenths) {
+        for (int tenths = lowestTenths; tenths <= dense; ++tenths) {
             rankAt[k][static_cast<std::size_t>(tenths)] = rankOfShare(task, task.open[k], tenths / 10.0);
             const double loss = item.weight * item.loss[rankAt[k][static_cast<std::size_t>(tenths)]];
-            entries.push_back({tenths == dense ? -1.0 : loss, k, tenths});
+            entries.push_back({tenths == dense ? -std::numeric_limits<double>::infinity() : loss, k, tenths});
         }
     }
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {

@@ -21,8 +21,9 @@ void raiseUniformly(const AllocationTask& task, std::vector<std::size_t>& ranks)
 void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks);
 /// methods 25.4.
 void raiseBySpectrum(const AllocationTask& task, std::vector<std::size_t>& ranks);
-/// methods 25.2 with relative losses for sensitivities.
-void raiseByThreshold(const AllocationTask& task, std::vector<std::size_t>& ranks);
+/// methods 25.2 with weighted losses for sensitivities, of kept ratios lowestTenths / 10, ..., 0.9, 1. A budget below
+/// the lowest of them is shared out uniformly.
+void raiseByThreshold(const AllocationTask& task, int lowestTenths, std::vector<std::size_t>& ranks);
 /// Lillama's rank search (methods 3.4): all linears are dense at first, and give up a sixteenth of their parameters
 /// after the other, down to half, block by block from the first (or `fromLast`) on, until the budget is kept; where
 /// that is not enough, once more down to nothing.

@@ -2,7 +2,12 @@
 
 #include "core/allocation/allocation.h"
 
+#include <algorithm>
+
 namespace rankwright {
+
+/// ASVD's search tries kept ratios from this one on, in tenths (methods 25.2).
+inline constexpr int strsLowestTenths = 4;
 
 /// What linears cost in one structure when a rank that would save nothing is stored dense.
 class RankCosts
@@ -24,6 +29,14 @@ public:
     StructureKind structure(LinearShape shape, std::size_t rank) const
     {
         return isDense(shape, rank) ? StructureKind::Dense : m_structure.kind;
+    }
+    /// The largest rank within a share of the parameters; min(m, n) where that is all of them or rank 1 saves nothing.
+    std::size_t rankOfShare(LinearShape shape, double share) const
+    {
+        constexpr double everything = 1.0 - 1e-12;
+        if (share >= everything || isDense(shape, 1))
+            return shape.fullRank();
+        return rankForKeptRatio(m_structure, shape, std::max(share, 1e-12));
     }
     /// Entries of S, 0 where dense.
     std::size_t entries(LinearShape shape, std::size_t rank) const

@@ -33,7 +33,9 @@ void raise(std::string_view allocator, const AllocationTask& task, std::vector<s
     else if (allocator == "welore")
         raiseBySpectrum(task, ranks);
     else if (allocator == "strs-loss")
-        raiseByThreshold(task, ranks);
+        raiseByThreshold(task, 1, ranks);
+    else if (allocator == "strs")
+        raiseByThreshold(task, strsLowestTenths, ranks);
     else if (allocator == "partial-layers")
         raiseLastBlocks(task, ranks);
     else if (allocator == "lillama-bottom" || allocator == "lillama-top")

@@ -2,12 +2,25 @@
 #include "core/base/stopwatch.h"
 #include "core/compute/elementwise.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/window_loss.h"
 
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
 
 namespace rankwright {
+
+double windowLoss(const Head& head, const std::vector<std::int32_t>& ids, ConstMatrixView<float> hidden,
+                  ForwardScratch& scratch, const TaskContext& context)
+{
+    double sum = 0;
+    head.logits(hidden.rowRange(0, ids.size() - 1), scratch, [&](std::size_t first, MatrixView<float> logits) {
+        context.checkStop();
+        for (std::size_t row = 0; row < logits.rows; ++row)
+            sum += negativeLogLikelihood(logits.rowSpan(row), static_cast<std::size_t>(ids[first + row + 1]));
+    });
+    return sum;
+}
 
 PerplexityResult evaluatePerplexity(const Model& model, const Device& device, const TokenWindows& windows,
                                     const PassOptions& options, const TaskContext& context)
@@ -23,21 +36,14 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
     result.predictedTokens = result.windows * (length - 1);
     result.windowNll.resize(result.windows);
     const Head head(model, device, effectiveMemoryLimit(options));
-    forwardWindows(
-        model, device, windows.ids, options, context,
-        [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch& scratch) {
-            const std::vector<std::int32_t>& ids = windows.ids[window];
-            double sum = 0;
-            head.logits(hidden.rowRange(0, length - 1), scratch, [&](std::size_t first, MatrixView<float> logits) {
-                context.checkStop();
-                for (std::size_t row = 0; row < logits.rows; ++row)
-                    sum += negativeLogLikelihood(logits.rowSpan(row), static_cast<std::size_t>(ids[first + row + 1]));
-            });
-            if (!std::isfinite(sum))
-                throw Error(ErrorKind::NonFinite, fmt::format("the loss of window {} is {}", window, sum),
-                            {.file = model.checkpoint().path()});
-            result.windowNll[window] = sum;
-        });
+    forwardWindows(model, device, windows.ids, options, context,
+                   [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch& scratch) {
+                       const double sum = windowLoss(head, windows.ids[window], hidden, scratch, context);
+                       if (!std::isfinite(sum))
+                           throw Error(ErrorKind::NonFinite, fmt::format("the loss of window {} is {}", window, sum),
+                                       {.file = model.checkpoint().path()});
+                       result.windowNll[window] = sum;
+                   });
     const double total = std::accumulate(result.windowNll.begin(), result.windowNll.end(), 0.0);
     result.perplexity = std::exp(total / static_cast<double>(result.predictedTokens));
     result.seconds = watch.seconds();

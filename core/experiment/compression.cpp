@@ -103,6 +103,34 @@ Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics
     return kept;
 }
 
+LinearWeights Compression::stored(const Analysis& analysis, std::size_t rank, StructureKind structure,
+                                  const std::vector<float>& bias) const
+{
+    LinearWeights weights = storeFactorisation(m_job.device, analysis.factorize(rank), structure, m_job.recipe.storage);
+    if (weights.bias.empty())
+        weights.bias = bias;
+    return weights;
+}
+
+std::vector<LinearWeights> Compression::weightsAt(std::size_t position, std::span<const std::size_t> ranks)
+{
+    const auto unit =
+        std::ranges::find_if(m_units, [position](const WorkUnit& each) { return each.positions.front() == position; });
+    const Kept& kept = m_kept[static_cast<std::size_t>(unit - m_units.begin())];
+    Kept again;
+    if (kept.empty()) {
+        const TapStatistics statistics = m_calibration ? m_calibration->load(unit->tap) : TapStatistics{};
+        again = analyse(*unit, m_calibration ? &statistics : nullptr);
+    }
+    const Analysis& analysis = kept.empty() ? *again.one : *kept.one;
+    const std::vector<float> bias = loadLinear(m_job.model, m_job.device, *m_job.linears[position]).bias;
+    std::vector<LinearWeights> result;
+    result.reserve(ranks.size());
+    for (const std::size_t rank : ranks)
+        result.push_back(stored(analysis, rank, m_job.recipe.structure, bias));
+    return result;
+}
+
 std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit, const AllocationPlan& plan,
                                                            const TapStatistics* statistics,
                                                            const Analysis& analysis) const
@@ -120,10 +148,7 @@ std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit,
         replaced.predictedLoss = replaced.measuredLoss;
     } else {
         replaced.predictedLoss = analysis.loss(rank.rank);
-        replaced.weights =
-            storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage);
-        if (replaced.weights->bias.empty())
-            replaced.weights->bias = problem.bias;
+        replaced.weights = stored(analysis, rank.rank, rank.structure, problem.bias);
         replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters,
                                                      expandLinear(m_job.device, *replaced.weights),
                                                      biasChange(problem.bias, replaced.weights->bias));

@@ -36,6 +36,10 @@ public:
     /// made again past it, which is noted.
     void analyseAll(std::vector<AllocationItem>& items);
 
+    /// What is stored of a linear that its method treats alone, at each of `ranks` (below break-even), from its
+    /// analysis on the dense statistics.
+    std::vector<LinearWeights> weightsAt(std::size_t position, std::span<const std::size_t> ranks);
+
     /// All unfinished linears on the statistics of the dense model.
     void compressDense(const AllocationPlan& plan, RunJournal& journal);
 
@@ -61,6 +65,8 @@ private:
     /// Factorises, measures and records what of a unit is not finished.
     void finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics, const Kept& kept,
                 RunJournal& journal);
+    LinearWeights stored(const Analysis& analysis, std::size_t rank, StructureKind structure,
+                         const std::vector<float>& bias) const;
     std::vector<Replaced> replaceOne(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
                                      const Analysis& analysis) const;
     std::vector<Replaced> replaceShared(const WorkUnit& unit, const AllocationPlan& plan,

@@ -1,7 +1,9 @@
+#include "core/allocation/rank_costs.h"
 #include "core/compute/machine_rates.h"
 #include "core/experiment/linear_groups.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/runner.h"
+#include "core/experiment/sensitivities.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
@@ -93,6 +95,8 @@ public:
             add("curvature", curvature.operations / floats + asDouble(curvature.disk) / writeRate +
                                  asDouble(m_model.linears().size()) * secondsPerFile);
         }
+        if (findAllocator(m_recipe.allocation).needsPerplexities)
+            add("sensitivity", sensitivityFlops() / floats);
         // Ranks that losses decide are planned on statistics of the dense model, whatever comes after.
         const double analyses = (m_planned && m_sequential ? 2.0 : 1.0) * m_analysisFlops;
         const double both = analyses + m_factoriseFlops;
@@ -206,6 +210,22 @@ private:
             flops += asDouble(m_recipe.heldOutWindows * m_recipe.calibration->length) *
                      (blockFlops(m_recipe.calibration->length) + 4.0 * weights());
         return flops;
+    }
+
+    /// Every chosen linear at six kept ratios: the blocks above it and the head.
+    double sensitivityFlops() const
+    {
+        const std::size_t length = m_recipe.calibration->length;
+        const double tokens = asDouble(length * std::max<std::size_t>(1, sensitivityTokens / length));
+        const ModelConfig& config = m_model.config();
+        const double head = 2.0 * asDouble(config.vocabularySize * config.hiddenSize);
+        constexpr int ratios = 10 - strsLowestTenths;
+        double flops = 0.0;
+        for (const LinearInfo& linear : m_model.linears())
+            if (recipeSelects(m_recipe, linear))
+                flops += ratios *
+                         (blockFlops(length) * asDouble(config.blocks - linear.block) / asDouble(config.blocks) + head);
+        return tokens * flops;
     }
 
     /// x x^T, its upper triangle, for one token.

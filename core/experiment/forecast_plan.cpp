@@ -6,6 +6,7 @@
 #include "core/evaluation/evaluation.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/run_calibration.h"
+#include "core/experiment/sensitivities.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -94,13 +95,19 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
     compression.useStatistics(&moments);
     compression.useGradients(&gradients);
     compression.analyseAll(items);
+    const std::string fingerprint = modelFingerprint(model);
+    if (findAllocator(recipe.allocation).needsPerplexities)
+        measureSensitivities(job, compression,
+                             {.calibration = calibration.windows(),
+                              .modelFingerprint = fingerprint,
+                              .calibrationFingerprint = calibration.fingerprint()},
+                             store, options, items);
 
     std::vector<PlannedForecast> forecasts;
     forecasts.reserve(keptRatios.size());
     for (const double ratio : keptRatios)
         forecasts.push_back(planAt(ratio, job, items, compression.curvesInNats()));
 
-    const std::string fingerprint = modelFingerprint(model);
     const std::vector<ForecastPoint> points = forecastPoints(store);
     for (const EvaluationText& text : recipe.evaluations) {
         const TokenWindows scored = makeWindows(*model.tokenizer(), text.windows, context);

@@ -78,7 +78,14 @@ void validateAllocation(const Recipe& recipe)
 {
     if (!(recipe.keptRatio > 0.0 && recipe.keptRatio <= 1.0))
         refuse(fmt::format("kept ratio {} is outside (0, 1]", recipe.keptRatio));
-    findAllocator(recipe.allocation);
+    if (findAllocator(recipe.allocation).needsPerplexities) {
+        if (!recipe.calibration)
+            refuse(fmt::format("allocation {} needs a calibration text: it measures perplexities", recipe.allocation));
+        if (!findMethod(recipe.method).groups().empty())
+            refuse(fmt::format("allocation {} tries linears one by one, and method {} treats them together; use "
+                               "strs-loss",
+                               recipe.allocation, recipe.method));
+    }
     if (recipe.structure == StructureKind::Dense)
         refuse("structure dense compresses nothing; use factors or block-identity");
     if (recipe.structure == StructureKind::SharedLatent)

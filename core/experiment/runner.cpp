@@ -12,6 +12,7 @@
 #include "core/experiment/linear_groups.h"
 #include "core/experiment/run_calibration.h"
 #include "core/experiment/run_folder.h"
+#include "core/experiment/sensitivities.h"
 #include "core/experiment/stored_curvature.h"
 #include "core/experiment/training_stages.h"
 
@@ -226,13 +227,23 @@ private:
         }
 
         m_context.checkStop();
-        const Stopwatch watch;
+        double planning = 0.0;
         if (!plan) {
+            const Stopwatch planningWatch;
             compression.analyseAll(items);
+            planning = planningWatch.seconds();
+            if (findAllocator(m_recipe.allocation).needsPerplexities)
+                stage("sensitivity", [&] {
+                    measureSensitivities(*m_job, compression,
+                                         {.calibration = m_calibration->windows(),
+                                          .modelFingerprint = m_result.modelFingerprint,
+                                          .calibrationFingerprint = m_result.calibrationFingerprint},
+                                         m_store, m_options, items);
+                });
             plan = allocate(m_recipe.allocation, storedStructure(m_recipe), m_recipe.keptRatio, items);
             writePlan(m_result.folder, m_result.fingerprint, *plan);
         }
-        const double planning = watch.seconds();
+        const Stopwatch watch;
         if (m_observer.planned)
             m_observer.planned(*plan);
         m_journal->resume(*plan);
@@ -240,7 +251,7 @@ private:
             compression.compressSequential(*plan, m_calibration->windows(), m_options, *m_journal);
         else
             compression.compressDense(*plan, *m_journal);
-        const double all = watch.seconds();
+        const double all = planning + watch.seconds();
         splitSeconds(planning, all, compression.seconds());
 
         m_result.linears = m_journal->outcomes();

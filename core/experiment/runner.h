@@ -17,7 +17,8 @@ struct RunPlaces
 /// finished linear is a file of the run's folder (temporary, fsync, rename) before it is recorded, and the same recipe
 /// continues from there. Equal recipes give equal bytes, whatever the number of workers, the memory limit and the
 /// interruptions; for linears above 2048 as far as BLAS itself does not depend on its number of threads.
-/// Stages: open, allocate, calibrate, curvature (where gradients are taken), analyse, factorise, then distill and
+/// Stages: open, allocate, calibrate, curvature (where gradients are taken), analyse, sensitivity (where the allocator
+/// measures perplexities), factorise, then distill and
 /// recover (where factors are trained; perplexities before and after are recorded) or forecast (what the stored linears
 /// cost in nats, where gradients are taken), evaluate, export.
 /// Throws Error(InvalidArgument) before any work for a wrong recipe or an export folder that is not empty; any other

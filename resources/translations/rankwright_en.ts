@@ -1981,6 +1981,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>waits for gradients: calibrate first</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>uniform ranks: a run measures perplexities first and plans its own</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::RecipePanel</name>

@@ -197,10 +197,19 @@ private slots:
         }
     }
 
+    void strsTakesTheLastCutWithinTheBudget_data()
+    {
+        QTest::addColumn<QString>("allocator");
+        QTest::addColumn<int>("lowest");
+        QTest::newRow("of relative losses") << QStringLiteral("strs-loss") << 1;
+        QTest::newRow("of perplexities") << QStringLiteral("strs") << 4;
+    }
     void strsTakesTheLastCutWithinTheBudget()
     {
+        QFETCH(QString, allocator);
+        QFETCH(int, lowest);
         const std::vector<AllocationItem> items = model();
-        for (const double kept : {0.35, 0.6, 0.9}) {
+        for (const double kept : {lowest == 1 ? 0.35 : 0.45, 0.6, 0.9}) {
             const auto budget = static_cast<std::size_t>(kept * static_cast<double>(denseOf(items)));
             // A cut is a sensitivity: every linear takes its smallest ratio of less, by a plain loop over all of them.
             std::vector<std::pair<double, std::size_t>> all;
@@ -210,7 +219,7 @@ private slots:
             };
             std::vector<double> cuts{INFINITY};
             for (const AllocationItem& item : items)
-                for (int tenths = 1; tenths < 10; ++tenths)
+                for (int tenths = lowest; tenths < 10; ++tenths)
                     cuts.push_back(item.weight * item.loss[rankAt(item, tenths)]);
             std::sort(cuts.rbegin(), cuts.rend());
             std::size_t bestCost = 0;
@@ -218,7 +227,7 @@ private slots:
                 std::size_t cost = 0;
                 for (const AllocationItem& item : items) {
                     int smallest = 10;
-                    for (int tenths = 9; tenths >= 1; --tenths)
+                    for (int tenths = 9; tenths >= lowest; --tenths)
                         if (item.weight * item.loss[rankAt(item, tenths)] < cut)
                             smallest = tenths;
                     cost += costOf(item, rankAt(item, smallest));
@@ -227,8 +236,28 @@ private slots:
                     break;
                 bestCost = cost;
             }
-            QCOMPARE(allocate("strs-loss", StructureKind::Factors, kept, items).keptParameters, bestCost);
+            QCOMPARE(allocate(allocator.toStdString(), StructureKind::Factors, kept, items).keptParameters, bestCost);
         }
+    }
+
+    /// A perplexity can fall where a linear is compressed: such a ratio is taken before any that costs something, and
+    /// the linear itself stays behind every cut.
+    void strsTakesRatiosThatHelpFirst()
+    {
+        std::vector<AllocationItem> items = model();
+        for (std::size_t i = 0; i < items.size(); ++i)
+            items[i].setLossInNats(std::vector<double>(items[i].shape.fullRank() + 1, i < 2 ? -3.0 : 0.1));
+        const AllocationPlan plan = allocate("strs", StructureKind::Factors, 0.9, items);
+        for (std::size_t i = 0; i < items.size(); ++i)
+            QCOMPARE(plan.ranks[i].structure, i < 2 ? StructureKind::Factors : StructureKind::Dense);
+    }
+
+    /// Below the ratios that were measured there is nothing to choose by.
+    void strsBelowItsRatiosIsUniform()
+    {
+        const std::vector<AllocationItem> items = model();
+        QCOMPARE(ranksOf(allocate("strs", StructureKind::Factors, 0.35, items)),
+                 ranksOf(allocate("uniform", StructureKind::Factors, 0.35, items)));
     }
 
     void partialLayersLeaveTheFirstBlocksDense()

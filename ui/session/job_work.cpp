@@ -156,6 +156,7 @@ StageShares stagesOf(const Job& job)
                         {"calibrate", recipe.calibration ? 0.28 : 0.0},
                         {"curvature", takesGradients(recipe) ? 0.4 : 0.0},
                         {"analyse", findAllocator(recipe.allocation).needsAnalyses() ? 0.25 : 0.0},
+                        {"sensitivity", findAllocator(recipe.allocation).needsPerplexities ? 8.0 : 0.0},
                         {"factorise", 0.35},
                         {"distill", distillationOf(recipe) ? 2.0 : 0.0},
                         {"recover", recipe.recovery ? 4.0 : 0.0},

@@ -64,7 +64,7 @@ void RankPlan::setAnalysis(const AnalysisKey& key)
         return;
     m_key = key;
     dropPlanners();
-    if (findAllocator(m_state.allocator).needsAnalyses() && !m_state.edited) {
+    if (previewed(m_state.allocator).needsAnalyses() && !m_state.edited) {
         m_waiting = true;
         m_waitingId = dragId(true);
     }

@@ -131,6 +131,8 @@ private:
     /// The losses of a linear, where they are of what has its rank.
     SpectrumPtr losses(int linear) const;
     void push(PlanState state, const QString& what, int mergeId);
+    /// The allocator whose ranks are shown: the first where a run measures perplexities before it knows its own.
+    static const Allocator& previewed(const std::string& allocator);
     /// Ranks from the allocator of `state`; they stay where losses are missing or it cannot.
     void reallocate(PlanState& state);
     std::optional<std::vector<std::size_t>> allocated(const PlanState& state, const std::string& allocator);

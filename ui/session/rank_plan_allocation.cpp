@@ -43,6 +43,12 @@ std::vector<AllocationItem> makeItems(const Document& document, const std::vecto
 
 } // namespace
 
+const Allocator& RankPlan::previewed(const std::string& allocator)
+{
+    const Allocator& chosen = findAllocator(allocator);
+    return chosen.needsPerplexities ? allocators().front() : chosen;
+}
+
 void RankPlan::reallocate(PlanState& state)
 {
     m_problem.clear();
@@ -62,7 +68,7 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
         m_problem = m_cannotGroup;
         return std::nullopt;
     }
-    const Allocator& chosen = findAllocator(allocator);
+    const Allocator& chosen = previewed(allocator);
     Planner& ready = m_planners[!chosen.needsAnalyses() ? Losses::None
                                 : chosen.needsGradients ? Losses::Nats
                                                         : Losses::Relative];
@@ -76,7 +82,7 @@ std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& sta
             std::make_shared<const RankPlanner>(ready.structure, makeItems(*m_document, m_items, {}, false));
     }
     try {
-        const AllocationPlan plan = ready.planner->plan(allocator, state.keptRatio, fixedRanks(state));
+        const AllocationPlan plan = ready.planner->plan(chosen.name, state.keptRatio, fixedRanks(state));
         std::vector<std::size_t> ranks = state.ranks;
         std::size_t next = 0;
         for (std::size_t i = 0; i < ranks.size(); ++i)

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "core/base/progress.h"
+#include "core/model/forward.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace rankwright {
+
+/// Nats of the L - 1 shifted targets of a window, summed in float64, from its last hidden states (L x hiddenSize). Not
+/// checked for being finite but as Head::chunk() does.
+double windowLoss(const Head& head, const std::vector<std::int32_t>& ids, ConstMatrixView<float> hidden,
+                  ForwardScratch& scratch, const TaskContext& context);
+
+} // namespace rankwright
