@@ -49,8 +49,8 @@ ModelPanel::ModelPanel(Session& session, QWidget* parent)
     m_tree->header()->resizeSection(LinearTreeModel::Name, width("block 10 gate_p"));
     m_tree->header()->resizeSection(LinearTreeModel::Shape, width("11008x4096"));
     m_tree->header()->resizeSection(LinearTreeModel::Rank, width("1024 (set)"));
-    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("1.234e-05"));
-    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("1.234e-050"));
+    m_tree->header()->resizeSection(LinearTreeModel::Predicted, width("0.0001234"));
+    m_tree->header()->resizeSection(LinearTreeModel::Measured, width("0.0001234"));
     m_tree->setColumnHidden(LinearTreeModel::Type, true);
     m_tree->setColumnHidden(LinearTreeModel::Parameters, true);
     m_tree->header()->setContextMenuPolicy(Qt::ActionsContextMenu);

@@ -150,7 +150,7 @@ void RunsPanel::createTable()
     header->setDefaultSectionSize(unit * 13);
     width(RunColumn::Id, 9);
     width(RunColumn::State, 12);
-    width(RunColumn::Name, 18);
+    width(RunColumn::Name, 17);
     width(RunColumn::Model, 20);
     width(RunColumn::Method, 15);
     width(RunColumn::Structure, 15);
