@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
+#include <utility>
 
 namespace rankwright {
 
@@ -22,19 +23,33 @@ double windowLoss(const Head& head, const std::vector<std::int32_t>& ids, ConstM
     return sum;
 }
 
-PerplexityResult evaluatePerplexity(const Model& model, const Device& device, const TokenWindows& windows,
-                                    const PassOptions& options, const TaskContext& context)
+void requirePredictedTokens(const TokenWindows& windows)
 {
     if (windows.ids.empty() || windows.ids.front().size() < 2)
         throw Error(ErrorKind::InvalidArgument,
                     "a perplexity needs at least one window of at least two tokens; take shorter windows or more text");
-    const Stopwatch watch;
-    const std::size_t length = windows.ids.front().size();
+}
+
+PerplexityResult perplexityOf(std::vector<double> windowNll, std::size_t length, double seconds)
+{
     PerplexityResult result;
-    result.windows = windows.ids.size();
+    result.windows = windowNll.size();
     result.windowLength = length;
     result.predictedTokens = result.windows * (length - 1);
-    result.windowNll.resize(result.windows);
+    const double total = std::accumulate(windowNll.begin(), windowNll.end(), 0.0);
+    result.perplexity = std::exp(total / static_cast<double>(result.predictedTokens));
+    result.windowNll = std::move(windowNll);
+    result.seconds = seconds;
+    result.tokensPerSecond = static_cast<double>(result.windows * length) / seconds;
+    return result;
+}
+
+PerplexityResult evaluatePerplexity(const Model& model, const Device& device, const TokenWindows& windows,
+                                    const PassOptions& options, const TaskContext& context)
+{
+    requirePredictedTokens(windows);
+    const Stopwatch watch;
+    std::vector<double> windowNll(windows.ids.size());
     const Head head(model, device, effectiveMemoryLimit(options));
     forwardWindows(model, device, windows.ids, options, context,
                    [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch& scratch) {
@@ -42,13 +57,9 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
                        if (!std::isfinite(sum))
                            throw Error(ErrorKind::NonFinite, fmt::format("the loss of window {} is {}", window, sum),
                                        {.file = model.checkpoint().path()});
-                       result.windowNll[window] = sum;
+                       windowNll[window] = sum;
                    });
-    const double total = std::accumulate(result.windowNll.begin(), result.windowNll.end(), 0.0);
-    result.perplexity = std::exp(total / static_cast<double>(result.predictedTokens));
-    result.seconds = watch.seconds();
-    result.tokensPerSecond = static_cast<double>(result.windows * length) / result.seconds;
-    return result;
+    return perplexityOf(std::move(windowNll), windows.ids.front().size(), watch.seconds());
 }
 
 Matrix<float> windowLogits(const Model& model, const Device& device, const std::vector<std::int32_t>& window,

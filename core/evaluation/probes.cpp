@@ -5,10 +5,8 @@
 #include "core/base/stopwatch.h"
 #include "core/evaluation/window_loss.h"
 
-#include <algorithm>
 #include <cmath>
 #include <memory>
-#include <numeric>
 #include <span>
 
 namespace rankwright {
@@ -105,8 +103,11 @@ private:
             }
         });
         const double seconds = watch.seconds() / static_cast<double>(probes.size());
-        for (std::size_t p = 0; p < probes.size(); ++p)
-            visit(*probes[p].linear, probes[p].form, summed(std::span(losses).subspan(p * windows, windows), seconds));
+        for (std::size_t p = 0; p < probes.size(); ++p) {
+            const auto own = std::span(losses).subspan(p * windows, windows);
+            visit(*probes[p].linear, probes[p].form,
+                  perplexityOf({own.begin(), own.end()}, m_windows.front().size(), seconds));
+        }
     }
 
     void forwardAll(const BlockWeights& weights, std::span<Matrix<float>> states)
@@ -115,21 +116,6 @@ private:
             m_context.checkStop();
             forwardBlock(m_device, m_model.config(), weights, m_rotary, states[i].view(), m_scratch[worker]);
         });
-    }
-
-    PerplexityResult summed(std::span<const double> losses, double seconds) const
-    {
-        const std::size_t length = m_windows.front().size();
-        PerplexityResult result;
-        result.windows = losses.size();
-        result.windowLength = length;
-        result.predictedTokens = losses.size() * (length - 1);
-        result.windowNll.assign(losses.begin(), losses.end());
-        result.perplexity =
-            std::exp(std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(result.predictedTokens));
-        result.seconds = seconds;
-        result.tokensPerSecond = static_cast<double>(losses.size() * length) / seconds;
-        return result;
     }
 
     const Model& m_model;
@@ -149,9 +135,7 @@ private:
 void evaluateProbes(const Model& model, const Device& device, const TokenWindows& windows, const PassOptions& options,
                     const TaskContext& context, const ProbeSource& source, const ProbeVisitor& visit)
 {
-    if (windows.ids.empty() || windows.ids.front().size() < 2)
-        throw Error(ErrorKind::InvalidArgument,
-                    "a perplexity needs at least one window of at least two tokens; take shorter windows or more text");
+    requirePredictedTokens(windows);
     const BlasThreads oneBlasThread(1);
     ProbePass(model, device, windows, options, context).run(source, visit);
 }

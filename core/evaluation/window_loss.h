@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/base/progress.h"
+#include "core/evaluation/evaluation.h"
 #include "core/model/forward.h"
 
 #include <cstdint>
@@ -12,5 +12,11 @@ namespace rankwright {
 /// checked for being finite but as Head::chunk() does.
 double windowLoss(const Head& head, const std::vector<std::int32_t>& ids, ConstMatrixView<float> hidden,
                   ForwardScratch& scratch, const TaskContext& context);
+
+/// Throws Error(InvalidArgument) unless there is a window of at least two tokens.
+void requirePredictedTokens(const TokenWindows& windows);
+
+/// What windows of `length` tokens with these losses make together, in `seconds`.
+PerplexityResult perplexityOf(std::vector<double> windowNll, std::size_t length, double seconds);
 
 } // namespace rankwright
