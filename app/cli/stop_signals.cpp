@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <string_view>
 #include <system_error>
 #include <unistd.h>
 
@@ -27,6 +28,31 @@ void handleSignal(int number)
     const char byte = 's';
     [[maybe_unused]] const ssize_t written = ::write(signalPipe[1], &byte, 1);
     errno = saved;
+}
+
+/// A mapped file whose pages cannot be had: it was cut short by another program, or the disk does not give them.
+void handleLostPages(int number, siginfo_t* info, void*)
+{
+    if (info->si_code != BUS_ADRERR && info->si_code != BUS_MCEERR_AR) {
+        // A fault of the program itself, or sent by someone: what it would be without a handler.
+        ::signal(number, SIG_DFL);
+        ::raise(number);
+        return;
+    }
+    constexpr std::string_view message =
+        "error: a file that was being read shrank or its disk failed; start again with a whole file\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, message.data(), message.size());
+    ::_exit(1);
+}
+
+void watchForLostPages()
+{
+    struct sigaction action
+    {};
+    action.sa_sigaction = handleLostPages;
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGBUS, &action, nullptr);
 }
 
 void setHandlers(void (*handler)(int))
@@ -61,11 +87,13 @@ StopSignals::StopSignals()
             m_source.request_stop();
     });
     setHandlers(handleSignal);
+    watchForLostPages();
 }
 
 StopSignals::~StopSignals()
 {
     setHandlers(SIG_DFL);
+    ::signal(SIGBUS, SIG_DFL);
     const char byte = 'e';
     [[maybe_unused]] const ssize_t written = ::write(signalPipe[1], &byte, 1);
     m_watcher.join();

@@ -5,7 +5,8 @@
 
 namespace rankwright::cli {
 
-/// SIGINT, SIGTERM and SIGHUP ask for a stop while it lives; the second one ends the program at once. One at a time.
+/// SIGINT, SIGTERM and SIGHUP ask for a stop while it lives; the second one ends the program at once. SIGBUS, which a
+/// mapped file that shrinks gives, ends it with an error line. One at a time.
 class StopSignals
 {
 public:

@@ -1,6 +1,7 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
+#include "core/base/paths.h"
 #include "core/model/model.h"
 #include "core/tokenizer/text_file.h"
 
@@ -26,7 +27,7 @@ std::shared_ptr<const Tokenizer> openTokenizer(const std::filesystem::path& path
 {
     std::error_code failure;
     const bool folder = std::filesystem::is_directory(path, failure);
-    const auto has = [&](const char* name) { return folder && std::filesystem::exists(path / name, failure); };
+    const auto has = [&](const char* name) { return folder && isPresent(path / name); };
     const bool tokenizerFile =
         path.extension() == ".json" || path.extension() == ".model" || path.extension() == ".txt";
     if (tokenizerFile || has("tokenizer.json") || has("tokenizer.model") || has("vocab.json"))

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 namespace rankwright {
 
@@ -73,8 +73,7 @@ const Allocator& findAllocator(std::string_view name)
     if (found != known.end())
         return *found;
     const std::vector<std::string_view> names = allocatorNames();
-    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown allocation \"{}\", did you mean \"{}\"? Known: {}",
-                                                        name, nearestName(name, names), fmt::join(names, ", ")));
+    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown allocation \"{}\"{}", name, knownNames(name, names)));
 }
 
 AllocationPlan allocate(std::string_view allocator, Structure structure, double keptRatio,

@@ -35,14 +35,25 @@ std::string_view errorKindName(ErrorKind kind)
 
 namespace {
 
+/// Names and values from a hostile file can have many megabytes.
+std::string shortened(const std::string& text, std::size_t longest)
+{
+    if (text.size() <= longest)
+        return text;
+    std::size_t end = longest;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) // inside a character
+        --end;
+    return text.substr(0, end) + "...";
+}
+
 std::string oneLine(const std::string& message, const ErrorContext& context)
 {
     std::string line;
     if (!context.file.empty())
         line += context.file.string() + ": ";
     if (!context.tensor.empty())
-        line += "tensor " + context.tensor + ": ";
-    line += message;
+        line += "tensor " + shortened(context.tensor, 1024) + ": ";
+    line += shortened(message, 8192);
     for (char& c : line) {
         const auto code = static_cast<unsigned char>(c);
         if (code < 0x20 || code == 0x7F) // names from files may hold terminal escapes, or a zero that ends what()

@@ -16,7 +16,8 @@ namespace rankwright {
 MappedFile::MappedFile(const std::filesystem::path& path)
     : m_path(path)
 {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK a named pipe would wait for a writer before it can be refused.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (descriptor < 0) {
         const int code = errno;
         throw Error(code == ENOENT ? ErrorKind::NotFound : ErrorKind::Io,

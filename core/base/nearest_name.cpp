@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <fmt/ranges.h>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -45,6 +46,22 @@ std::string nearestName(std::string_view wanted, std::span<const std::string_vie
         }
     }
     return std::string(best);
+}
+
+std::string likelyName(std::string_view wanted, std::span<const std::string_view> names)
+{
+    std::string nearest = nearestName(wanted, names);
+    const std::size_t longer = std::max(wanted.size(), nearest.size());
+    const std::size_t most = longer < 4 ? 1 : std::max<std::size_t>(2, longer / 3);
+    return editDistance(wanted, nearest, most + 1) <= most ? nearest : std::string();
+}
+
+std::string knownNames(std::string_view wanted, std::span<const std::string_view> names)
+{
+    const std::string likely = likelyName(wanted, names);
+    return fmt::format("{} {}",
+                       likely.empty() ? std::string("; known:") : fmt::format(", did you mean \"{}\"? Known:", likely),
+                       fmt::join(names, ", "));
 }
 
 } // namespace rankwright

@@ -46,4 +46,13 @@ std::filesystem::path resourcesFolder()
     throw Error(ErrorKind::NotFound, "the resources folder was not found; set RANKWRIGHT_RESOURCES to it");
 }
 
+bool isPresent(const std::filesystem::path& path)
+{
+    std::error_code failure;
+    const bool present = std::filesystem::exists(path, failure);
+    if (failure)
+        throw Error(ErrorKind::Io, "cannot open: " + failure.message(), {.file = path});
+    return present;
+}
+
 } // namespace rankwright

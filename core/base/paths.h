@@ -12,4 +12,8 @@ std::filesystem::path cacheHome();
 /// from the running program (source tree or installation). Throws Error(NotFound).
 std::filesystem::path resourcesFolder();
 
+/// Whether something stands at this path. Throws Error(Io) naming it where the system cannot tell: links in a loop, a
+/// folder that may not be entered.
+bool isPresent(const std::filesystem::path& path);
+
 } // namespace rankwright

@@ -4,6 +4,7 @@
 #include "core/base/hash.h"
 #include "core/base/mapped_file.h"
 #include "core/base/nearest_name.h"
+#include "core/base/paths.h"
 #include "core/checkpoint/gguf.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/checkpoint/shard_index.h"
@@ -27,12 +28,6 @@ constexpr std::size_t configLimit = std::size_t{4} << 20U;
 constexpr std::string_view indexName = "model.safetensors.index.json";
 constexpr std::string_view singleName = "model.safetensors";
 
-bool present(const std::filesystem::path& path)
-{
-    std::error_code failure;
-    return std::filesystem::exists(path, failure);
-}
-
 std::vector<std::filesystem::path> ggufFiles(const std::filesystem::path& folder)
 {
     std::vector<std::filesystem::path> result;
@@ -46,7 +41,7 @@ std::vector<std::filesystem::path> ggufFiles(const std::filesystem::path& folder
 
 std::filesystem::path fileInFolder(const std::filesystem::path& folder)
 {
-    if (present(folder / singleName))
+    if (isPresent(folder / singleName))
         return folder / singleName;
     const auto files = ggufFiles(folder);
     if (files.size() == 1)
@@ -55,7 +50,7 @@ std::filesystem::path fileInFolder(const std::filesystem::path& folder)
         throw Error(ErrorKind::InvalidArgument,
                     fmt::format("the folder holds {} .gguf files; name the one that is meant", files.size()),
                     {.file = folder});
-    if (present(folder / "pytorch_model.bin") || present(folder / "pytorch_model.bin.index.json"))
+    if (isPresent(folder / "pytorch_model.bin") || isPresent(folder / "pytorch_model.bin.index.json"))
         throw Error(ErrorKind::Unsupported, "the folder holds pickled weights only; convert them to safetensors first",
                     {.file = folder});
     throw Error(ErrorKind::NotFound,
@@ -120,7 +115,7 @@ void Checkpoint::State::openShards(const std::filesystem::path& index)
         wanted[shard].push_back(tensor);
     for (const auto& [shard, expected] : wanted) {
         const std::filesystem::path file = index.parent_path() / shard;
-        if (!present(file))
+        if (!isPresent(file))
             throw Error(ErrorKind::NotFound,
                         fmt::format("{} names this shard for {} tensors but it is missing; perhaps an incomplete "
                                     "download: fetch it",
@@ -162,7 +157,7 @@ void Checkpoint::State::finish()
     names.reserve(tensors.size());
     for (std::size_t i = 0; i < tensors.size(); ++i)
         names.emplace(tensors[i].name, i);
-    if (present(folder / "config.json"))
+    if (isPresent(folder / "config.json"))
         config = readJson(folder / "config.json", configLimit);
 }
 
@@ -177,7 +172,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path)
     std::error_code failure;
     if (std::filesystem::is_directory(path, failure)) {
         state->folder = path;
-        if (present(path / indexName))
+        if (isPresent(path / indexName))
             state->openShards(path / indexName);
         else
             state->openFile(fileInFolder(path));

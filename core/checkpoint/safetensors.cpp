@@ -137,8 +137,11 @@ public:
 
     bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& failure) override
     {
-        throw corrupt(
-            fmt::format("the header is not valid JSON at byte {}: {}", lengthBytes + position, failure.what()));
+        // No tensor: the last one that was read is as a rule not the broken one.
+        throw Error(ErrorKind::Corrupt,
+                    fmt::format("the header is not valid JSON at offset {} of the file: {}", lengthBytes + position - 1,
+                                failure.what()),
+                    {.file = m_path});
     }
 
 private:

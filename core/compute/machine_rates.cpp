@@ -50,13 +50,13 @@ double rateOf(const Device& device, std::size_t threads)
 
 MachineRates measuredRates(const Device& device, std::size_t threads)
 {
+    const std::size_t workers = std::clamp<std::size_t>(threads, 1, processorCount());
     static std::mutex mutex;
     static std::map<std::pair<std::string, std::size_t>, MachineRates> known;
     const std::lock_guard lock(mutex);
-    const auto [entry, isNew] = known.try_emplace({device.info().id, threads});
+    const auto [entry, isNew] = known.try_emplace({device.info().id, workers});
     if (isNew) {
         const BlasThreads one(1);
-        const std::size_t workers = std::max<std::size_t>(threads, 1);
         entry->second = {.floats = rateOf<float>(device, workers), .doubles = rateOf<double>(device, workers)};
     }
     return entry->second;

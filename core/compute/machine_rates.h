@@ -11,9 +11,9 @@ struct MachineRates
     double doubles = 0.0;
 };
 
-/// Measured with `threads` one-thread workers at once, in about 12 ms (more where processors are busy), and remembered
-/// for the device and number of threads. Best called first while nothing else computes; short disturbances do not
-/// count.
+/// Measured with `threads` one-thread workers at once, as many as there are processors at most (more do not compute
+/// faster), in about 12 ms (more where processors are busy), and remembered for the device and number of workers. Best
+/// called first while nothing else computes; short disturbances do not count.
 MachineRates measuredRates(const Device& device, std::size_t threads);
 
 } // namespace rankwright

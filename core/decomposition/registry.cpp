@@ -6,7 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 namespace rankwright {
 
@@ -30,8 +30,7 @@ std::size_t findParameter(const Method& method, const std::vector<ParameterInfo>
         names.emplace_back(entry.name);
     if (names.empty())
         refuse(fmt::format("method {} has no parameters, and so no \"{}\"", method.name(), name));
-    refuse(fmt::format("method {} has no parameter \"{}\", did you mean \"{}\"? Known: {}", method.name(), name,
-                       nearestName(name, names), fmt::join(names, ", ")));
+    refuse(fmt::format("method {} has no parameter \"{}\"{}", method.name(), name, knownNames(name, names)));
 }
 
 } // namespace
@@ -72,8 +71,7 @@ const Method& findMethod(std::string_view name)
             return *method;
         names.insert(names.end(), known.begin(), known.end());
     }
-    refuse(fmt::format("unknown method \"{}\", did you mean \"{}\"? Known: {}", name, nearestName(name, names),
-                       fmt::join(names, ", ")));
+    refuse(fmt::format("unknown method \"{}\"{}", name, knownNames(name, names)));
 }
 
 void checkParameters(const Method& method, const MethodParameters& parameters)
@@ -108,8 +106,8 @@ double parameterFromText(const Method& method, std::string_view name, const std:
         if (found != info.choices.end())
             return static_cast<double>(found - info.choices.begin());
         const std::vector<std::string_view> names(info.choices.begin(), info.choices.end());
-        refuse(fmt::format("parameter \"{}\" of method {} is \"{}\", did you mean \"{}\"? Known: {}", name,
-                           method.name(), text, nearestName(text, names), fmt::join(names, ", ")));
+        refuse(fmt::format("parameter \"{}\" of method {} is \"{}\"{}", name, method.name(), text,
+                           knownNames(text, names)));
     }
     double value = 0.0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -1,6 +1,7 @@
 #include "core/model/config.h"
 
 #include "core/base/error.h"
+#include "core/base/paths.h"
 #include "core/checkpoint/gguf.h"
 #include "core/model/architecture.h"
 #include "core/model/config_sources.h"
@@ -42,7 +43,7 @@ ModelConfig readHuggingFace(const Json& json, const std::filesystem::path& file)
 /// What transformers' generate() goes by where the file exists.
 void readGenerationConfig(const std::filesystem::path& file, ModelConfig& config)
 {
-    if (!std::filesystem::is_regular_file(file))
+    if (!isPresent(file))
         return;
     const Json json = readJson(file);
     const ConfigReader reader(json, file);

@@ -8,6 +8,8 @@ namespace rankwright {
 
 namespace {
 
+constexpr std::int64_t largestSize = (std::int64_t{1} << 31U) - 1;
+
 class MetadataReader
 {
 public:
@@ -23,8 +25,9 @@ public:
         const std::optional<std::int64_t> value = m_gguf.integer(key);
         if (!value)
             return {};
-        if (*value <= 0 || *value >= std::int64_t{1} << 31U)
-            refuse(ErrorKind::Corrupt, fmt::format("{} must be a positive integer, not {}", key, *value));
+        if (*value <= 0 || *value > largestSize)
+            refuse(ErrorKind::Corrupt,
+                   fmt::format("{} must be an integer from 1 to {}, not {}", key, largestSize, *value));
         return static_cast<std::size_t>(*value);
     }
 
@@ -39,8 +42,9 @@ public:
     std::optional<std::int32_t> token(const std::string& key) const
     {
         const std::optional<std::int64_t> value = m_gguf.integer(key);
-        if (value && (*value < 0 || *value >= std::int64_t{1} << 31U))
-            refuse(ErrorKind::Corrupt, fmt::format("{} must be a token id, not {}", key, *value));
+        if (value && (*value < 0 || *value > largestSize))
+            refuse(ErrorKind::Corrupt,
+                   fmt::format("{} must be a token id from 0 to {}, not {}", key, largestSize, *value));
         return value ? std::optional(static_cast<std::int32_t>(*value)) : std::nullopt;
     }
 

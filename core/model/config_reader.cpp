@@ -9,7 +9,7 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::size_t largestSize = std::size_t{1} << 31U;
+constexpr std::size_t largestSize = (std::size_t{1} << 31U) - 1;
 
 } // namespace
 
@@ -42,8 +42,8 @@ std::optional<std::size_t> ConfigReader::size(const std::string& key) const
     const Json* value = find(key);
     if (!value)
         return {};
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 || value->get<std::uint64_t>() >= largestSize)
-        refuse(key, fmt::format("must be a positive integer, not {}", dumpJson(*value)));
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 || value->get<std::uint64_t>() > largestSize)
+        refuse(key, fmt::format("must be an integer from 1 to {}, not {}", largestSize, dumpJson(*value)));
     return value->get<std::size_t>();
 }
 
@@ -100,8 +100,9 @@ std::vector<std::int32_t> ConfigReader::tokens(const std::string& key) const
     std::vector<std::int32_t> ids;
     for (const Json& id : value->is_array() ? *value : Json::array({*value})) {
         if (!id.is_number_integer() || id.get<std::int64_t>() < -1 ||
-            id.get<std::int64_t>() >= static_cast<std::int64_t>(largestSize))
-            refuse(key, fmt::format("must be a token id or a list of them, not {}", dumpJson(*value)));
+            id.get<std::int64_t>() > static_cast<std::int64_t>(largestSize))
+            refuse(key, fmt::format("must be a token id from 0 to {} or a list of them, not {}", largestSize,
+                                    dumpJson(*value)));
         if (id.get<std::int64_t>() >= 0)
             ids.push_back(id.get<std::int32_t>());
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 
 namespace rankwright {
 
@@ -28,8 +29,20 @@ Defaults defaultsOf(const std::string& architecture)
     return {.bosToken = 1, .eosToken = 2};
 }
 
-/// `context`: of the whole model, which transformers takes where the original one is not told.
-std::optional<RopeScaling> readScaling(const ConfigReader& reader, std::size_t context)
+/// What llama3 scaling starts from: stated in the scaling, or beside it as transformers 5 also has it, else `context`,
+/// that of the whole model.
+std::size_t readOriginalContext(const ConfigReader& model, const ConfigReader& scaling, std::size_t context)
+{
+    constexpr const char* key = "original_max_position_embeddings";
+    const std::optional<std::size_t> inner = scaling.size(key);
+    const std::optional<std::size_t> outer = model.size(key);
+    if (inner && outer && *inner != *outer)
+        model.refuse(key, fmt::format("{} disagrees with {} of the rotary scaling; keep one of them", *outer, *inner));
+    return inner ? *inner : outer.value_or(context);
+}
+
+/// `context`: of the whole model.
+std::optional<RopeScaling> readScaling(const ConfigReader& model, const ConfigReader& reader, std::size_t context)
 {
     const std::string kind = reader.string("rope_type", reader.string("type", "default"));
     if (reader.string("type", kind) != kind)
@@ -45,7 +58,7 @@ std::optional<RopeScaling> readScaling(const ConfigReader& reader, std::size_t c
     if (kind == "llama3") {
         scaling.lowFrequencyFactor = reader.needReal("low_freq_factor");
         scaling.highFrequencyFactor = reader.needReal("high_freq_factor");
-        scaling.originalContext = reader.size("original_max_position_embeddings").value_or(context);
+        scaling.originalContext = readOriginalContext(model, reader, context);
     }
     return scaling;
 }
@@ -56,22 +69,49 @@ void requireWholeRotation(const ConfigReader& reader)
         reader.unsupported("a partial rotary embedding is not supported");
 }
 
+struct Rotary
+{
+    double theta = 0.0;
+    std::optional<RopeScaling> scaling;
+};
+
+bool isSame(const Rotary& a, const Rotary& b)
+{
+    const auto values = [](const RopeScaling& scaling) {
+        return std::tie(scaling.kind, scaling.factor, scaling.lowFrequencyFactor, scaling.highFrequencyFactor,
+                        scaling.originalContext);
+    };
+    if (a.theta != b.theta || a.scaling.has_value() != b.scaling.has_value())
+        return false;
+    return !a.scaling || values(*a.scaling) == values(*b.scaling);
+}
+
+/// What `key` states, with the rope_theta of the model where it has none.
+std::optional<Rotary> readRotaryPart(const ConfigReader& reader, const char* key, const ModelConfig& config)
+{
+    const Json* value = reader.find(key);
+    if (!value)
+        return {};
+    if (!value->is_object())
+        reader.refuse(key, "must be an object");
+    const ConfigReader part(*value, reader.file());
+    requireWholeRotation(part);
+    return Rotary{part.real("rope_theta", config.ropeTheta), readScaling(reader, part, config.contextLength)};
+}
+
 /// rope_theta and rope_scaling of transformers 4, rope_parameters of transformers 5.
 void readRotary(const ConfigReader& reader, ModelConfig& config)
 {
     config.ropeTheta = reader.real("rope_theta", config.ropeTheta);
     requireWholeRotation(reader);
-    for (const char* key : {"rope_scaling", "rope_parameters"}) {
-        const Json* value = reader.find(key);
-        if (!value)
-            continue;
-        if (!value->is_object())
-            reader.refuse(key, "must be an object");
-        const ConfigReader part(*value, reader.file());
-        config.ropeTheta = part.real("rope_theta", config.ropeTheta);
-        requireWholeRotation(part);
-        if (const std::optional<RopeScaling> scaling = readScaling(part, config.contextLength))
-            config.ropeScaling = scaling;
+    const std::optional<Rotary> scaling = readRotaryPart(reader, "rope_scaling", config);
+    const std::optional<Rotary> parameters = readRotaryPart(reader, "rope_parameters", config);
+    // Versions of transformers take the one or the other.
+    if (scaling && parameters && !isSame(*scaling, *parameters))
+        reader.refuse("rope_scaling", "disagrees with rope_parameters; keep one of them");
+    if (const std::optional<Rotary>& stated = parameters ? parameters : scaling) {
+        config.ropeTheta = stated->theta;
+        config.ropeScaling = stated->scaling;
     }
 }
 

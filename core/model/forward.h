@@ -162,7 +162,7 @@ struct PassOptions
 
 /// The limit in bytes: options.memoryLimit, or three quarters of the machine.
 std::size_t effectiveMemoryLimit(const PassOptions& options);
-/// options.threads, or all processors.
+/// options.threads, or all processors, at most 256. Throws Error(InvalidArgument) where more are asked for.
 std::size_t effectiveThreads(const PassOptions& options);
 
 /// Called with the input of a site of a block while a window passes it.

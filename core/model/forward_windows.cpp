@@ -18,7 +18,11 @@ std::size_t effectiveMemoryLimit(const PassOptions& options)
 
 std::size_t effectiveThreads(const PassOptions& options)
 {
-    return options.threads != 0 ? options.threads : processorCount();
+    // OpenBLAS has memory for so many threads that call it at once, and fails beyond.
+    constexpr std::size_t most = 256;
+    if (options.threads > most)
+        throw Error(ErrorKind::InvalidArgument, fmt::format("threads: {}, at most {}", options.threads, most));
+    return options.threads != 0 ? options.threads : std::min(processorCount(), most);
 }
 
 namespace {

@@ -112,7 +112,9 @@ public:
 
     void add(std::int32_t id)
     {
-        m_ids.push_back(id);
+        // A model may have rows beyond its tokens, which are no text.
+        if (static_cast<std::size_t>(id) < m_tokenizer.vocabularySize())
+            m_ids.push_back(id);
         if (!m_sink)
             return;
         std::string text = m_tokenizer.decode(m_ids);
@@ -171,6 +173,11 @@ GenerationResult generateGreedy(const Model& model, const Device& device, const 
         throw Error(ErrorKind::InvalidArgument,
                     "the prompt is empty and the tokenizer adds no token to start from; give a prompt", where);
     const std::size_t contextLength = model.config().contextLength;
+    if (result.prompt.size() > contextLength || (result.prompt.size() == contextLength && tokens > 0))
+        throw Error(ErrorKind::InvalidArgument,
+                    fmt::format("the prompt itself has {} tokens and the model {} positions; shorten the prompt",
+                                result.prompt.size(), contextLength),
+                    where);
     if (tokens > contextLength || result.prompt.size() > contextLength - tokens)
         throw Error(ErrorKind::InvalidArgument,
                     fmt::format("a prompt of {} tokens and {} more exceed the context of {}; ask for fewer tokens",

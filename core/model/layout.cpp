@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <optional>
+#include <string_view>
 #include <unordered_set>
 
 namespace rankwright {
@@ -20,13 +21,7 @@ public:
         , m_config(config)
         , m_names(checkpoint, config)
         , m_structures(structureTable())
-    {
-        if (!m_structures)
-            return;
-        for (const Json& entry : *m_structures)
-            if (entry.is_object() && entry.contains("latentOf") && entry["latentOf"].is_string())
-                m_owners.insert(entry["latentOf"].get<std::string>());
-    }
+    {}
 
     ModelLayout build()
     {
@@ -44,6 +39,7 @@ public:
                      {m_config.contextLength + architectureOf(m_config).positionOffset, m_config.hiddenSize});
         for (std::size_t block = 0; block < m_config.blocks; ++block)
             addBlock(block);
+        refuseUnknownEntries();
         m_layout.finalNorm = takeNorm(m_names.finalNorm());
         m_layout.head = m_config.tiedHead ? m_layout.embedding : take(m_names.head() + ".weight", tokens);
         refuseOthers();
@@ -169,8 +165,8 @@ private:
             refuse("there is no \"rank\"");
         info.rank = entry["rank"].get<std::size_t>();
         const bool shares = info.structure == StructureKind::SharedLatent;
-        const std::size_t most = shares || m_owners.contains(info.name) ? info.shape.columns : info.shape.fullRank();
-        if (info.rank == 0 || info.rank > most)
+        // Latents that several linears share, or did, may be more than the rows of one.
+        if (info.rank == 0 || info.rank > info.shape.columns)
             refuse(fmt::format("rank {} of a {} x {} linear", info.rank, info.shape.rows, info.shape.columns));
         if (shares)
             requireOwner(info, entry);
@@ -251,12 +247,47 @@ private:
         return tensors;
     }
 
+    /// Every entry of an export's table belongs to a linear.
+    void refuseUnknownEntries() const
+    {
+        if (!m_structures)
+            return;
+        std::unordered_set<std::string_view> known;
+        for (const LinearInfo& info : m_layout.linears)
+            known.insert(info.name);
+        for (const auto& [name, entry] : m_structures->items())
+            if (!known.contains(name))
+                throw Error(ErrorKind::Corrupt,
+                            fmt::format("\"rankwright\" of {}: a model of the architecture {} with {} blocks has no "
+                                        "such linear; fetch the export again",
+                                        name, m_config.architecture, m_config.blocks),
+                            {.file = configFile()});
+    }
+
+    /// A tied head that is stored once more must be the embedding: what another one means differs between versions of
+    /// transformers.
+    void requireSameHead(const TensorInfo& head) const
+    {
+        const TensorInfo& embedding = *m_layout.embedding;
+        if (head.dtype == embedding.dtype && head.shape == embedding.shape &&
+            std::ranges::equal(m_checkpoint.data(head), m_checkpoint.data(embedding)))
+            return;
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("the configuration ties the head to {}, which has other values; set "
+                                "tie_word_embeddings to false, or remove this tensor",
+                                embedding.name),
+                    {.file = m_checkpoint.files().at(head.file), .tensor = head.name});
+    }
+
     void refuseOthers() const
     {
         for (const TensorInfo& tensor : m_checkpoint.tensors()) {
-            const bool unusedHead = m_config.tiedHead && tensor.name == m_names.head() + ".weight";
-            if (m_used.contains(tensor.name) || m_names.ignored(tensor.name) || unusedHead)
+            if (m_used.contains(tensor.name) || m_names.ignored(tensor.name))
                 continue;
+            if (m_config.tiedHead && tensor.name == m_names.head() + ".weight") {
+                requireSameHead(tensor);
+                continue;
+            }
             throw Error(ErrorKind::Unsupported,
                         fmt::format("a model of the architecture {} with {} blocks has no such tensor",
                                     m_config.architecture, m_config.blocks),
@@ -269,7 +300,6 @@ private:
     TensorNames m_names;
     const Json* m_structures;
     ModelLayout m_layout;
-    std::unordered_set<std::string> m_owners; ///< whose latents others read
     std::unordered_set<std::string> m_used;
 };
 

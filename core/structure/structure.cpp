@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <limits>
 
 namespace rankwright {
@@ -47,8 +47,7 @@ StructureKind structureFromName(std::string_view name)
     const auto found = std::find(kNames.begin(), kNames.end(), name);
     if (found != kNames.end())
         return static_cast<StructureKind>(found - kNames.begin());
-    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown structure \"{}\", did you mean \"{}\"? Known: {}",
-                                                        name, nearestName(name, kNames), fmt::join(kNames, ", ")));
+    throw Error(ErrorKind::InvalidArgument, fmt::format("unknown structure \"{}\"{}", name, knownNames(name, kNames)));
 }
 
 StoredRank Structure::at(LinearShape shape, std::size_t rank) const

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/tokenizer/regex.h"
+#include "core/tokenizer/step_output.h"
 #include "core/tokenizer/text_file.h"
 #include "core/tokenizer/tokenizer_json.h"
 #include "core/tokenizer/unicode.h"
@@ -15,17 +16,19 @@ class Decoder::Step
 {
 public:
     virtual ~Step() = default;
-    virtual void apply(std::vector<std::string>& tokens) const = 0;
+    /// Appends to `output` what can be any multiple of the tokens.
+    virtual void apply(std::vector<std::string>& tokens, StepOutput& output) const = 0;
 };
 
 namespace {
 
-void replaceAll(std::string& text, const std::string& pattern, std::string_view content)
+void replaceAll(std::string& text, const std::string& pattern, std::string_view content, StepOutput& output)
 {
     std::string result;
     std::size_t begin = 0;
     for (std::size_t at = text.find(pattern); at != std::string::npos; at = text.find(pattern, begin)) {
-        result.append(text, begin, at - begin).append(content);
+        output.append(result, std::string_view(text).substr(begin, at - begin));
+        output.append(result, content);
         begin = at + pattern.size();
     }
     if (begin > 0)
@@ -35,7 +38,7 @@ void replaceAll(std::string& text, const std::string& pattern, std::string_view 
 class ByteLevel : public Decoder::Step
 {
 public:
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput&) const override
     {
         std::string bytes;
         for (const std::string& token : tokens) {
@@ -59,7 +62,7 @@ public:
 class ByteFallback : public Decoder::Step
 {
 public:
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput&) const override
     {
         std::vector<std::string> result;
         std::string bytes;
@@ -91,7 +94,7 @@ public:
 class Fuse : public Decoder::Step
 {
 public:
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput&) const override
     {
         std::string joined;
         for (const std::string& token : tokens)
@@ -108,7 +111,7 @@ public:
         , m_start(start)
         , m_stop(stop)
     {}
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput&) const override
     {
         for (std::string& token : tokens) {
             std::size_t begin = 0;
@@ -133,11 +136,11 @@ public:
         : m_regex(pattern, file)
         , m_content(std::move(content))
     {}
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput& output) const override
     {
         std::string result;
         RegexScanner scanner(m_regex, [&](std::string_view part, bool isMatch) {
-            result.append(isMatch ? std::string_view(m_content) : part);
+            output.append(result, isMatch ? std::string_view(m_content) : part);
         });
         for (std::string& token : tokens) {
             result.clear();
@@ -158,10 +161,10 @@ public:
         : m_pattern(std::move(pattern))
         , m_content(std::move(content))
     {}
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput& output) const override
     {
         for (std::string& token : tokens)
-            replaceAll(token, m_pattern, m_content);
+            replaceAll(token, m_pattern, m_content, output);
     }
 
 private:
@@ -176,10 +179,10 @@ public:
         : m_replacement(std::move(replacement))
         , m_dropsFirst(dropsFirst)
     {}
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput& output) const override
     {
         for (std::size_t i = 0; i < tokens.size(); ++i)
-            replaceAll(tokens[i], m_replacement, i == 0 && m_dropsFirst ? "" : " ");
+            replaceAll(tokens[i], m_replacement, i == 0 && m_dropsFirst ? "" : " ", output);
     }
 
 private:
@@ -194,10 +197,10 @@ public:
     explicit EndSuffix(std::string suffix)
         : m_suffix(std::move(suffix))
     {}
-    void apply(std::vector<std::string>& tokens) const override
+    void apply(std::vector<std::string>& tokens, StepOutput& output) const override
     {
         for (std::size_t i = 0; i < tokens.size(); ++i)
-            replaceAll(tokens[i], m_suffix, i + 1 == tokens.size() ? "" : " ");
+            replaceAll(tokens[i], m_suffix, i + 1 == tokens.size() ? "" : " ", output);
     }
 
 private:
@@ -247,6 +250,7 @@ void addSteps(const JsonObject& value, std::vector<std::unique_ptr<const Decoder
 } // namespace
 
 Decoder::Decoder(const Json& value, const std::filesystem::path& file)
+    : m_file(file)
 {
     if (!value.is_null())
         addSteps(JsonObject(value, "decoder", file), m_steps);
@@ -258,8 +262,13 @@ Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 
 std::string Decoder::decode(std::vector<std::string> tokens) const
 {
-    for (const auto& step : m_steps)
-        step->apply(tokens);
+    std::size_t bytes = 0;
+    for (const std::string& token : tokens)
+        bytes += token.size();
+    for (const auto& step : m_steps) {
+        StepOutput output("decoder", bytes, m_file);
+        step->apply(tokens, output);
+    }
     std::string text;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
         if (i > 0 && m_steps.empty())

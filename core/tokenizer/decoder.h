@@ -21,10 +21,12 @@ public:
     Decoder(Decoder&&) noexcept;
     Decoder& operator=(Decoder&&) noexcept;
 
-    /// The text, not yet checked to be UTF-8.
+    /// The text, not yet checked to be UTF-8. Throws Error(Unsupported) where it would become many times as long as the
+    /// tokens.
     std::string decode(std::vector<std::string> tokens) const;
 
 private:
+    std::filesystem::path m_file;
     std::vector<std::unique_ptr<const Step>> m_steps;
 };
 

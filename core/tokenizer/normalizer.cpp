@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/tokenizer/regex.h"
+#include "core/tokenizer/step_output.h"
 #include "core/tokenizer/tokenizer_json.h"
 #include "core/tokenizer/unicode.h"
 
@@ -16,7 +17,8 @@ class Normalizer::Step
 {
 public:
     virtual ~Step() = default;
-    virtual std::string apply(std::string_view text, bool first, bool last) const = 0;
+    /// Appends to `output` what can be any multiple of the text.
+    virtual std::string apply(std::string_view text, bool first, bool last, StepOutput& output) const = 0;
     /// Whether a text can be cut before a character that begins with `begins` at this step.
     virtual bool mayCutBefore(std::string_view begins) const = 0;
 };
@@ -34,7 +36,7 @@ public:
             throw Error(ErrorKind::Internal, fmt::format("Unicode normalization data: {}", u_errorName(status)));
     }
 
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput&) const override
     {
         std::string result;
         icu::StringByteSink<std::string> sink(&result,
@@ -70,7 +72,7 @@ public:
     explicit Prepend(std::string text)
         : m_text(std::move(text))
     {}
-    std::string apply(std::string_view text, bool first, bool) const override
+    std::string apply(std::string_view text, bool first, bool, StepOutput&) const override
     {
         return first && !text.empty() ? m_text + std::string(text) : std::string(text);
     }
@@ -87,16 +89,16 @@ public:
         : m_pattern(std::move(pattern))
         , m_content(std::move(content))
     {}
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput& output) const override
     {
         std::string result;
         result.reserve(text.size() + text.size() / 4);
         while (true) {
             const std::size_t at = text.find(m_pattern);
-            result.append(text.substr(0, at));
+            output.append(result, text.substr(0, at));
             if (at == std::string_view::npos)
                 return result;
-            result.append(m_content);
+            output.append(result, m_content);
             text.remove_prefix(at + m_pattern.size());
         }
     }
@@ -117,11 +119,11 @@ public:
         : m_regex(pattern, file)
         , m_content(std::move(content))
     {}
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput& output) const override
     {
         std::string result;
         RegexScanner(m_regex, [&](std::string_view part, bool isMatch) {
-            result.append(isMatch ? std::string_view(m_content) : part);
+            output.append(result, isMatch ? std::string_view(m_content) : part);
         }).push(text, true);
         return result;
     }
@@ -135,7 +137,7 @@ private:
 class Lowercase : public Normalizer::Step
 {
 public:
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput&) const override
     {
         std::string result;
         result.reserve(text.size());
@@ -156,7 +158,7 @@ public:
         : m_left(left)
         , m_right(right)
     {}
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput&) const override
     {
         while (m_left && !text.empty() && isWhiteSpace(codePointAt(text, 0).value))
             text.remove_prefix(codePointAt(text, 0).length);
@@ -174,7 +176,7 @@ private:
 class StripAccents : public Normalizer::Step
 {
 public:
-    std::string apply(std::string_view text, bool, bool) const override
+    std::string apply(std::string_view text, bool, bool, StepOutput&) const override
     {
         std::string result;
         for (std::size_t at = 0; at < text.size();) {
@@ -237,6 +239,7 @@ Normalizer::Normalizer(Normalizer&&) noexcept = default;
 Normalizer& Normalizer::operator=(Normalizer&&) noexcept = default;
 
 Normalizer::Normalizer(const Json& value, const std::filesystem::path& file)
+    : m_file(file)
 {
     if (!value.is_null())
         addSteps(JsonObject(value, "normalizer", file), m_steps);
@@ -246,8 +249,17 @@ std::string Normalizer::apply(std::string_view part, bool first, bool last) cons
 {
     std::string text(part);
     for (const auto& step : m_steps)
-        text = step->apply(text, first, last);
+        text = run(*step, text, first, last, part.size());
     return text;
+}
+
+std::string Normalizer::run(const Step& step, std::string_view text, bool first, bool last,
+                            std::size_t inputBytes) const
+{
+    StepOutput output("normalizer", inputBytes, m_file);
+    std::string result = step.apply(text, first, last, output);
+    output.check(result.size());
+    return result;
 }
 
 std::size_t Normalizer::cut(std::string_view section, std::size_t atLeast,
@@ -258,7 +270,7 @@ std::size_t Normalizer::cut(std::string_view section, std::size_t atLeast,
         for (const auto& step : m_steps) {
             if (text.empty() || !step->mayCutBefore(text))
                 return false;
-            text = step->apply(text, false, false);
+            text = run(*step, text, false, false, character.size());
         }
         if (text.empty())
             return false;

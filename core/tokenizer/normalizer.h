@@ -27,7 +27,8 @@ public:
 
     bool empty() const { return m_steps.empty(); }
 
-    /// A part of a section; `first` and `last` say whether it begins and ends it.
+    /// A part of a section; `first` and `last` say whether it begins and ends it. Throws Error(Unsupported) where it
+    /// would become many times as long.
     std::string apply(std::string_view part, bool first, bool last) const;
 
     /// Bytes of `section` after which it may be cut and the parts normalized on their own, at least `atLeast` if the
@@ -35,6 +36,9 @@ public:
     std::size_t cut(std::string_view section, std::size_t atLeast, const std::unordered_set<char32_t>& avoid) const;
 
 private:
+    std::string run(const Step& step, std::string_view text, bool first, bool last, std::size_t inputBytes) const;
+
+    std::filesystem::path m_file;
     std::vector<std::unique_ptr<const Step>> m_steps;
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/paths.h"
 #include "core/tokenizer/bpe_tokenizer.h"
 #include "core/tokenizer/sentencepiece_model.h"
 #include "core/tokenizer/vocabulary_conversion.h"
@@ -62,7 +63,7 @@ public:
 private:
     static Json read(const std::filesystem::path& file)
     {
-        if (!std::filesystem::exists(file))
+        if (!isPresent(file))
             return Json::object();
         Json json = readJson(file, largestFile);
         if (!json.is_object())
@@ -144,17 +145,18 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const
 
 std::shared_ptr<const Tokenizer> Tokenizer::open(const std::filesystem::path& path)
 {
-    if (!std::filesystem::exists(path))
+    if (!isPresent(path))
         throw Error(ErrorKind::NotFound, "no such file or folder", {.file = path});
-    const bool isFolder = std::filesystem::is_directory(path);
+    std::error_code failure;
+    const bool isFolder = std::filesystem::is_directory(path, failure);
     const std::filesystem::path folder = isFolder ? path : path.parent_path();
     const Surroundings beside(folder);
     if (isFolder) {
-        if (std::filesystem::exists(folder / "tokenizer.json"))
+        if (isPresent(folder / "tokenizer.json"))
             return openTokenizerJson(folder / "tokenizer.json", beside);
-        if (std::filesystem::exists(folder / "tokenizer.model"))
+        if (isPresent(folder / "tokenizer.model"))
             return openModel(folder / "tokenizer.model", beside);
-        if (std::filesystem::exists(folder / "vocab.json") && std::filesystem::exists(folder / "merges.txt"))
+        if (isPresent(folder / "vocab.json") && isPresent(folder / "merges.txt"))
             return openVocabularyAndMerges(folder, beside);
         throw Error(ErrorKind::NotFound, "holds no tokenizer.json, no tokenizer.model and no vocab.json + merges.txt",
                     {.file = path});

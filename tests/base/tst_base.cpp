@@ -3,7 +3,9 @@
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
+#include "core/base/nearest_name.h"
 #include "core/base/parallel.h"
+#include "core/base/paths.h"
 
 #include <QTemporaryDir>
 #include <QTest>
@@ -11,6 +13,7 @@
 #include <atomic>
 #include <barrier>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
@@ -31,6 +34,23 @@ private slots:
         QVERIFY_EXCEPTION_THROWN(parseBytes("lots"), Error);
         QVERIFY_EXCEPTION_THROWN(parseBytes("-1GiB"), Error);
         QVERIFY_EXCEPTION_THROWN(parseBytes("1XiB"), Error);
+    }
+
+    void onlyLikelyNamesAreSuggested()
+    {
+        const std::vector<std::string_view> names = {"runs", "compress", "svd", "whitened-svd", "best"};
+        QCOMPARE(nearestName("help", names), std::string("best"));
+        QCOMPARE(likelyName("help", names), std::string());
+        QCOMPARE(likelyName("comprses", names), std::string("compress"));
+        QCOMPARE(likelyName("bset", names), std::string("best"));
+        QCOMPARE(likelyName("svx", names), std::string("svd"));
+        QCOMPARE(likelyName("sxx", names), std::string());                         // two of three characters
+        QCOMPARE(likelyName("whitened-xxxx", names), std::string("whitened-svd")); // 4 of 13
+        QCOMPARE(likelyName("whitenexxxxxx", names), std::string());
+        QCOMPARE(likelyName("x", {}), std::string());
+        QCOMPARE(knownNames("run", names),
+                 std::string(", did you mean \"runs\"? Known: runs, compress, svd, whitened-svd, best"));
+        QCOMPARE(knownNames("help", names), std::string("; known: runs, compress, svd, whitened-svd, best"));
     }
 
     void jsonRefusesDuplicatesDepthAndRubbish()
@@ -69,6 +89,56 @@ private slots:
         kept.commit();
         QCOMPARE(readFile(path / "a"), std::string("1"));
         QVERIFY_EXCEPTION_THROWN(AtomicFolder{path}, Error);
+    }
+
+    /// A named pipe without a writer must not hold up the program.
+    void onlyRegularFilesAreRead()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path pipe = folder.filePath(QStringLiteral("pipe")).toStdString();
+        QCOMPARE(::mkfifo(pipe.c_str(), 0600), 0);
+        for (const std::filesystem::path& path : {pipe, pipe.parent_path(), std::filesystem::path("/dev/zero")}) {
+            try {
+                readFile(path);
+                QFAIL(path.c_str());
+            } catch (const Error& error) {
+                QVERIFY2(error.kind() == ErrorKind::Io, error.what());
+                QCOMPARE(error.file(), path);
+                QVERIFY2(std::string_view(error.what()).ends_with("not a regular file"), error.what());
+            }
+        }
+    }
+
+    void presenceIsToldOrRefused()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        QVERIFY(isPresent(path));
+        QVERIFY(!isPresent(path / "nothing"));
+        std::filesystem::create_symlink("nothing", path / "dangling");
+        QVERIFY(!isPresent(path / "dangling"));
+        std::filesystem::create_symlink("loop", path / "loop");
+        try {
+            isPresent(path / "loop");
+            QFAIL("accepted");
+        } catch (const Error& error) {
+            QVERIFY2(error.kind() == ErrorKind::Io, error.what());
+            QCOMPARE(error.file(), path / "loop");
+        }
+    }
+
+    void errorsAreOneShortLine()
+    {
+        const Error error(ErrorKind::Corrupt, "x\ny", {.file = "f", .tensor = std::string(1000000, 'n')});
+        const std::string_view line = error.what();
+        QVERIFY2(line.size() < 2000 && line.starts_with("f: tensor nnn") && line.ends_with("nnn...: x y"),
+                 error.what());
+        // Cut between characters.
+        std::string signs;
+        for (int i = 0; i < 5000; ++i)
+            signs += "\xe2\x96\x81";
+        const std::string cut = Error(ErrorKind::Corrupt, signs).what();
+        QCOMPARE((cut.size() - 3) % 3, std::size_t{0});
     }
 
     void hashSeparatesItsParts()

@@ -128,6 +128,18 @@ private slots:
             hostile::refuses([&] { Checkpoint::open(folder.path()).at("a"); }, ErrorKind::NotFound, {"no tensors"}));
     }
 
+    void linksInALoopAreNamed()
+    {
+        const std::string words = std::make_error_code(std::errc::too_many_symbolic_link_levels).message();
+        for (const char* name : {"config.json", "model.safetensors", indexFile}) {
+            const hostile::Folder folder;
+            folder.write("model.safetensors", oneTensor("a", "F32", "[2]", floats({1, 2})));
+            std::filesystem::remove(folder.path() / name);
+            std::filesystem::create_symlink(name, folder.path() / name);
+            QVERIFY(hostile::refuses([&] { Checkpoint::open(folder.path()); }, ErrorKind::Io, {name, words}));
+        }
+    }
+
     void indexDecidesWhichFilesAreRead()
     {
         const hostile::Folder folder;

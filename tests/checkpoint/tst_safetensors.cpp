@@ -25,6 +25,14 @@ struct Case
     std::vector<std::string> words;
 };
 
+std::string manyTimes(std::string_view text, std::size_t count)
+{
+    std::string result;
+    for (std::size_t i = 0; i < count; ++i)
+        result += text;
+    return result;
+}
+
 std::vector<Case> brokenHeaders()
 {
     const auto corrupt = ErrorKind::Corrupt;
@@ -141,6 +149,11 @@ std::vector<Case> brokenHeaders()
          0,
          corrupt,
          {"tensor a", "4294967296x4294967296", "overflows"}},
+        {"many dimensions",
+         "{\"a\":{\"dtype\":\"U8\",\"shape\":[1" + manyTimes(",1", 299999) + "],\"data_offsets\":[0,2]}}",
+         2,
+         corrupt,
+         {"tensor a", "shape 1x1x1x1x1x1x1x1x... (300000 dimensions) of U8"}},
         {"bytes overflow",
          hostile::json("{'a':{'dtype':'F64','shape':[2305843009213693952],'data_offsets':[0,0]}}"),
          0,
@@ -319,6 +332,17 @@ private slots:
         QVERIFY(error.has_value());
         QCOMPARE(error->file(), std::filesystem::path("some/model.safetensors"));
         QCOMPARE(error->tensor(), std::string("a.weight"));
+    }
+
+    void syntaxErrorsNameTheByteAndNoTensor()
+    {
+        const std::string before = hostile::json("{'a.weight':{'dtype':'U8','shape':[1],'data_offsets':[0,1]},'b");
+        const auto error = hostile::errorOf([&] { parse(hostile::safetensors(before + "\xff\":{}}", "x")); });
+        QVERIFY(error.has_value());
+        const std::string message = error->what();
+        QVERIFY2(error->tensor().empty() && message.find("a.weight") == std::string::npos, message.c_str());
+        QVERIFY2(message.find("offset " + std::to_string(8 + before.size()) + " ") != std::string::npos,
+                 message.c_str());
     }
 
     void manyTensorsAreReadInLinearTime()

@@ -4,6 +4,7 @@
 #include <QTest>
 
 #include <csignal>
+#include <functional>
 #include <random>
 
 using rankwright::Json;
@@ -40,21 +41,22 @@ class TestCliResume : public QObject
 {
     Q_OBJECT
 
-    /// Starts a run and sends it a signal as soon as its progress says `stage`.
-    static CliResult stopAt(const CliHome& home, const QStringList& call, const QByteArray& stage, int signal)
+    /// Starts a run and acts as soon as its progress says `stage`.
+    static CliResult actAt(const CliHome& home, const QStringList& call, const QByteArray& stage,
+                           const std::function<void(const QProcess&)>& act)
     {
         QProcess process;
         home.start(process, call);
         CliResult result;
-        bool sent = false;
+        bool acted = false;
         QElapsedTimer timer;
         timer.start();
         while (process.state() != QProcess::NotRunning && timer.elapsed() < 120'000) {
             process.waitForReadyRead(20);
             result.err += process.readAllStandardError();
-            if (!sent && result.err.contains(stage)) {
-                ::kill(static_cast<pid_t>(process.processId()), signal);
-                sent = true;
+            if (!acted && result.err.contains(stage)) {
+                act(process);
+                acted = true;
             }
         }
         process.waitForFinished();
@@ -80,7 +82,9 @@ private slots:
         QFETCH(QByteArray, stage);
         CliHome home;
         const QStringList call = longRun({u"--out"_s, u"out"_s});
-        const CliResult stopped = stopAt(home, call, stage, signal);
+        const CliResult stopped = actAt(home, call, stage, [signal](const QProcess& process) {
+            ::kill(static_cast<pid_t>(process.processId()), signal);
+        });
         if (stopped.code == 0)
             QSKIP("the run was over before the signal came");
         QVERIFY2(!stopped.crashed && stopped.code == 1, stopped.all().constData());
@@ -98,6 +102,24 @@ private slots:
         QVERIFY2(unbroken.code == 0, unbroken.all().constData());
         QCOMPARE(difference(contentOf(runFolder(resumed)), contentOf(runFolder(unbroken))), QString());
         QCOMPARE(difference(contentOf(home.path() / "out"), contentOf(other.path() / "out")), QString());
+    }
+
+    /// A file that is mapped and shrinks takes its pages away from the program.
+    void aModelThatShrinksIsAnError()
+    {
+        CliHome home;
+        const std::filesystem::path model = home.path() / "model";
+        std::filesystem::copy(demoModel().toStdString(), model, std::filesystem::copy_options::recursive);
+        QStringList call = longRun({u"--threads"_s, u"1"_s});
+        call[1] = toQ(model.string());
+        const CliResult result = actAt(home, call, "calibrate", [&](const QProcess&) {
+            std::filesystem::resize_file(model / "model.safetensors", 0);
+        });
+        if (result.code == 0)
+            QSKIP("the run was over before the file shrank");
+        QVERIFY2(!result.crashed && result.code == 1, result.all().constData());
+        QCOMPARE(result.errors().size(), 1);
+        QVERIFY2(result.errors().front().contains(u"shrank"_s), result.all().constData());
     }
 
     void killedTwentyTimes()

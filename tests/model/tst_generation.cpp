@@ -1,6 +1,7 @@
 #include "core/evaluation/evaluation.h"
 #include "core/model/generation.h"
 #include "tests/checkpoint/hostile_files.h"
+#include "tests/support/tiny_llama.h"
 
 #include <QTest>
 
@@ -46,6 +47,27 @@ private slots:
             QCOMPARE(result.generated, expected.generated);
             QCOMPARE(result.text, expected.text);
         }
+    }
+
+    /// Models are padded: rows of the head beyond the tokens are no text, and no error.
+    void rowsBeyondTheTokensAreNoText()
+    {
+        tiny::TinyLlama padded;
+        padded.vocabulary = 600;
+        padded.tied = false;
+        padded.fill(3);
+        std::vector<float>& head = padded.values("lm_head.weight");
+        std::fill(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(512 * padded.hidden), 0.0F);
+        const hostile::Folder folder;
+        padded.write(folder.path());
+        std::filesystem::copy(std::string(stories) + "/tokenizer.json", folder.path());
+        const Model model = Model::open(folder.path());
+        std::string shown;
+        const GenerationResult result =
+            generateGreedy(model, *m_device, prompt, 5, {}, {}, [&](std::string_view piece) { shown += piece; });
+        QCOMPARE(result.generated.size(), std::size_t{5});
+        QVERIFY(std::ranges::all_of(result.generated, [](std::int32_t id) { return id >= 512; }));
+        QCOMPARE(result.text + shown, std::string());
     }
 
     /// The text goes on where the prompt ends and comes in pieces that make it up.

@@ -35,6 +35,11 @@ Change remove(const std::string& key)
     return [=](TinyLlama&, Json& config) { config.erase(key); };
 }
 
+Json llama3Scaling()
+{
+    return {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+}
+
 Change scaling(const Json& value)
 {
     return set("rope_scaling", value);
@@ -55,7 +60,11 @@ std::vector<Refusal> refusals()
         {"no width", remove("hidden_size"), ErrorKind::Corrupt, "", {"hidden_size", "missing"}},
         {"width of zero", set("hidden_size", 0), ErrorKind::Corrupt, "", {"hidden_size"}},
         {"negative width", set("hidden_size", -24), ErrorKind::Corrupt, "", {"hidden_size", "-24"}},
-        {"huge width", set("hidden_size", std::uint64_t{1} << 62U), ErrorKind::Corrupt, "", {"hidden_size"}},
+        {"huge width",
+         set("hidden_size", std::uint64_t{1} << 62U),
+         ErrorKind::Corrupt,
+         "",
+         {"hidden_size", "1 to 2147483647"}},
         {"fractional width", set("hidden_size", 24.5), ErrorKind::Corrupt, "", {"hidden_size", "24.5"}},
         {"key heads that do not divide", set("num_key_value_heads", 3), ErrorKind::Corrupt, "", {"4", "3"}},
         {"more key heads than heads", set("num_key_value_heads", 8), ErrorKind::Corrupt, "", {"4", "8"}},
@@ -138,6 +147,31 @@ std::vector<Refusal> refusals()
          ErrorKind::Corrupt,
          "",
          {"low_freq_factor"}},
+        {"scaling and parameters that disagree",
+         [](TinyLlama&, Json& config) {
+             config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4.0}};
+             config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 100.0}};
+         },
+         ErrorKind::Corrupt,
+         "",
+         {"rope_scaling", "rope_parameters"}},
+        {"original contexts that disagree",
+         [](TinyLlama&, Json& config) {
+             config["rope_scaling"] = llama3Scaling();
+             config["rope_scaling"]["original_max_position_embeddings"] = 128;
+             config["original_max_position_embeddings"] = 64;
+         },
+         ErrorKind::Corrupt,
+         "",
+         {"original_max_position_embeddings", "64", "128"}},
+        {"tied head of other values",
+         [](TinyLlama& tiny, Json&) {
+             tiny.tensors["lm_head.weight"] = tiny.tensors["model.embed_tokens.weight"];
+             tiny.values("lm_head.weight").back() += 1.0F;
+         },
+         ErrorKind::Mismatch,
+         "lm_head.weight",
+         {"model.embed_tokens.weight", "tie_word_embeddings"}},
         {"scaling that is no object", scaling("llama3"), ErrorKind::Corrupt, "", {"rope_scaling"}},
         {"token outside the vocabulary", set("bos_token_id", 50), ErrorKind::Corrupt, "", {"50"}},
         {"token text", set("eos_token_id", "</s>"), ErrorKind::Corrupt, "", {"eos_token_id"}},
@@ -177,6 +211,11 @@ std::vector<Refusal> refusals()
          ErrorKind::NotFound,
          "model.layers.0.self_attn.q_norm.weight",
          {}},
+        {"an export's entry for no linear",
+         set("rankwright", Json::parse(hostile::json("{'linears':{'nope':{'structure':'factors','rank':5}}}"))),
+         ErrorKind::Corrupt,
+         "",
+         {"nope", "no such linear"}},
         {"tie that is no boolean", set("tie_word_embeddings", 1), ErrorKind::Corrupt, "", {"tie_word_embeddings"}},
     };
 }
@@ -250,6 +289,16 @@ private slots:
         QVERIFY(error.has_value());
         QVERIFY2(static_cast<int>(error->kind()) == kind, error->what());
         QCOMPARE(error->file(), file);
+    }
+
+    void sizesOfGgufTellTheirLimit()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        const std::filesystem::path file = m_folder.path() / "tiny.gguf";
+        tiny.writeGguf(file, {{"llama.embedding_length", 3000000000U}});
+        QVERIFY(hostile::refuses([&] { Model::open(file); }, ErrorKind::Corrupt,
+                                 {"llama.embedding_length", "1 to 2147483647", "3000000000"}));
     }
 
     void readsGguf()
@@ -330,15 +379,18 @@ private slots:
         TinyLlama tiny;
         tiny.fill(1);
         Json config = tiny.config();
-        config["rope_parameters"] = {{"rope_type", "llama3"},
-                                     {"factor", 8.0},
-                                     {"low_freq_factor", 1.0},
-                                     {"high_freq_factor", 4.0},
-                                     {"rope_theta", 500000.0}};
+        config["rope_parameters"] = llama3Scaling();
+        config["rope_parameters"]["rope_theta"] = 500000.0;
         const ModelConfig read = configOf(tiny, config);
         QCOMPARE(read.ropeTheta, 500000.0);
         QVERIFY(read.ropeScaling.has_value());
         QCOMPARE(read.ropeScaling->originalContext, std::size_t{512});
+        // transformers 5 has it beside the parameters too.
+        config["original_max_position_embeddings"] = 64;
+        QCOMPARE(configOf(tiny, config).ropeScaling->originalContext, std::size_t{64});
+        // The same told twice is no contradiction.
+        config["rope_scaling"] = config["rope_parameters"];
+        QCOMPARE(configOf(tiny, config).ropeScaling->originalContext, std::size_t{64});
     }
 
     /// Llama 2 files of 2023 carry rotary tables; a tied model may carry its head once more.

@@ -1,6 +1,7 @@
 #include "broken_tokenizer_json.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/tokenizer/tokenizer.h"
 
 #include <QTemporaryDir>
@@ -36,6 +37,18 @@ class TestTokenizerHostile : public QObject
         QFAIL(("accepted, expected " + word).c_str());
     }
 
+    static constexpr const char* eAlone = "\"vocab\": {\"e\": 0}, \"merges\": []";
+
+    static Json replace(const char* kind, const std::string& pattern, const std::string& content)
+    {
+        return {{"type", "Replace"}, {"pattern", Json{{kind, pattern}}}, {"content", content}};
+    }
+
+    static std::string sequence(const char* parts, const Json& steps)
+    {
+        return dumpJson(Json{{"type", "Sequence"}, {parts, steps}});
+    }
+
 private slots:
     void brokenTokenizerJson_data() { addBrokenTokenizerJsonRows(); }
 
@@ -56,6 +69,64 @@ private slots:
                 R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a|a)+(a|a)+(a|a)+b"}, "behavior": "Isolated"}, )"));
         const auto tokenizer = Tokenizer::open(path);
         QVERIFY_EXCEPTION_THROWN(tokenizer->encode(std::string(64, 'a')), Error);
+    }
+
+    void growthIsBounded_data()
+    {
+        QTest::addColumn<QByteArray>("normalizer");
+        const auto row = [](const char* name, const Json& steps) {
+            QTest::newRow(name) << QByteArray::fromStdString(sequence("normalizers", steps));
+        };
+        row("doubled 40 times", Json(40, replace("String", "e", "ee")));
+        row("doubled 40 times by a pattern", Json(40, replace("Regex", "e", "ee")));
+        row("long text for a letter", Json(1, replace("String", "e", std::string(1000000, 'x'))));
+        row("long text for nothing", Json(1, replace("Regex", "x*", std::string(1000000, 'y'))));
+        row("long text in front", Json(1, Json{{"type", "Prepend"}, {"prepend", std::string(1000000, 'x')}}));
+    }
+    void growthIsBounded()
+    {
+        QFETCH(QByteArray, normalizer);
+        const std::string json = "\"normalizer\": " + normalizer.toStdString() + ", ";
+        expect(ErrorKind::Unsupported, write("tokenizer.json", tokenizerJson(eAlone, json)), "normalizer makes more");
+    }
+
+    void growthOfADecoderIsBounded()
+    {
+        const std::string json = "\"decoder\": " + sequence("decoders", Json(40, replace("String", "e", "ee"))) + ", ";
+        const auto tokenizer = Tokenizer::open(write("tokenizer.json", tokenizerJson(eAlone, json)));
+        QVERIFY_EXCEPTION_THROWN(tokenizer->decode(std::vector<std::int32_t>{0}), Error);
+    }
+
+    void someGrowthIsFine()
+    {
+        const Json steps = {replace("String", " ", "\u2581"), replace("Regex", "e", "eeee"), Json{{"type", "NFKD"}}};
+        const std::string json = "\"normalizer\": " + sequence("normalizers", steps) + ", ";
+        const auto tokenizer = Tokenizer::open(write("tokenizer.json", tokenizerJson(eAlone, json)));
+        QCOMPARE(tokenizer->encode(std::string(200000, 'e')).size(), std::size_t{800000});
+        // The character that NFKD makes the longest of, 18 letters.
+        std::string text = "e";
+        for (int i = 0; i < 10000; ++i)
+            text += "\uFDFA";
+        QCOMPARE(tokenizer->encode(text).size(), std::size_t{4});
+    }
+
+    void linksInALoopAreNamed()
+    {
+        const QTemporaryDir place;
+        const std::filesystem::path folder = place.path().toStdString();
+        const std::string words = std::make_error_code(std::errc::too_many_symbolic_link_levels).message();
+        for (const char* name : {"tokenizer_config.json", "tokenizer.model", "tokenizer.json"}) {
+            std::filesystem::create_symlink(name, folder / name);
+            try {
+                Tokenizer::open(folder);
+                QFAIL(name);
+            } catch (const Error& error) {
+                QVERIFY2(error.kind() == ErrorKind::Io, error.what());
+                QCOMPARE(error.file(), folder / name);
+                QVERIFY2(std::string(error.what()).find(words) != std::string::npos, error.what());
+            }
+            std::filesystem::remove(folder / name);
+        }
     }
 
     void everyCutOfASentencePieceModelIsRefusedOrWhole()
