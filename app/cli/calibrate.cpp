@@ -15,7 +15,7 @@ struct Options
     std::string model;
     WindowChoice text;
     std::optional<std::string> curvature;
-    std::uint64_t seed = 0;
+    std::optional<std::size_t> seed;
     bool weightMoments = false;
     PassChoice pass;
 };
@@ -112,7 +112,7 @@ void run(Session& session, const Options& options)
     std::optional<CalibrationSet> gradients;
     if (options.curvature) {
         const CurvatureOptions curvature{.labels = gradientLabelsFromName(*options.curvature),
-                                         .seed = options.seed,
+                                         .seed = options.seed.value_or(0),
                                          .weightMoments = options.weightMoments};
         gradients.emplace(calibrateCurvature(model, *device, windows, curvature, defaultRunPlaces().cache,
                                              options.pass.options(), context));
@@ -122,7 +122,7 @@ void run(Session& session, const Options& options)
         Json json = toJson(model, set);
         if (gradients) {
             json["linears"] = gradientsToJson(model, *gradients);
-            json["curvature"] = {{"labels", *options.curvature},           {"seed", options.seed},
+            json["curvature"] = {{"labels", *options.curvature},           {"seed", options.seed.value_or(0)},
                                  {"weightMoments", options.weightMoments}, {"fingerprint", gradients->fingerprint()},
                                  {"reused", gradients->reused()},          {"folder", gradients->folder().string()}};
         }
@@ -153,7 +153,9 @@ void addCalibrate(CLI::App& app, Session& session)
                          "Also the second moments of the gradients of every linear's output, with labels drawn from "
                          "the model or the text's own tokens")
             ->type_name("sampled|text");
-    command->add_option("--curvature-seed", options->seed, "Seed of drawn labels (default: 0)")->type_name("S");
+    addCount(*command, "--curvature-seed", options->seed, "Seed of drawn labels (default: 0)")
+        ->type_name("S")
+        ->needs(curvature);
     command
         ->add_flag("--weight-moments", options->weightMoments,
                    "Also the moments of weight gradients that gfwsvd and whitened-fwsvd need")

@@ -11,12 +11,6 @@ namespace rankwright::cli {
 
 namespace {
 
-bool takesPath(const CLI::Option& option)
-{
-    const std::string type = option.get_type_name();
-    return type == "FILE" || type == "MODEL" || type == "DIR";
-}
-
 std::vector<std::string> optionNames(const CLI::App& command)
 {
     std::vector<std::string> names;

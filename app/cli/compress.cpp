@@ -41,10 +41,14 @@ void showPlan(Session& session, const Recipe& recipe)
                             {"disk", estimate.disk}}}});
         return;
     }
-    session.out.write(recipeToCommand(recipe) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
-                      facts({{"time", "about " + stagesText(estimate.stageSeconds)},
-                             {"memory", "about " + formatBytes(estimate.memory)},
-                             {"disk", "about " + formatBytes(estimate.disk)}}));
+    const bool fits = recipe.memoryLimit == 0 || estimate.memory <= recipe.memoryLimit;
+    session.out.write(
+        commandToText(recipeToCommand(recipe)) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
+        facts({{"time", "about " + stagesText(estimate.stageSeconds)},
+               {"memory",
+                fmt::format("about {}{}", formatBytes(estimate.memory),
+                            fits ? "" : fmt::format(", more than the limit of {}", formatBytes(recipe.memoryLimit)))},
+               {"disk", "about " + formatBytes(estimate.disk)}}));
 }
 
 /// Of the compressed model. Linears that were not chosen are as they were.
@@ -87,7 +91,7 @@ void run(Session& session, const Options& options)
     }
     session.out.write((found ? searchToText(*found) : "") +
                       fmt::format("run {}{}: {} of {}\n", result.id,
-                                  recipe.name.empty() ? "" : fmt::format(" ({})", recipe.name),
+                                  recipe.name.empty() ? "" : fmt::format(" ({})", oneLine(recipe.name)),
                                   findMethod(recipe.method).title(), recipe.model.filename().string()) +
                       resultToText(result, options.linears,
                                    {{"cache", fmt::format("{} a token in float32, {} of latents if a runtime cached "
@@ -109,7 +113,9 @@ void addCompress(CLI::App& app, Session& session)
         app, session, "compress", "Compress a model, measure it, keep the run, and export it",
         "MODEL, --method and --keep are needed, or --recipe. The run is kept in the store; with --out it is exported "
         "too.\n"
-        "The same command again goes on where a cut-off run stopped and takes over what a finished one computed.\n"
+        "The same command again goes on where a cut-off run stopped and takes over what a finished one computed; "
+        "--out\n"
+        "must be a new folder each time.\n"
         "\n"
         "Examples:\n"
         "  rankwright-cli compress stories260K --method whitened-svd --keep 0.8 \\\n"

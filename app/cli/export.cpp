@@ -12,7 +12,7 @@ namespace {
 
 struct Options
 {
-    std::optional<std::size_t> run;
+    std::optional<std::int64_t> run;
     std::string format = "factored";
     std::string out;
     std::string dtypeName = "F32";
@@ -22,8 +22,8 @@ struct Options
 
 void run(Session& session, const Options& options)
 {
-    const ExportResult result = exportRun(session.storeWithRuns(), static_cast<std::int64_t>(*options.run),
-                                          options.target, *options.pass.open(), session.context());
+    const ExportResult result =
+        exportRun(session.storeWithRuns(), *options.run, options.target, *options.pass.open(), session.context());
     session.endProgress();
     if (session.json) {
         session.out.json({{"runId", *options.run},
@@ -60,9 +60,7 @@ void addExport(CLI::App& app, Session& session)
                 "\n"
                 "Example:\n"
                 "  rankwright-cli export 3 --format dense --out stories-0.8-dense");
-    addCount(*command, "RUN", options->run, "Number of the run, as `rankwright-cli runs` lists it")
-        ->type_name("ID")
-        ->required();
+    addRunNumber(*command, "RUN", options->run, "Number of the run, as `rankwright-cli runs` lists it");
     command->add_option("--format", options->format, "What to write (default: factored)")
         ->type_name("factored|dense")
         ->group("Options");

@@ -8,6 +8,7 @@
 #include "core/experiment/forecast_plan.h"
 #include "core/experiment/places.h"
 
+#include <cmath>
 #include <fmt/format.h>
 
 namespace rankwright::cli {
@@ -54,7 +55,7 @@ std::string toText(const std::vector<PlannedForecast>& forecasts)
             cells.push_back(perplexityText(forecast.perplexity));
             cells.push_back(rangeText(perplexityText(forecast.low), perplexityText(forecast.high)));
             if (&planned == &forecasts.front())
-                states += fmt::format("{}: {}\n", text, forecastState(forecast));
+                states += fmt::format("{}: {}\n", oneLine(text), forecastState(forecast));
         }
         table.row(std::move(cells));
     }
@@ -92,6 +93,21 @@ Json checkToJson(LeftOut leftOut, const std::vector<CheckedForecast>& checked)
             {"runs", std::move(rows)}};
 }
 
+std::vector<std::string> checkCells(const char* leftOut, const ForecastErrors& errors)
+{
+    const bool any = errors.count > 0;
+    const auto error = [&](double logError) {
+        return any ? fmt::format("{:.1f} %", 100.0 * std::expm1(logError)) : "-";
+    };
+    const bool ordered = any && std::isfinite(errors.rankCorrelation);
+    return {leftOut,
+            std::to_string(errors.count),
+            error(errors.median),
+            error(errors.worst),
+            any ? percent(errors.covered) : "-",
+            ordered ? fmt::format("{:.3f}", errors.rankCorrelation) : "-"};
+}
+
 void check(Session& session)
 {
     const std::vector<ForecastPoint> points = forecastPoints(session.storeWithRuns());
@@ -110,10 +126,7 @@ void check(Session& session)
             checks.push_back(checkToJson(leftOut, checked));
             continue;
         }
-        const ForecastErrors errors = forecastErrors(checked);
-        table.row({words, std::to_string(errors.count), fmt::format("{:.1f} %", 100.0 * std::expm1(errors.median)),
-                   fmt::format("{:.1f} %", 100.0 * std::expm1(errors.worst)), percent(errors.covered),
-                   fmt::format("{:.3f}", errors.rankCorrelation)});
+        table.row(checkCells(words, forecastErrors(checked)));
     }
     session.endProgress();
     if (session.json)
@@ -122,7 +135,9 @@ void check(Session& session)
         session.out.write("no run has been forecast and measured yet; rankwright-cli compress --forecast with "
                           "--evaluate-text makes one\n");
     else
-        session.out.write(table.text() + "\nerror: of the perplexity, forecast over measured or the other way round\n");
+        session.out.write(table.text() +
+                          "\nerror: of the perplexity, forecast over measured or the other way round\n"
+                          "rank correlation: of three or more runs on one text; fewer have no order to speak of\n");
 }
 
 void addCheck(CLI::App& forecast, Session& session)

@@ -1,6 +1,7 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
+#include "core/base/error.h"
 #include "core/model/generation.h"
 
 #include <algorithm>
@@ -67,12 +68,24 @@ std::size_t commonTokens(const GenerationResult& a, const GenerationResult& b)
     return static_cast<std::size_t>(endA - a.generated.begin());
 }
 
+/// Equal ids of different vocabularies are different tokens. Throws Error(Mismatch).
+void requireSameVocabulary(const Model& model, const Model& other)
+{
+    if (model.config().vocabularySize != other.config().vocabularySize)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("vocabularies of {} and {} tokens cannot be compared", model.config().vocabularySize,
+                                other.config().vocabularySize),
+                    {.file = other.checkpoint().path()});
+}
+
 void run(Session& session, const Options& options)
 {
     const bool side = !options.against.empty();
     // Both before the first output, so that an error comes alone.
     const Model first = openChecked(options.model);
     const std::optional<Model> second = side ? std::optional(openChecked(options.against)) : std::nullopt;
+    if (side)
+        requireSameVocabulary(first, *second);
     if (session.json) {
         const GenerationResult result = generate(session, options, first, false);
         Json json = toJson(options.model, result);
@@ -95,7 +108,7 @@ void run(Session& session, const Options& options)
         session.endProgress();
         session.out.write("\n");
         if (!side && !session.quiet)
-            fmt::print(stderr, "{}\n", speed(result));
+            writeToStandardError(speed(result) + '\n');
         return result;
     };
     const GenerationResult result = show(options.model, first);

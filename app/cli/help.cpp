@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 
 namespace rankwright::cli {
 
@@ -11,6 +12,13 @@ namespace {
 
 constexpr std::size_t descriptionColumn = 34;
 constexpr std::size_t pageWidth = 100;
+constexpr std::string_view methodType = "METHOD";
+
+/// "METHOD", or "METHOD|best" where a search is possible.
+bool takesMethod(const CLI::Option& option)
+{
+    return option.get_type_name().starts_with(methodType);
+}
 
 /// Words of `text` from descriptionColumn on, within pageWidth.
 std::string wrapped(const std::string& text)
@@ -109,18 +117,26 @@ std::string optionSyntax(const CLI::Option& option)
     return syntax;
 }
 
+bool takesPath(const CLI::Option& option)
+{
+    const std::string type = option.get_type_name();
+    return type == "FILE" || type == "MODEL" || type == "DIR";
+}
+
 std::vector<std::string> optionChoices(const CLI::Option& option)
 {
     std::vector<std::string> choices;
     const std::string type = option.get_type_name();
-    if (type == "METHOD") {
-        for (const Method* method : methods())
-            choices.emplace_back(method->name());
-    } else if (type.find('|') != std::string::npos) {
-        std::istringstream words(type);
-        std::string word;
-        while (std::getline(words, word, '|'))
+    if (!takesMethod(option) && type.find('|') == std::string::npos)
+        return choices;
+    std::istringstream words(type);
+    std::string word;
+    while (std::getline(words, word, '|')) {
+        if (word != methodType)
             choices.push_back(word);
+        else
+            for (const Method* method : methods())
+                choices.emplace_back(method->name());
     }
     return choices;
 }
@@ -142,7 +158,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
         help += '\n' + group.title + ":\n";
         for (const CLI::Option* option : group.options) {
             std::string description = option->get_description();
-            if (option->get_type_name() == "METHOD") {
+            if (takesMethod(*option)) {
                 std::string names;
                 for (const std::string& name : optionChoices(*option))
                     names += (names.empty() ? ": " : ", ") + name;

@@ -24,7 +24,10 @@ std::string commandPath(const CLI::App& command);
 std::string usageLine(const CLI::App& command);
 /// "--keep RATIO", "-h, --help".
 std::string optionSyntax(const CLI::Option& option);
-/// What may be given for an option: the words of "uniform|marginal-loss", the methods for METHOD, else nothing.
+/// Whether the value is a path: FILE, MODEL or DIR.
+bool takesPath(const CLI::Option& option);
+/// What may be given for an option: the words of "uniform|marginal-loss", the methods for METHOD among them, else
+/// nothing.
 std::vector<std::string> optionChoices(const CLI::Option& option);
 
 /// Help of the program and of each verb.

@@ -1,11 +1,13 @@
 #include "app/cli/options.h"
 
+#include "app/cli/help.h"
 #include "app/cli/session.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 
 #include <charconv>
 #include <fmt/format.h>
+#include <limits>
 
 namespace rankwright::cli {
 
@@ -53,6 +55,33 @@ CLI::Option* addCount(CLI::App& command, const std::string& name, std::optional<
 {
     return command.add_option_function<std::string>(
         name, [&target, name](const std::string& text) { target = parseCount(name, text); }, description);
+}
+
+void addRunNumber(CLI::App& command, const std::string& name, std::optional<std::int64_t>& target,
+                  const std::string& description)
+{
+    command
+        .add_option_function<std::string>(
+            name,
+            [&target, name](const std::string& text) {
+                constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+                const std::size_t number = parseCount(name, text);
+                if (number > static_cast<std::size_t>(largest))
+                    throw CLI::ValidationError(
+                        name, fmt::format("no run has the number {}; the largest possible is {}", number, largest));
+                target = static_cast<std::int64_t>(number);
+            },
+            description)
+        ->type_name("ID")
+        ->required();
+}
+
+void refuseEmptyPaths(CLI::App& command)
+{
+    for (CLI::Option* option : command.get_options([](const CLI::Option* each) { return takesPath(*each); }))
+        option->check([](const std::string& path) { return std::string(path.empty() ? "the path is empty" : ""); });
+    for (CLI::App* verb : command.get_subcommands([](const CLI::App*) { return true; }))
+        refuseEmptyPaths(*verb);
 }
 
 PassOptions PassChoice::options() const
@@ -154,6 +183,12 @@ void addCalibrationOptions(CLI::App& command, WindowChoice& choice)
     addDrawOptions(command, choice, "--calibration-", "Calibration");
 }
 
+void requireOrderOfSeed(const WindowChoice& choice, WindowOrder order, const std::string& prefix)
+{
+    if (choice.seed && order != WindowOrder::Random)
+        throw CLI::RequiresError("--seed", prefix + "order random");
+}
+
 void requireTextAndWindow(const WindowChoice& choice, const std::string& prefix)
 {
     if (!choice.text)
@@ -162,7 +197,9 @@ void requireTextAndWindow(const WindowChoice& choice, const std::string& prefix)
         throw CLI::RequiredError(prefix + "window");
     if (*choice.length < 2)
         throw CLI::ValidationError(prefix + "window", "a window needs at least 2 tokens");
-    readOption(prefix + "order", [&] { choice.windows(); });
+    WindowOrder order{};
+    readOption(prefix + "order", [&] { order = choice.windows().order; });
+    requireOrderOfSeed(choice, order, prefix);
 }
 
 std::pair<std::string, std::string> splitAssignment(const std::string& option, const std::string& text)

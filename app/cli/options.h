@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -31,6 +32,13 @@ void readOption(const std::string& option, const std::function<void()>& read);
 /// An option with a whole number; unlike CLI11's own conversion it takes no sign.
 CLI::Option* addCount(CLI::App& command, const std::string& name, std::optional<std::size_t>& target,
                       const std::string& description);
+
+/// The positional number of a run. One that no store can have is a wrong call.
+void addRunNumber(CLI::App& command, const std::string& name, std::optional<std::int64_t>& target,
+                  const std::string& description);
+
+/// Makes an empty path a wrong call, for all options and arguments of a command and of those under it.
+void refuseEmptyPaths(CLI::App& command);
 
 /// Where and with how much work is done.
 struct PassChoice
@@ -70,7 +78,9 @@ void addTextOptions(CLI::App& command, WindowChoice& choice, const std::string& 
 /// --calibration-text, -rows, -window, -windows, -order, -bos-per-window, and --seed.
 void addCalibrationOptions(CLI::App& command, WindowChoice& choice);
 
-/// Throws CLI::RequiredError unless text and window length were given; `prefix` is "--" or "--calibration-".
+/// Throws CLI::RequiresError for a seed beside an order that draws nothing; `prefix` is "--" or "--calibration-".
+void requireOrderOfSeed(const WindowChoice& choice, WindowOrder order, const std::string& prefix);
+/// Throws CLI::RequiredError unless text and window length were given, and what requireOrderOfSeed() throws.
 void requireTextAndWindow(const WindowChoice& choice, const std::string& prefix);
 
 /// NAME=VALUE cut at the last '='. Throws CLI::ValidationError.

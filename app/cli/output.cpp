@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
 #include <unistd.h>
 
 namespace rankwright::cli {
@@ -17,6 +19,33 @@ namespace {
 [[noreturn]] void failWrite(int code)
 {
     throw Error(ErrorKind::Io, fmt::format("standard output cannot be written: {}", std::strerror(code)));
+}
+
+struct Character
+{
+    std::size_t bytes;
+    std::size_t columns;
+};
+
+std::size_t columnsOf(UChar32 code)
+{
+    if (code < 0)
+        return 1; // bytes that are no character are shown as one replacement
+    if ((U_GET_GC_MASK(code) & (U_GC_MN_MASK | U_GC_ME_MASK | U_GC_CF_MASK)) != 0)
+        return 0;
+    const int width = u_getIntPropertyValue(code, UCHAR_EAST_ASIAN_WIDTH);
+    return width == U_EA_WIDE || width == U_EA_FULLWIDTH ? 2 : 1;
+}
+
+/// The character of UTF-8 text that begins at a byte.
+Character characterAt(std::string_view text, std::size_t at)
+{
+    constexpr std::size_t longest = 4;
+    const std::string_view rest = text.substr(at, longest);
+    std::int32_t end = 0;
+    UChar32 code = 0;
+    U8_NEXT(rest.data(), end, static_cast<std::int32_t>(rest.size()), code);
+    return {static_cast<std::size_t>(end), columnsOf(code)};
 }
 
 } // namespace
@@ -45,13 +74,24 @@ bool Output::isTerminal() const
     return ::isatty(STDOUT_FILENO) == 1;
 }
 
+void writeToStandardError(std::string_view text) noexcept
+{
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    std::fflush(stderr);
+}
+
 Table::Table(std::vector<Column> columns)
     : m_columns(std::move(columns))
-{}
+{
+    for (Column& column : m_columns)
+        column.title = oneLine(column.title);
+}
 
 void Table::row(std::vector<std::string> cells)
 {
     cells.resize(m_columns.size());
+    for (std::string& cell : cells)
+        cell = oneLine(cell);
     m_rows.push_back(std::move(cells));
 }
 
@@ -89,7 +129,7 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& lines)
         width = std::max(width, displayWidth(name));
     std::string result;
     for (const auto& [name, value] : lines)
-        result += fmt::format("  {}{}  {}\n", name, std::string(width - displayWidth(name), ' '), value);
+        result += fmt::format("  {}{}  {}\n", name, std::string(width - displayWidth(name), ' '), oneLine(value));
     return result;
 }
 
@@ -123,24 +163,54 @@ std::string duration(double seconds)
 
 std::size_t displayWidth(std::string_view text)
 {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+    std::size_t columns = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const Character character = characterAt(text, at);
+        columns += character.columns;
+        at += character.bytes;
+    }
+    return columns;
+}
+
+std::string firstColumns(std::string_view text, std::size_t width)
+{
+    std::size_t end = 0;
+    for (std::size_t columns = 0; end < text.size();) {
+        const Character character = characterAt(text, end);
+        columns += character.columns;
+        if (columns > width)
+            break;
+        end += character.bytes;
+    }
+    return std::string(text.substr(0, end));
 }
 
 std::string shortened(const std::string& text, std::size_t width)
 {
-    // By bytes: only names of linears and files come here, and a character cut in two is replaced by the terminal.
-    if (displayWidth(text) <= width || width < 5)
+    std::size_t columns = displayWidth(text);
+    if (columns <= width || width < 5)
         return text;
     const std::size_t head = (width - 3) / 2;
-    return fmt::format("{}...{}", text.substr(0, head), text.substr(text.size() - (width - 3 - head)));
+    std::size_t tail = 0;
+    while (columns > width - 3 - head) {
+        const Character character = characterAt(text, tail);
+        columns -= character.columns;
+        tail += character.bytes;
+    }
+    return fmt::format("{}...{}", firstColumns(text, head), text.substr(tail));
 }
 
 std::string oneLine(std::string_view text)
 {
-    std::string result(text);
-    std::ranges::replace_if(
-        result, [](unsigned char c) { return c < 0x20U || c == 0x7FU; }, ' ');
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+        // U+0080 to U+009F are control characters too: some terminals take U+009B as the start of an escape.
+        const bool longControl = byte == 0xC2U && next >= 0x80U && next < 0xA0U;
+        result += byte < 0x20U || byte == 0x7FU || longControl ? ' ' : text[i];
+        i += longControl ? 1 : 0;
+    }
     return result;
 }
 

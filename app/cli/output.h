@@ -24,7 +24,10 @@ public:
     bool isTerminal() const;
 };
 
-/// A table of text: first column to the left, numbers to the right, widths by content.
+/// Standard error, where a person is told how it goes. Never throws: nobody can be told that it cannot be written.
+void writeToStandardError(std::string_view text) noexcept;
+
+/// A table of text: first column to the left, numbers to the right, widths by content, cells made one line.
 class Table
 {
 public:
@@ -46,7 +49,7 @@ private:
     std::vector<std::vector<std::string>> m_rows;
 };
 
-/// "name   value" lines with the names in one column.
+/// "name   value" lines with the names in one column, values made one line.
 std::string facts(const std::vector<std::pair<std::string, std::string>>& lines);
 
 /// 1,234,567.
@@ -57,9 +60,11 @@ std::string percent(double share);
 std::string rangeText(const std::string& first, const std::string& last);
 /// "8.3 s", "2 min 5 s", "1 h 12 min".
 std::string duration(double seconds);
-/// Width on a terminal, taking every code point as one column.
+/// Columns on a terminal: two for wide characters of East Asia, none for combining ones.
 std::size_t displayWidth(std::string_view text);
-/// Cut in the middle to at most `width` columns.
+/// The whole characters that fit into `width` columns.
+std::string firstColumns(std::string_view text, std::size_t width);
+/// Cut in the middle, between characters, to at most `width` columns.
 std::string shortened(const std::string& text, std::size_t width);
 /// Line ends and other control characters replaced, so that a message is one line.
 std::string oneLine(std::string_view text);

@@ -14,10 +14,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <new>
 #include <string_view>
 #include <system_error>
+#include <unistd.h>
 
 namespace rankwright::cli {
 
@@ -32,11 +34,20 @@ bool wantsJson(int argc, char** argv)
     return std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
 }
 
+/// Takes the numbers of closed standard streams, so that no file opened later gets one and receives what is told there.
+/// Read-only: what is written there fails as before.
+void occupyClosedStreams()
+{
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) == -1)
+            static_cast<void>(::open("/dev/null", O_RDONLY));
+}
+
 /// The error line, and with --json the object.
 void tell(const Error& error, bool json)
 {
     const std::string message = oneLine(error.what());
-    fmt::print(stderr, "error: {}\n", message);
+    writeToStandardError(fmt::format("error: {}\n", message));
     if (!json)
         return;
     const auto orNull = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
@@ -61,6 +72,8 @@ Error asError(const std::exception_ptr& exception)
         return error;
     } catch (const std::bad_alloc&) {
         return {ErrorKind::Memory, "no memory left; lower --memory-limit or --threads"};
+    } catch (const std::filesystem::filesystem_error& error) {
+        return {ErrorKind::Io, error.code().message(), {.file = error.path1(), .tensor = {}}};
     } catch (const std::system_error& error) {
         return {ErrorKind::Io, error.what()};
     } catch (const std::exception& error) {
@@ -78,8 +91,8 @@ const CLI::App& innermost(const CLI::App& app)
 std::string didYouMean(const std::string& word, const std::vector<std::string>& names)
 {
     const std::vector<std::string_view> views(names.begin(), names.end());
-    const std::string nearest = nearestName(word, views);
-    return nearest.empty() ? std::string() : fmt::format("; did you mean '{}'?", nearest);
+    const std::string likely = likelyName(word, views);
+    return likely.empty() ? std::string() : fmt::format("; did you mean '{}'?", likely);
 }
 
 /// What is wrong with a word that nothing expects.
@@ -139,10 +152,23 @@ void addVerbs(CLI::App& app, Session& session)
     addDescriptions(app, session);
 }
 
+/// CLI11 takes the word after "--out=" for its value. Throws Error(InvalidArgument).
+void refuseOptionsWithoutValue(int argc, char** argv)
+{
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--")
+            return; // what follows are arguments
+        if (word.starts_with("--") && word.find('=') == word.size() - 1)
+            throw Error(ErrorKind::InvalidArgument, fmt::format("{} has no value", word));
+    }
+}
+
 /// Reads the call; the exit code where there is nothing more to do.
 std::optional<int> readCall(CLI::App& app, Session& session, int argc, char** argv)
 {
     try {
+        refuseOptionsWithoutValue(argc, argv);
         app.parse(argc, argv);
         return std::nullopt;
     } catch (const CLI::CallForHelp&) {
@@ -167,6 +193,7 @@ int runProgram(int argc, char** argv)
     // A reader that went away, or a limit on the size of files, is an error of the write, not the end of the program.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
+    occupyClosedStreams();
     const bool json = wantsJson(argc, argv);
     try {
         ensureCorrectBlas(argv);
@@ -181,6 +208,7 @@ int runProgram(int argc, char** argv)
         app.footer("rankwright-cli VERB --help tells the options of a verb and shows examples.");
         addCommonOptions(app, session);
         addVerbs(app, session);
+        refuseEmptyPaths(app);
         if (const auto code = readCall(app, session, argc, argv))
             return *code;
         setLogQuiet(session.quiet);

@@ -3,7 +3,6 @@
 #include "app/cli/output.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -19,13 +18,6 @@ std::size_t terminalWidth()
 {
     winsize size{};
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
-}
-
-void print(const std::string& text)
-{
-    // Nobody can be told that standard error is closed.
-    std::fwrite(text.data(), 1, text.size(), stderr);
-    std::fflush(stderr);
 }
 
 } // namespace
@@ -68,7 +60,7 @@ void ProgressDisplay::printLine(const Progress& progress, Clock::time_point now)
         line += fmt::format(": {} of {}", progress.done, progress.total);
     if (!progress.item.empty())
         line += (progress.total > 0 ? ", " : ": ") + progress.item;
-    print(oneLine(line + timeLeft(progress, now)) + '\n');
+    writeToStandardError(oneLine(line + timeLeft(progress, now)) + '\n');
     m_lastShown = now;
 }
 
@@ -87,7 +79,7 @@ void ProgressDisplay::drawBar(const Progress& progress, Clock::time_point now)
     const std::size_t width = terminalWidth() - 1;
     if (!progress.item.empty() && line.size() + 12 < width)
         line += "  " + shortened(oneLine(progress.item), width - line.size() - 2);
-    print("\r\x1b[K" + line.substr(0, width));
+    writeToStandardError("\r\x1b[K" + firstColumns(line, width));
     m_barShown = true;
     m_lastShown = now;
 }
@@ -108,7 +100,8 @@ void ProgressDisplay::note(const NumericEvent& event)
     if (++m_notes[event.kind] > notesPerKind)
         return;
     clearBar();
-    print(oneLine(fmt::format("note: {}{}{}", event.linear, event.linear.empty() ? "" : ": ", event.message)) + '\n');
+    writeToStandardError(
+        oneLine(fmt::format("note: {}{}{}", event.linear, event.linear.empty() ? "" : ": ", event.message)) + '\n');
 }
 
 void ProgressDisplay::end()
@@ -117,7 +110,7 @@ void ProgressDisplay::end()
     clearBar();
     for (const auto& [kind, count] : m_notes)
         if (count > notesPerKind)
-            print(fmt::format("note: {} more of the kind {}\n", count - notesPerKind, kind));
+            writeToStandardError(fmt::format("note: {} more of the kind {}\n", count - notesPerKind, kind));
     m_notes.clear();
     m_stage.clear();
 }
@@ -126,7 +119,7 @@ void ProgressDisplay::clearBar()
 {
     if (!m_barShown)
         return;
-    print("\r\x1b[K");
+    writeToStandardError("\r\x1b[K");
     m_barShown = false;
 }
 

@@ -26,7 +26,42 @@ Recipe readRecipe(const RecipeChoice& choice)
     Json json = readJson(choice.recipeFile);
     if (json.is_object() && !choice.model.empty())
         json["model"] = absolutePath(choice.model).string();
-    return recipeFromJson(json, absolutePath(choice.recipeFile).parent_path());
+    try {
+        return recipeFromJson(json, absolutePath(choice.recipeFile).parent_path());
+    } catch (const Error& error) {
+        throw Error(error.kind(), error.what(), {.file = choice.recipeFile});
+    }
+}
+
+/// What the rules refuse in a recipe; empty where they do not.
+std::string refusal(const Recipe& recipe)
+{
+    try {
+        validateRecipe(recipe);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
+}
+
+/// `recipe` is `read` with the changes that options ask for. The error names the recipe file only where the file has
+/// the fault without them.
+void checkRecipe(const Recipe& recipe, const Recipe& read, const RecipeChoice& choice)
+{
+    try {
+        validateRecipe(recipe);
+    } catch (const Error& error) {
+        if (choice.recipeFile.empty() || refusal(read) != error.what())
+            throw;
+        throw Error(error.kind(), error.what(), {.file = choice.recipeFile});
+    }
+}
+
+/// Throws CLI::ValidationError for the second value of one name: only the last would count.
+void requireFirst(std::set<std::string>& seen, const char* option, const std::string& name)
+{
+    if (!seen.insert(name).second)
+        throw CLI::ValidationError(option, fmt::format("'{}' is given twice", name));
 }
 
 /// target = convert(text) where the option was given; errors name the option.
@@ -67,6 +102,7 @@ void changeCalibration(Recipe& recipe, const WindowChoice& choice)
     if (!recipe.calibration)
         recipe.calibration.emplace();
     readOption("--calibration-order", [&] { choice.apply(*recipe.calibration); });
+    requireOrderOfSeed(choice, recipe.calibration->order, "--calibration-");
 }
 
 void addTrainingOptions(CLI::App& command, const std::string& prefix, const std::string& kinds,
@@ -240,15 +276,18 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
 
 Recipe makeRecipe(const RecipeChoice& choice)
 {
-    Recipe recipe = readRecipe(choice);
+    const Recipe read = readRecipe(choice);
+    Recipe recipe = read;
     if (!choice.model.empty())
         recipe.model = choice.model;
     const auto asIs = [](const std::string& text) { return text; };
     change(recipe.name, choice.name, "--name", asIs);
     change(recipe.method, choice.method, "--method",
            [](const std::string& name) { return std::string(findMethod(name).name()); });
+    std::set<std::string> parameters;
     for (const std::string& text : choice.parameters) {
         const auto given = splitAssignment("--parameter", text);
+        requireFirst(parameters, "--parameter", given.first);
         std::erase_if(recipe.parameters, [&](const auto& parameter) { return parameter.first == given.first; });
         readOption("--parameter", [&] {
             recipe.parameters.emplace_back(given.first,
@@ -260,8 +299,10 @@ Recipe makeRecipe(const RecipeChoice& choice)
     change(recipe.structure, choice.structure, "--structure", structureFromName);
     change(recipe.sequential, choice.sequential, "--sequential", sequentialModeFromName);
     change(recipe.storage, choice.storage, "--storage", weightTypeFromName);
+    std::set<std::string> ranks;
     for (const std::string& text : choice.ranks) {
         const auto [linear, rank] = splitAssignment("--rank", text);
+        requireFirst(ranks, "--rank", linear);
         recipe.ranks[linear] = parseCount("--rank", rank);
     }
     if (!choice.only.empty())
@@ -281,7 +322,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
     change(recipe.exportFormat, choice.format, "--format", asIs);
     change(recipe.exportDType, choice.dtype, "--dtype", weightTypeFromName);
     makeAbsolute(recipe);
-    validateRecipe(recipe);
+    checkRecipe(recipe, read, choice);
     return recipe;
 }
 

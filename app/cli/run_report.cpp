@@ -160,7 +160,7 @@ std::string evaluationTable(const std::vector<EvaluationOutcome>& evaluations)
                    perplexityText(evaluation.compressed.perplexity),
                    fmt::format("{:.3f}", evaluation.compressed.perplexity / evaluation.original.perplexity)});
         if (forecast)
-            states += fmt::format("forecast on {}: {}\n", evaluation.name, forecastState(*forecast));
+            states += fmt::format("forecast on {}: {}\n", oneLine(evaluation.name), forecastState(*forecast));
     }
     return table.text() + (states.empty() ? "" : '\n' + states);
 }
@@ -266,6 +266,11 @@ std::string stagesText(const std::vector<std::pair<std::string, double>>& stageS
             stages += fmt::format("{}{} {}", stages.empty() ? " (" : ", ", stage, duration(value));
     }
     return duration(seconds) + stages + (stages.empty() ? "" : ")");
+}
+
+std::string commandToText(const std::string& command)
+{
+    return oneLine(command) == command ? command : "(the command holds control characters; --json gives it)";
 }
 
 std::string resultToText(const RunResult& result, bool everyLinear,

@@ -27,4 +27,7 @@ std::string stagesText(const std::vector<std::pair<std::string, double>>& stageS
 /// A perplexity for tables: six digits, "-" where there is none.
 std::string perplexityText(double perplexity);
 
+/// A command line as it is; where it holds control characters, which a terminal would obey, a line that says so.
+std::string commandToText(const std::string& command);
+
 } // namespace rankwright::cli

@@ -14,8 +14,8 @@ namespace {
 struct Options
 {
     std::string filter;
-    std::optional<std::size_t> run;
-    std::optional<std::size_t> other;
+    std::optional<std::int64_t> run;
+    std::optional<std::int64_t> other;
     bool linears = false;
 };
 
@@ -89,7 +89,7 @@ Json environmentToJson(const RunEnvironment& environment)
 
 void show(Session& session, const Options& options)
 {
-    const RunRecord record = session.storeWithRuns().run(static_cast<std::int64_t>(*options.run));
+    const RunRecord record = session.storeWithRuns().run(*options.run);
     const std::string command = commandOf(record);
     if (session.json) {
         Json json = summaryToJson(record.summary);
@@ -118,9 +118,10 @@ void show(Session& session, const Options& options)
     lines.emplace_back("machine", fmt::format("{}, {} threads, {}; {}; version {}", record.environment.device,
                                               record.environment.threads, record.environment.blas,
                                               record.environment.host, record.environment.programVersion));
-    std::string text = fmt::format("run {}{}, {}\n", run.id, run.name.empty() ? "" : fmt::format(" ({})", run.name),
-                                   runStateName(run.state)) +
-                       resultToText(record.result, options.linears, std::move(lines));
+    std::string text =
+        fmt::format("run {}{}, {}\n", run.id, run.name.empty() ? "" : fmt::format(" ({})", oneLine(run.name)),
+                    runStateName(run.state)) +
+        resultToText(record.result, options.linears, std::move(lines));
     if (!record.result.events.empty()) {
         text += "\nnotes of the numerics:\n";
         for (const NumericEvent& event : record.result.events)
@@ -128,15 +129,15 @@ void show(Session& session, const Options& options)
                                 oneLine(event.message));
     }
     if (!command.empty())
-        text += '\n' + command + '\n';
+        text += '\n' + commandToText(command) + '\n';
     session.out.write(text);
 }
 
 void compare(Session& session, const Options& options)
 {
     const Store& store = session.storeWithRuns();
-    const RunRecord a = store.run(static_cast<std::int64_t>(*options.run));
-    const RunRecord b = store.run(static_cast<std::int64_t>(*options.other));
+    const RunRecord a = store.run(*options.run);
+    const RunRecord b = store.run(*options.other);
     if (session.json)
         session.out.json(comparisonToJson(a, b));
     else
@@ -161,15 +162,15 @@ void addRuns(CLI::App& app, Session& session)
     CLI::App* showing = addVerb(*command, session, "show", "Everything kept of a run",
                                 "Example:\n"
                                 "  rankwright-cli runs show 3 --linears");
-    addCount(*showing, "RUN", options->run, "Number of the run")->type_name("ID")->required();
+    addRunNumber(*showing, "RUN", options->run, "Number of the run");
     showing->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
     showing->callback([&session, options] { session.work = [&session, options] { show(session, *options); }; });
 
     CLI::App* comparing = addVerb(*command, session, "compare", "What differs between two runs",
                                   "Example:\n"
                                   "  rankwright-cli runs compare 3 4 --linears");
-    addCount(*comparing, "A", options->run, "Number of a run")->type_name("ID")->required();
-    addCount(*comparing, "B", options->other, "Number of another run")->type_name("ID")->required();
+    addRunNumber(*comparing, "A", options->run, "Number of a run");
+    addRunNumber(*comparing, "B", options->other, "Number of another run");
     comparing->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
     comparing->callback([&session, options] { session.work = [&session, options] { compare(session, *options); }; });
 

@@ -1,7 +1,10 @@
 #include "app/cli/search.h"
 
 #include "app/cli/output.h"
+#include "core/base/nearest_name.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace rankwright::cli {
@@ -24,6 +27,33 @@ Json trialToJson(const SearchTrial& trial)
     return json;
 }
 
+/// Throws CLI::ValidationError that names the nearest, "best" among them.
+void requireKnownMethod(const std::string& name)
+{
+    std::vector<std::string_view> names;
+    for (const Method* method : methods()) {
+        names.push_back(method->name());
+        const std::vector<std::string_view> aliases = method->aliases();
+        names.insert(names.end(), aliases.begin(), aliases.end());
+    }
+    names.emplace_back(best);
+    if (std::ranges::find(names, name) == names.end())
+        throw CLI::ValidationError("--method", fmt::format("unknown method \"{}\"{}", name, knownNames(name, names)));
+}
+
+void requireSensibleLimits(const SearchChoice& search)
+{
+    if (search.minutes && !(*search.minutes > 0.0))
+        throw CLI::ValidationError("--search-minutes",
+                                   fmt::format("{} minutes; a time limit is above 0", *search.minutes));
+    if (search.windows == std::size_t{0})
+        throw CLI::ValidationError("--search-windows", "at least 1 is needed");
+    if (search.perplexityRatio && !(*search.perplexityRatio > 1.0 && std::isfinite(*search.perplexityRatio)))
+        throw CLI::ValidationError(
+            "--perplexity-ratio",
+            fmt::format("{} times the original's perplexity; it is a number above 1", *search.perplexityRatio));
+}
+
 } // namespace
 
 SearchOptions SearchChoice::options() const
@@ -38,6 +68,9 @@ SearchOptions SearchChoice::options() const
 
 void addSearchOptions(CLI::App& command, SearchChoice& choice)
 {
+    command.get_option("--method")
+        ->description("How linears are decomposed, or best to search for the recipe")
+        ->type_name("METHOD|best");
     const auto number = [&](const std::string& name, std::optional<double>& target, const std::string& description) {
         command
             .add_option_function<std::string>(
@@ -57,11 +90,14 @@ void addSearchOptions(CLI::App& command, SearchChoice& choice)
 
 bool wantsSearch(const RecipeChoice& choice, const SearchChoice& search)
 {
+    if (choice.method)
+        requireKnownMethod(*choice.method);
     if (choice.method != best) {
         if (search.given())
             throw CLI::RequiredError("--method best (for the options of a search)");
         return false;
     }
+    requireSensibleLimits(search);
     const auto decided = [](bool given, const char* option) {
         if (given)
             throw CLI::ValidationError(option, "the search decides this; leave it out, or name a method");

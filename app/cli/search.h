@@ -15,10 +15,11 @@ struct SearchChoice
     SearchOptions options() const;
 };
 
+/// To a command with the options of a recipe, whose --method then takes "best" too.
 void addSearchOptions(CLI::App& command, SearchChoice& choice);
 
-/// Whether the recipe is to be searched for. Throws CLI::ParseError for options that the search decides, and for search
-/// options without it.
+/// Whether the recipe is to be searched for. Throws CLI::ParseError for an unknown method, for options that the
+/// search decides, and for search options that make no sense or come without it.
 bool wantsSearch(const RecipeChoice& choice, const SearchChoice& search);
 /// The recipe that a search starts from. Throws as makeRecipe().
 Recipe searchBase(RecipeChoice choice);

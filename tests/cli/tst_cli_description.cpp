@@ -88,6 +88,11 @@ private slots:
                                    "--memory-limit",
                                    "--device"})
             QVERIFY2(options.at(u"compress"_s).contains(QString::fromLatin1(option)), option);
+        const QByteArray compress = home.run({u"compress"_s, u"--help"_s}).out.simplified();
+        QVERIFY(compress.contains("--method METHOD|best"));
+        QVERIFY(compress.contains(", best --parameter"));
+        QVERIFY(compress.contains("--out must be a new folder"));
+        QVERIFY(!home.run({u"forecast"_s, u"--help"_s}).out.contains("METHOD|best"));
         QVERIFY(home.run({u"--version"_s}).out.startsWith("rankwright-cli 0."));
     }
 
@@ -119,6 +124,8 @@ private slots:
         QTest::newRow("verb") << u"comp"_s << u"compress"_s;
         QTest::newRow("option") << u"compress m --meth"_s << u"--method"_s;
         QTest::newRow("method") << u"compress m --method whitened-s"_s << u"whitened-svd"_s;
+        QTest::newRow("search instead of a method") << u"compress m --method bes"_s << u"best"_s;
+        QTest::newRow("no search") << u"spectra m --method bes"_s << QString();
         QTest::newRow("choice") << u"compress --structure b"_s << u"block-identity"_s;
         QTest::newRow("inner verb") << u"runs co"_s << u"compare"_s;
         QTest::newRow("option of the inner verb") << u"runs show --lin"_s << u"--linears"_s;

@@ -91,6 +91,42 @@ private slots:
             u"did you mean \"uniform\"?"_s);
         row("unknown format", compressCall(u"svd"_s, u"0.5"_s, {u"--format"_s, u"onnx"_s}), u"onnx"_s);
         row("unknown parameter", compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alhpa=1"_s}), u"alpha"_s);
+        row("no method that could be meant", compressCall(u"qqqqq"_s, u"0.5"_s),
+            u"unknown method \"qqqqq\"; known: svd"_s);
+        row("misspelt search", compressCall(u"bset"_s, u"0.5"_s), u"did you mean \"best\"?"_s);
+        for (const auto& [option, value] : {std::pair{"--search-minutes", "0"},
+                                            {"--search-minutes", "-1"},
+                                            {"--search-minutes", "nan"},
+                                            {"--search-windows", "0"},
+                                            {"--perplexity-ratio", "0.5"},
+                                            {"--perplexity-ratio", "nan"},
+                                            {"--perplexity-ratio", "inf"}}) {
+            const QStringList limit = {QString::fromLatin1(option), QString::fromLatin1(value)};
+            row(qPrintable(limit.join(QLatin1Char(' '))), compressCall(u"best"_s, u"0.8"_s, limit), limit.front());
+        }
+        row("option with an empty value", compressCall(u"svd"_s, u"0.5"_s, {u"--out="_s, u"--quiet"_s}),
+            u"--out= has no value"_s);
+        row("empty model", {u"inspect"_s, QString()}, u"MODEL: the path is empty"_s);
+        row("empty text", {u"evaluate"_s, demoModel(), u"--text"_s, QString(), u"--window"_s, u"64"_s},
+            u"--text: the path is empty"_s);
+        row("empty folder", compressCall(u"svd"_s, u"0.5"_s, {u"--out"_s, QString()}), u"--out: the path is empty"_s);
+        const QString tooLarge = u"9223372036854775808"_s; // 2^63
+        row("run beyond all numbers", {u"runs"_s, u"show"_s, tooLarge}, u"no run has the number "_s + tooLarge);
+        row("runs beyond all numbers", {u"runs"_s, u"compare"_s, u"1"_s, tooLarge},
+            u"no run has the number "_s + tooLarge);
+        row("export beyond all numbers", {u"export"_s, tooLarge, u"--out"_s, u"x"_s},
+            u"no run has the number "_s + tooLarge);
+        const QStringList calibrate = {u"calibrate"_s, demoModel(), u"--text"_s, heldOutText(), u"--window"_s, u"64"_s};
+        row("seed of no labels", calibrate + QStringList{u"--curvature-seed"_s, u"4"_s},
+            u"--curvature-seed requires --curvature"_s);
+        row("seed of no order", calibrate + QStringList{u"--seed"_s, u"3"_s}, u"--seed requires --order random"_s);
+        row("seed of no calibration order", compressCall(u"asvd"_s, u"0.5"_s, {u"--seed"_s, u"3"_s}),
+            u"--seed requires --calibration-order random"_s);
+        row("two ranks of a linear", compressCall(u"svd"_s, u"0.5"_s, {u"--rank"_s, u"x=5"_s, u"--rank"_s, u"x=6"_s}),
+            u"--rank: 'x' is given twice"_s);
+        row("two values of a parameter",
+            compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alpha=1"_s, u"--parameter"_s, u"alpha=0.5"_s}),
+            u"--parameter: 'alpha' is given twice"_s);
         row("no value", compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alpha"_s}), u"NAME=VALUE"_s);
         row("rank of nothing", compressCall(u"svd"_s, u"0.5"_s, {u"--rank"_s, u"x=y"_s}), u"not a whole number"_s);
         row("memory", compressCall(u"svd"_s, u"0.5"_s, {u"--memory-limit"_s, u"huge"_s}), u"not a size"_s);
@@ -112,12 +148,39 @@ private slots:
         QVERIFY(!std::filesystem::exists(home.path() / "data"));
     }
 
+    void onlyLikelyNamesAreSuggested()
+    {
+        CliHome home;
+        for (const QStringList& call : {QStringList{u"help"_s}, QStringList{u"inspect"_s, demoModel(), u"--foo"_s}}) {
+            const std::string message = expectError(home, call, 2).value("message", "");
+            QVERIFY2(message.find("did you mean") == std::string::npos, message.c_str());
+        }
+    }
+
+    void wrongRecipesNameTheFile()
+    {
+        CliHome home;
+        rankwright::writeFileAtomically(home.path() / "key.json", R"({"model": "m", "keptratio": 0.5})");
+        Json error = expectError(home, {u"compress"_s, u"--recipe"_s, u"key.json"_s}, 2);
+        QCOMPARE_JSON(error.at("file"), "key.json");
+        QVERIFY(toQ(error.at("message").get<std::string>()).startsWith(u"key.json: recipe: keptratio: "_s));
+        rankwright::writeFileAtomically(home.path() / "value.json",
+                                        R"({"model": "m", "method": "svd", "keptRatio": 5})");
+        error = expectError(home, {u"compress"_s, u"--recipe"_s, u"value.json"_s}, 2);
+        QCOMPARE_JSON(error.at("file"), "value.json");
+        // An option is no fault of the file.
+        rankwright::writeFileAtomically(home.path() / "good.json",
+                                        R"({"model": "m", "method": "svd", "keptRatio": 0.5})");
+        error = expectError(home, {u"compress"_s, u"--recipe"_s, u"good.json"_s, u"--keep"_s, u"5"_s}, 2);
+        QVERIFY(error.at("file").is_null());
+    }
+
     void wrongRecipesNameTheKey()
     {
         CliHome home;
         rankwright::writeFileAtomically(home.path() / "r.json", R"({"model": "m", "keptRatoi": 0.5})");
         QVERIFY(toQ(expectError(home, {u"compress"_s, u"--recipe"_s, u"r.json"_s}, 2).value("message", ""))
-                    .contains(u"did you mean 'keptRatio'?"_s));
+                    .contains(u"did you mean \"keptRatio\"?"_s));
         rankwright::writeFileAtomically(home.path() / "broken.json", R"({"model": )");
         QCOMPARE(expectError(home, {u"compress"_s, u"--recipe"_s, u"broken.json"_s}, 1).value("kind", ""),
                  std::string("corrupt"));
@@ -270,6 +333,24 @@ private slots:
         QCOMPARE(pipe.code, 1);
         QCOMPARE(pipe.errors().size(), 1);
         QVERIFY(!pipe.crashed);
+        for (const QString& line : {u"rankwright-cli --version > /dev/full"_s, u"rankwright-cli devices > /dev/full"_s,
+                                    u"rankwright-cli devices >&-"_s}) {
+            const CliResult lost = home.shell(line);
+            QVERIFY2(lost.code == 1 && lost.errors().size() == 1, lost.all().constData());
+        }
+    }
+
+    void standardErrorThatCannotBeWritten()
+    {
+        CliHome home;
+        for (const QString& closed : {u" 2>/dev/full"_s, u" 2>&-"_s}) {
+            const CliResult missing = home.shell(u"rankwright-cli inspect nowhere --json"_s + closed);
+            QVERIFY2(missing.code == 1, missing.all().constData());
+            QCOMPARE(missing.json().at("error").value("kind", ""), std::string("notFound"));
+            const CliResult text =
+                home.shell(u"rankwright-cli generate $DEMO/stories260K --prompt x --tokens 2"_s + closed);
+            QVERIFY2(text.code == 0 && text.out.startsWith('x'), text.all().constData());
+        }
     }
 };
 
