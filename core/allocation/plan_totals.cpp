@@ -2,6 +2,8 @@
 
 #include "core/model/summary.h"
 
+#include <vector>
+
 namespace rankwright {
 
 ModelTotals modelTotals(const Model& model)
@@ -57,6 +59,46 @@ PlanTotals planTotals(const ModelTotals& model, std::span<const LinearCost> line
     totals.wholeModelRatio = ratio(totals.wholeModelParameters, model.parameters);
     totals.bytes = model.bytes - bytesBefore + bytes;
     totals.relativeLoss = loss / static_cast<double>(linears.size());
+    return totals;
+}
+
+StoredRank storedWhereLeft(const Model& model, const LinearInfo& linear, bool ownerReplaced)
+{
+    StoredRank stored = linear.stored();
+    if (ownerReplaced && stored.structure == StructureKind::SharedLatent)
+        stored.structure = model.latentOwner(linear).structure;
+    return stored;
+}
+
+PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> linears,
+                      std::span<const StoredRank> stored, DType storage, std::span<const double> relativeLosses)
+{
+    std::vector<bool> chosen(model.linears().size());
+    std::vector<bool> replaced(model.linears().size());
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+        chosen[linears[i]->index] = true;
+        replaced[linears[i]->index] = stored[i].structure != StructureKind::Dense;
+    }
+    // Of a linear that is not replaced, by which it grows.
+    const auto grow = [&](const LinearInfo& linear, std::size_t& parameters, std::size_t& bytes) {
+        const StoredRank left = storedWhereLeft(model, linear, replaced[model.latentOwner(linear).index]);
+        parameters += parameterCount(left, linear.shape) - parameterCount(linear.stored(), linear.shape);
+        bytes +=
+            storedBytes(left, linear.shape, linear.dtype) - storedBytes(linear.stored(), linear.shape, linear.dtype);
+    };
+    std::vector<LinearCost> costs;
+    costs.reserve(linears.size());
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+        LinearCost& cost = costs.emplace_back(linearCost(*linears[i], stored[i], storage, relativeLosses[i]));
+        if (!replaced[linears[i]->index])
+            grow(*linears[i], cost.keptParameters, cost.bytes);
+    }
+    PlanTotals totals = planTotals(modelTotals(model), costs);
+    for (const LinearInfo& linear : model.linears())
+        if (!chosen[linear.index])
+            grow(linear, totals.wholeModelParameters, totals.bytes);
+    totals.wholeModelRatio =
+        static_cast<double>(totals.wholeModelParameters) / static_cast<double>(model.parameterCount());
     return totals;
 }
 

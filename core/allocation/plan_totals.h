@@ -48,4 +48,12 @@ struct PlanTotals
 /// Sums a plan; under a microsecond for hundreds of linears. A change of one linear is one new LinearCost.
 PlanTotals planTotals(const ModelTotals& model, std::span<const LinearCost> linears);
 
+/// What a linear that is not replaced is stored as in the end: as the checkpoint has it, or with an A of its own where
+/// it shares the latents of a linear that is replaced (Model::withLinears()).
+StoredRank storedWhereLeft(const Model& model, const LinearInfo& linear, bool ownerReplaced);
+/// Sums a plan for some linears of a model, stored[i] and relativeLosses[i] of *linears[i] as in linearCost(), with
+/// what other linears take more that lose the latents they share.
+PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> linears,
+                      std::span<const StoredRank> stored, DType storage, std::span<const double> relativeLosses);
+
 } // namespace rankwright

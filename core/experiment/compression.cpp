@@ -1,5 +1,6 @@
 #include "core/experiment/compression.h"
 
+#include "core/allocation/plan_totals.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
@@ -10,39 +11,26 @@
 #include <fmt/format.h>
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace rankwright {
 
 namespace {
 
-std::size_t memberOf(const WorkUnit& unit, const LinearInfo* info)
+/// The note of a plan on a linear that it leaves; plans do not know what is in factors already.
+std::string leftNote(std::string note, StoredRank stored)
 {
-    return static_cast<std::size_t>(std::find(unit.group.begin(), unit.group.end(), info) - unit.group.begin());
+    constexpr std::string_view planned = "stored dense: ";
+    const std::size_t at = note.find(planned);
+    if (stored.structure != StructureKind::Dense && at != std::string::npos)
+        note.replace(
+            at, planned.size(),
+            fmt::format("left as it is: stored as {} of rank {}, and ", structureName(stored.structure), stored.rank));
+    return note;
 }
 
 } // namespace
-
-/// An analysis of a unit: one of these.
-struct Compression::Kept
-{
-    std::unique_ptr<Analysis> one;
-    std::unique_ptr<GroupAnalysis> group;
-    std::unique_ptr<SharedAnalysis> shared;
-    double seconds = 0.0;
-
-    bool empty() const { return !one && !group && !shared; }
-};
-
-/// What became of one linear of a unit.
-struct Compression::Replaced
-{
-    std::size_t position = 0;
-    const Analysis* analysis = nullptr;   ///< singular values and events
-    std::optional<LinearWeights> weights; ///< none where it stays as it is
-    double totalEnergy = 0.0;
-    double predictedLoss = 0.0;
-    double measuredLoss = 0.0;
-};
 
 Compression::Compression(const RunJob& job)
     : m_job(job)
@@ -57,211 +45,67 @@ Compression::Compression(const RunJob& job)
             m_itemOf[position] = item;
 }
 
-Compression::~Compression() = default;
-
-LinearProblem Compression::load(const LinearInfo& info, const TapStatistics* statistics) const
+UnitAnalysis Compression::analyse(const WorkUnit& unit, const UnitStatistics& statistics, bool inNats)
 {
-    LoadedLinear linear = loadLinear(m_job.model, m_job.device, info);
-    return {.name = info.name, .W = std::move(linear.W), .statistics = statistics, .bias = std::move(linear.bias)};
-}
-
-void Compression::addGradients(const LinearInfo& info, LinearProblem& problem, TapStatistics& gradients) const
-{
-    if (m_gradients == nullptr)
-        return;
-    gradients = m_gradients->load(info.index);
-    problem.gradients = &gradients;
-}
-
-Compression::Kept Compression::analyse(const WorkUnit& unit, const TapStatistics* statistics, bool inNats)
-{
-    const Stopwatch watch;
-    Kept kept;
-    if (unit.group.empty()) {
-        const LinearInfo& info = *m_job.linears[unit.positions.front()];
-        LinearProblem problem = load(info, statistics);
-        TapStatistics gradients;
-        addGradients(info, problem, gradients);
-        kept.one = m_job.method.analyze(m_job.device, problem, m_job.recipe.parameters);
-        if (inNats && problem.gradients != nullptr)
-            m_nats[unit.positions.front()] = kept.one->curvatureCurve(m_job.device, problem);
-    } else if (m_job.method.sharesLatents()) {
-        const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics, m_gradients);
-        kept.shared = m_job.method.analyzeShared(m_job.device, loaded.problem, m_job.recipe.parameters);
-        for (const std::size_t position : unit.positions)
-            if (inNats && m_gradients != nullptr)
-                m_nats[position] =
-                    kept.shared->memberNats(m_job.device, loaded.problem, memberOf(unit, m_job.linears[position]));
-    } else {
-        kept.group = m_job.method.analyzeGroup(m_job.device,
-                                               loadGroup(m_job.model, m_job.device, unit.group, statistics).problem,
-                                               m_job.recipe.parameters);
-    }
-    kept.seconds = watch.seconds();
+    UnitAnalysis analysis = analyseUnit(m_job, unit, statistics, inNats ? &m_nats : nullptr);
     const std::lock_guard lock(m_mutex);
-    m_seconds.analyse += kept.seconds;
-    return kept;
-}
-
-LinearWeights Compression::stored(const Analysis& analysis, std::size_t rank, StructureKind structure,
-                                  const std::vector<float>& bias) const
-{
-    LinearWeights weights = storeFactorisation(m_job.device, analysis.factorize(rank), structure, m_job.recipe.storage);
-    if (weights.bias.empty())
-        weights.bias = bias;
-    return weights;
+    m_seconds.analyse += analysis.seconds;
+    return analysis;
 }
 
 std::vector<LinearWeights> Compression::weightsAt(std::size_t position, std::span<const std::size_t> ranks)
 {
     const auto unit =
         std::ranges::find_if(m_units, [position](const WorkUnit& each) { return each.positions.front() == position; });
-    const Kept& kept = m_kept[static_cast<std::size_t>(unit - m_units.begin())];
-    Kept again;
+    const UnitAnalysis& kept = m_kept[static_cast<std::size_t>(unit - m_units.begin())];
+    UnitAnalysis again;
     if (kept.empty()) {
         const TapStatistics statistics = m_calibration ? m_calibration->load(unit->tap) : TapStatistics{};
-        again = analyse(*unit, m_calibration ? &statistics : nullptr);
+        again = analyse(*unit, statisticsOf(statistics));
     }
     const Analysis& analysis = kept.empty() ? *again.one : *kept.one;
     const std::vector<float> bias = loadLinear(m_job.model, m_job.device, *m_job.linears[position]).bias;
     std::vector<LinearWeights> result;
     result.reserve(ranks.size());
     for (const std::size_t rank : ranks)
-        result.push_back(stored(analysis, rank, m_job.recipe.structure, bias));
+        result.push_back(storedLinear(m_job, analysis.factorize(rank), m_job.recipe.structure, bias));
     return result;
 }
 
-std::vector<Compression::Replaced> Compression::replaceOne(const WorkUnit& unit, const AllocationPlan& plan,
-                                                           const TapStatistics* statistics,
-                                                           const Analysis& analysis) const
+StoredRank Compression::leftForm(const LinearInfo& info, const AllocationPlan& plan) const
 {
-    const std::size_t position = unit.positions.front();
-    const AllocatedRank& rank = plan.ranks[position];
-    LinearProblem problem = load(*m_job.linears[position], statistics);
-    TapStatistics gradients;
-    if (m_job.method.needsGradients())
-        addGradients(*m_job.linears[position], problem, gradients);
-    Replaced replaced{
-        .position = position, .analysis = &analysis, .weights = {}, .totalEnergy = analysis.totalEnergy()};
-    if (rank.structure == StructureKind::Dense) {
-        replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
-        replaced.predictedLoss = replaced.measuredLoss;
-    } else {
-        replaced.predictedLoss = analysis.loss(rank.rank);
-        replaced.weights = stored(analysis, rank.rank, rank.structure, problem.bias);
-        replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters,
-                                                     expandLinear(m_job.device, *replaced.weights),
-                                                     biasChange(problem.bias, replaced.weights->bias));
-    }
-    std::vector<Replaced> result;
-    result.push_back(std::move(replaced));
-    return result;
+    const auto owner = std::ranges::find(m_job.linears, &m_job.model.latentOwner(info));
+    const bool replaced =
+        owner != m_job.linears.end() &&
+        plan.ranks[static_cast<std::size_t>(owner - m_job.linears.begin())].structure != StructureKind::Dense;
+    return storedWhereLeft(m_job.model, info, replaced);
 }
 
-std::vector<Compression::Replaced> Compression::replaceShared(const WorkUnit& unit, const AllocationPlan& plan,
-                                                              const TapStatistics* statistics,
-                                                              const SharedAnalysis& analysis) const
-{
-    const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics,
-                                         m_job.method.needsGradients() ? m_gradients : nullptr);
-    const AllocatedRank& rank = plan.ranks[unit.positions.front()];
-    std::vector<std::shared_ptr<const LinearWeights>> parts(unit.group.size());
-    if (rank.structure != StructureKind::Dense) {
-        std::vector<std::size_t> rows;
-        for (const LinearInfo* info : unit.group)
-            rows.push_back(info->shape.rows);
-        parts = splitRows(
-            storeFactorisation(m_job.device, analysis.factorize(rank.rank), rank.structure, m_job.recipe.storage),
-            rows);
-    }
-    std::vector<Replaced> result;
-    for (const std::size_t position : unit.positions) {
-        const std::size_t member = memberOf(unit, m_job.linears[position]);
-        const LinearProblem& problem = loaded.problem.members[member].problem;
-        Replaced replaced{.position = position,
-                          .analysis = &analysis,
-                          .weights = {},
-                          .totalEnergy = analysis.memberLosses(member).front()};
-        if (parts[member]) {
-            replaced.weights = *parts[member];
-            if (replaced.weights->bias.empty())
-                replaced.weights->bias = problem.bias;
-            replaced.predictedLoss = analysis.memberLosses(member)[rank.rank];
-            replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters,
-                                                         expandLinear(m_job.device, *replaced.weights),
-                                                         biasChange(problem.bias, replaced.weights->bias));
-        } else {
-            replaced.measuredLoss = m_job.method.measure(m_job.device, problem, m_job.recipe.parameters, problem.W, {});
-            replaced.predictedLoss = replaced.measuredLoss;
-        }
-        result.push_back(std::move(replaced));
-    }
-    return result;
-}
-
-std::vector<Compression::Replaced> Compression::replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
-                                                             const TapStatistics* statistics,
-                                                             const GroupAnalysis& analysis) const
-{
-    const LoadedGroup loaded = loadGroup(m_job.model, m_job.device, unit.group, statistics);
-    const GroupProblem& problem = loaded.problem;
-    std::vector<Replaced> result;
-    std::vector<std::size_t> members; // of the results
-    std::vector<std::optional<std::size_t>> ranks(unit.group.size());
-    for (const std::size_t position : unit.positions) {
-        members.push_back(memberOf(unit, m_job.linears[position]));
-        const Analysis& own = analysis.member(members.back());
-        result.push_back({.position = position, .analysis = &own, .weights = {}, .totalEnergy = own.totalEnergy()});
-        if (plan.ranks[position].structure != StructureKind::Dense)
-            ranks[members.back()] = plan.ranks[position].rank;
-    }
-    const std::vector<std::optional<Factorisation>> factors = analysis.factorize(ranks);
-    std::vector<std::optional<Replacement>> exact(unit.group.size());
-    std::vector<std::optional<Replacement>> stored(unit.group.size());
-    for (std::size_t i = 0; i < result.size(); ++i) {
-        const std::size_t member = members[i];
-        if (!factors[member])
-            continue;
-        const Factorisation& factorisation = *factors[member];
-        const std::vector<float>& bias = problem.members[member].problem.bias;
-        LinearWeights weights = storeFactorisation(m_job.device, factorisation,
-                                                   plan.ranks[result[i].position].structure, m_job.recipe.storage);
-        if (weights.bias.empty())
-            weights.bias = bias;
-        exact[member] = Replacement{factorisation.approximation(m_job.device), weights.bias};
-        stored[member] = Replacement{expandLinear(m_job.device, weights), weights.bias};
-        result[i].weights = std::move(weights);
-    }
-    const std::vector<double> predicted = analysis.losses(exact);
-    const std::vector<double> measured = analysis.losses(stored);
-    for (std::size_t i = 0; i < result.size(); ++i) {
-        result[i].predictedLoss = predicted[members[i]];
-        result[i].measuredLoss = measured[members[i]];
-    }
-    return result;
-}
-
-void Compression::record(const Replaced& replaced, const AllocatedRank& rank, double seconds, RunJournal& journal)
+void Compression::record(const ReplacedLinear& replaced, const AllocationPlan& plan, double seconds,
+                         RunJournal& journal)
 {
     const LinearInfo& info = *m_job.linears[replaced.position];
+    const AllocatedRank& rank = plan.ranks[replaced.position];
     LinearRecord record;
     LinearOutcome& outcome = record.outcome;
     outcome.name = info.name;
-    outcome.rank = rank.structure == StructureKind::Dense ? info.shape.fullRank() : rank.rank;
-    outcome.structure = rank.structure;
-    outcome.entries = rank.entries;
+    outcome.left = rank.structure == StructureKind::Dense;
+    const StoredRank stored = outcome.left ? leftForm(info, plan) : rank.stored();
+    outcome.rank = stored.rank;
+    outcome.structure = stored.structure;
+    outcome.entries = stored.entries;
+    outcome.addedBias = replaced.addedBias;
     outcome.denseParameters = info.shape.parameters();
-    outcome.keptParameters = rank.structure == StructureKind::Dense ? parameterCount(info.stored(), info.shape)
-                                                                    : parameterCount(rank.stored(), info.shape);
+    outcome.keptParameters = parameterCount(stored, info.shape);
     outcome.totalEnergy = replaced.totalEnergy;
     outcome.predictedLoss = replaced.predictedLoss;
     outcome.measuredLoss = replaced.measuredLoss;
     record.singularValues = replaced.analysis->singularValues();
     record.weights = replaced.weights;
-    if (!rank.note.empty()) {
-        outcome.notes.push_back(rank.note);
-        m_job.context.note({rank.structure == StructureKind::Dense ? "storedDense" : "rankSetByHand", info.name,
-                            rank.note, static_cast<double>(rank.rank)});
+    if (const std::string note = outcome.left ? leftNote(rank.note, stored) : rank.note; !note.empty()) {
+        outcome.notes.push_back(note);
+        m_job.context.note(
+            {outcome.left ? "storedDense" : "rankSetByHand", info.name, note, static_cast<double>(rank.rank)});
     }
     for (NumericEvent event : replaced.analysis->events()) {
         outcome.notes.push_back(event.message);
@@ -271,67 +115,34 @@ void Compression::record(const Replaced& replaced, const AllocatedRank& rank, do
     journal.add(replaced.position, std::move(record), seconds);
 }
 
-void Compression::finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
-                         const Kept& kept, RunJournal& journal)
+void Compression::finish(const WorkUnit& unit, const AllocationPlan& plan, const UnitStatistics& statistics,
+                         const UnitAnalysis& analysis, RunJournal& journal)
 {
     const Stopwatch watch;
-    const std::vector<Replaced> all = kept.one      ? replaceOne(unit, plan, statistics, *kept.one)
-                                      : kept.shared ? replaceShared(unit, plan, statistics, *kept.shared)
-                                                    : replaceGroup(unit, plan, statistics, *kept.group);
+    const std::vector<ReplacedLinear> all = replaceUnit(m_job, unit, plan, statistics, analysis);
     const double spent = watch.seconds();
-    for (const Replaced& replaced : all)
+    for (const ReplacedLinear& replaced : all)
         if (!journal.finished(replaced.position))
-            record(replaced, plan.ranks[replaced.position],
-                   (kept.seconds + spent) / static_cast<double>(unit.positions.size()), journal);
+            record(replaced, plan, (analysis.seconds + spent) / static_cast<double>(unit.positions.size()), journal);
     const std::lock_guard lock(m_mutex);
     m_seconds.factorise += spent;
 }
 
 std::vector<AllocationItem> Compression::items() const
 {
-    for (const auto& [name, rank] : m_job.recipe.ranks) {
-        const LinearInfo& info = m_job.model.linear(name);
-        if (std::find(m_job.linears.begin(), m_job.linears.end(), &info) == m_job.linears.end())
-            throw Error(ErrorKind::InvalidArgument,
-                        fmt::format("rank {} is set by hand for a linear that is not chosen", rank),
-                        {.file = {}, .tensor = name});
-    }
-    std::vector<AllocationItem> result;
-    for (const std::vector<std::size_t>& positions : m_ranked) {
-        std::vector<const LinearInfo*> together;
-        together.reserve(positions.size());
-        for (const std::size_t position : positions)
-            together.push_back(m_job.linears[position]);
-        AllocationItem item = itemOf(together);
-        for (const LinearInfo* info : together) {
-            const auto byHand = m_job.recipe.ranks.find(info->name);
-            if (byHand == m_job.recipe.ranks.end())
-                continue;
-            if (item.rank && *item.rank != byHand->second)
-                throw Error(ErrorKind::InvalidArgument,
-                            fmt::format("ranks {} and {} are set by hand for linears that share their latents, and so "
-                                        "have one rank: {}",
-                                        *item.rank, byHand->second, item.name),
-                            {.file = {}, .tensor = info->name});
-            item.rank = byHand->second;
-        }
-        result.push_back(std::move(item));
-    }
-    return result;
+    return rankedItems(m_job.model, m_job.recipe, m_job.linears);
 }
 
-void Compression::describe(const WorkUnit& unit, const Kept& kept, std::vector<AllocationItem>& items) const
+void Compression::describe(const WorkUnit& unit, const UnitAnalysis& analysis, std::vector<AllocationItem>& items) const
 {
     const bool inNats = findAllocator(m_job.recipe.allocation).needsGradients;
     for (const std::size_t position : unit.positions) {
         AllocationItem& item = items[m_itemOf[position]];
-        const Analysis& analysis = kept.shared ? *kept.shared
-                                   : kept.one  ? *kept.one
-                                               : kept.group->member(memberOf(unit, m_job.linears[position]));
-        item.singularValues = analysis.singularValues();
+        const Analysis& own = analysis.of(unit, *m_job.linears[position]);
+        item.singularValues = own.singularValues();
         if (!inNats) {
-            item.setRelativeLoss(analysis.planningCurve());
-        } else if (kept.shared && position != m_ranked[m_itemOf[position]].front()) {
+            item.setRelativeLoss(own.planningCurve());
+        } else if (analysis.shared && position != m_ranked[m_itemOf[position]].front()) {
             std::vector<double> sum = std::move(item.loss);
             std::transform(sum.begin(), sum.end(), m_nats[position].begin(), sum.begin(), std::plus<>());
             item.setLossInNats(std::move(sum));
@@ -369,7 +180,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
         for (const std::size_t index : task.units) {
             m_job.context.checkStop();
             const WorkUnit& unit = m_units[index];
-            Kept kept = analyse(unit, m_calibration ? &statistics : nullptr, takesGradients(m_job.recipe));
+            UnitAnalysis kept = analyse(unit, statisticsOf(statistics), takesGradients(m_job.recipe));
             describe(unit, kept, items);
             for (const std::size_t position : unit.positions) {
                 std::size_t number = 0;
@@ -408,13 +219,12 @@ void Compression::compressDense(const AllocationPlan& plan, RunJournal& journal)
     runOnPool(m_job, shapes, [&](std::size_t taskIndex) {
         const TapTask& task = tasks[taskIndex];
         const TapStatistics statistics = m_calibration ? m_calibration->load(task.tap) : TapStatistics{};
-        const TapStatistics* known = m_calibration ? &statistics : nullptr;
         for (const std::size_t index : task.units) {
             m_job.context.checkStop();
-            Kept kept = std::move(m_kept[index]);
+            UnitAnalysis kept = std::move(m_kept[index]);
             if (kept.empty())
-                kept = analyse(m_units[index], known);
-            finish(m_units[index], plan, known, kept, journal);
+                kept = analyse(m_units[index], statisticsOf(statistics));
+            finish(m_units[index], plan, statisticsOf(statistics), kept, journal);
         }
     });
 }
@@ -446,17 +256,17 @@ void Compression::compressTap(const TapTask& task, const AllocationPlan& plan, c
         const Stopwatch analysisWatch;
         const WorkUnit& unit = m_units[open[index]];
         TapStatistics gradients; // as long as the analysis that points to them
-        Kept kept = analyse(unit, refits ? &dense : &collected);
+        UnitAnalysis kept = analyse(unit, statisticsOf(refits ? &dense : &collected));
         if (refits) { // of methods that treat every linear alone, see validateRecipe()
             const LinearInfo& info = *m_job.linears[unit.positions.front()];
-            LinearProblem problem = load(info, &collected);
+            LinearProblem problem = loadProblem(m_job, info, &collected);
             if (m_job.method.needsGradients())
-                addGradients(info, problem, gradients);
+                addGradients(m_gradients, info, problem, gradients);
             kept.one = refitAnalysis(m_job.device, m_job.method, std::move(problem), m_job.recipe.parameters,
                                      std::move(kept.one), alternations);
             kept.seconds = analysisWatch.seconds();
         }
-        finish(unit, plan, &collected, kept, journal);
+        finish(unit, plan, statisticsOf(&collected), kept, journal);
     });
 }
 

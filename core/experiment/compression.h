@@ -1,8 +1,8 @@
 #pragma once
 
 #include "core/experiment/run_journal.h"
+#include "core/experiment/unit_analysis.h"
 
-#include <memory>
 #include <mutex>
 
 namespace rankwright {
@@ -19,16 +19,13 @@ class Compression
 {
 public:
     explicit Compression(const RunJob& job);
-    ~Compression();
 
     /// Statistics of the dense model; null where the method needs none.
     void useStatistics(const CalibrationSet* calibration) { m_calibration = calibration; }
     /// Gradients of every linear (calibrateCurvature); null where neither method nor allocator needs them.
     void useGradients(const CalibrationSet* gradients) { m_gradients = gradients; }
 
-    /// What gets a rank, the chosen linears or those that share their latents, with ranks set by hand: of linears that
-    /// share latents that of any. Throws Error(NotFound or InvalidArgument) for a rank set by hand of a linear that
-    /// does not exist or is not chosen, or for different ones of linears that share their latents.
+    /// rankedItems() of the recipe.
     std::vector<AllocationItem> items() const;
 
     /// Fills loss curves, weights (relative losses, methods 25.7) and singular values from an analysis of every linear
@@ -54,29 +51,22 @@ public:
     CompressionSeconds seconds() const;
 
 private:
-    struct Kept;
-    struct Replaced;
-
-    LinearProblem load(const LinearInfo& info, const TapStatistics* statistics) const;
-    /// Points `problem` to its gradients, read into `gradients`, where there are any.
-    void addGradients(const LinearInfo& info, LinearProblem& problem, TapStatistics& gradients) const;
-    /// Analysis of a unit, with the seconds it took; `inNats` asks for its curve of m_nats too.
-    Kept analyse(const WorkUnit& unit, const TapStatistics* statistics, bool inNats = false);
+    UnitStatistics statisticsOf(const TapStatistics* tap) const { return {.tap = tap, .gradients = m_gradients}; }
+    UnitStatistics statisticsOf(const TapStatistics& dense) const
+    {
+        return statisticsOf(m_calibration ? &dense : nullptr);
+    }
+    /// Counts its seconds; `inNats` asks for the unit's curves of m_nats too.
+    UnitAnalysis analyse(const WorkUnit& unit, const UnitStatistics& statistics, bool inNats = false);
     /// Factorises, measures and records what of a unit is not finished.
-    void finish(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics, const Kept& kept,
-                RunJournal& journal);
-    LinearWeights stored(const Analysis& analysis, std::size_t rank, StructureKind structure,
-                         const std::vector<float>& bias) const;
-    std::vector<Replaced> replaceOne(const WorkUnit& unit, const AllocationPlan& plan, const TapStatistics* statistics,
-                                     const Analysis& analysis) const;
-    std::vector<Replaced> replaceShared(const WorkUnit& unit, const AllocationPlan& plan,
-                                        const TapStatistics* statistics, const SharedAnalysis& analysis) const;
-    std::vector<Replaced> replaceGroup(const WorkUnit& unit, const AllocationPlan& plan,
-                                       const TapStatistics* statistics, const GroupAnalysis& analysis) const;
-    void record(const Replaced& replaced, const AllocatedRank& rank, double seconds, RunJournal& journal);
+    void finish(const WorkUnit& unit, const AllocationPlan& plan, const UnitStatistics& statistics,
+                const UnitAnalysis& analysis, RunJournal& journal);
+    void record(const ReplacedLinear& replaced, const AllocationPlan& plan, double seconds, RunJournal& journal);
+    /// What a linear that stays as it is has in the end.
+    StoredRank leftForm(const LinearInfo& info, const AllocationPlan& plan) const;
     LinearShape largestShape(const TapTask& task) const;
     /// Gives items their curves from the analysis of a unit.
-    void describe(const WorkUnit& unit, const Kept& kept, std::vector<AllocationItem>& items) const;
+    void describe(const WorkUnit& unit, const UnitAnalysis& analysis, std::vector<AllocationItem>& items) const;
     void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,
                      SequentialStatistics& statistics, const BlockWeights& current, RunJournal& journal);
 
@@ -88,7 +78,7 @@ private:
     std::vector<std::size_t> m_itemOf;              ///< by position
     mutable std::mutex m_mutex;
     CompressionSeconds m_seconds;
-    std::vector<Kept> m_kept; ///< by unit
+    std::vector<UnitAnalysis> m_kept; ///< by unit
     std::vector<std::vector<double>> m_nats;
     std::size_t m_keptBytes = 0;
 };

@@ -9,9 +9,12 @@
 #include <SQLiteCpp/Transaction.h>
 #include <algorithm>
 #include <exception>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <memory>
 #include <sqlite3.h>
+#include <string>
+#include <unistd.h>
 
 namespace rankwright {
 
@@ -40,9 +43,14 @@ Error translated(const SQLite::Exception& exception, const std::filesystem::path
         return {ErrorKind::Memory, "no memory for the store: " + what, {.file = file}};
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return {ErrorKind::Io,
+                fmt::format("cannot use the store: {}; where it cannot be written, copy it and its -wal file, if there "
+                            "is one, to a folder of your own, or choose another store with --store",
+                            what),
+                {.file = file}};
     case SQLITE_IOERR:
     case SQLITE_FULL:
-    case SQLITE_PERM:
     case SQLITE_PROTOCOL:
     case SQLITE_NOLFS:
         return {ErrorKind::Io, "cannot use the store: " + what, {.file = file}};
@@ -86,10 +94,48 @@ std::unique_ptr<SQLite::Database> openDatabase(const std::filesystem::path& file
     return database;
 }
 
+/// A file that is not there yet can be written for all that is known here.
+bool canBeWritten(const std::filesystem::path& file)
+{
+    const auto refused = [](const std::filesystem::path& path) {
+        return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0;
+    };
+    std::error_code failure;
+    return !std::filesystem::exists(file, failure) || (!refused(file) && !refused(file.parent_path()));
+}
+
+/// A path as SQLite takes it in a URI.
+std::string uriOf(const std::filesystem::path& file)
+{
+    std::string uri = "file:";
+    for (const char c : file.string()) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+                           c == '.' || c == '-' || c == '_';
+        uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return uri;
+}
+
+std::unique_ptr<SQLite::Database> openReadOnly(const std::filesystem::path& file)
+{
+    std::unique_ptr<SQLite::Database> database;
+    withRetries(file, [&] {
+        // SQLite would make files beside the store to read it. It need not where no change waits in a log.
+        std::error_code none;
+        const std::uintmax_t log = std::filesystem::file_size(file.string() + "-wal", none);
+        const bool waits = !none && log > 0;
+        database = std::make_unique<SQLite::Database>(uriOf(file) + (waits ? "" : "?immutable=1"),
+                                                      SQLite::OPEN_READONLY | SQLite::OPEN_URI, busyMilliseconds);
+        migrateStore(*database, file);
+    });
+    return database;
+}
+
 } // namespace
 
 DatabaseWorker::DatabaseWorker(const std::filesystem::path& file)
     : m_file(file)
+    , m_writable(canBeWritten(file))
 {
     std::promise<void> opened;
     std::future<void> ready = opened.get_future();
@@ -128,7 +174,7 @@ void DatabaseWorker::serve(std::promise<void> opened)
 {
     std::unique_ptr<SQLite::Database> database;
     try {
-        database = openDatabase(m_file);
+        database = m_writable ? openDatabase(m_file) : openReadOnly(m_file);
     } catch (...) {
         opened.set_exception(std::current_exception());
         return;

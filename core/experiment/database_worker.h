@@ -22,12 +22,15 @@ namespace rankwright {
 class DatabaseWorker
 {
 public:
-    /// Opens or creates the file and migrates it. Throws Error(Io), Error(Corrupt) or Error(Unsupported).
+    /// Opens or creates the file and migrates it; one that cannot be written is read as it is. Throws Error(Io),
+    /// Error(Corrupt) or Error(Unsupported).
     explicit DatabaseWorker(const std::filesystem::path& file);
     /// Finishes the queue and closes the connection.
     ~DatabaseWorker();
     DatabaseWorker(const DatabaseWorker&) = delete;
     DatabaseWorker& operator=(const DatabaseWorker&) = delete;
+
+    bool isWritable() const { return m_writable; }
 
     /// Runs `work(database)` on the thread and gives back what it returns. `work` may be run again after a rollback, so
     /// it must have no effect but on the database and its result. Throws what `work` throws, SQLite's errors as Error.
@@ -58,6 +61,7 @@ private:
     void runTogether(SQLite::Database& database, std::vector<Job>& jobs, std::size_t first, std::size_t count) const;
 
     std::filesystem::path m_file;
+    bool m_writable;
     std::mutex m_mutex;
     std::condition_variable m_changed;
     std::vector<Job> m_queue;

@@ -1,9 +1,13 @@
 #include "core/allocation/rank_costs.h"
 #include "core/compute/machine_rates.h"
+#include "core/experiment/export_run.h"
 #include "core/experiment/linear_groups.h"
+#include "core/experiment/pass_work.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/runner.h"
 #include "core/experiment/sensitivities.h"
+#include "core/experiment/training_estimate.h"
+#include "core/export/export.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
@@ -21,27 +25,8 @@ constexpr double writeRate = 300e6;     ///< until the disk has it
 constexpr double secondsPerFile = 1e-3; ///< a small file on the disk and its row in the store
 constexpr double bytesOfProcess = 25e6;
 
-/// Share of the measured rate that a forward pass over `width` channels reaches with everything around its products:
-/// small ones do not fill the processor, those beyond 256 channels are faster than what was measured.
-double forwardShare(std::size_t width)
-{
-    const auto channels = static_cast<double>(width);
-    return channels / (channels + 80.0);
-}
-
 /// The same of a decomposition, half of which are eigenproblems.
 constexpr double decompositionShare = 0.65;
-
-double asDouble(std::size_t value)
-{
-    return static_cast<double>(value);
-}
-
-/// Bytes of English text that become one token: 2.05 with 512 tokens (stories260K), 4.25 with 49152 (SmolLM2).
-double bytesPerToken(const ModelConfig& config)
-{
-    return std::max(1.0, 0.334 * std::log2(asDouble(config.vocabularySize)) - 0.96);
-}
 
 /// Operations and bytes of a run.
 class RunWork
@@ -50,6 +35,7 @@ public:
     RunWork(const Recipe& recipe, const Model& model)
         : m_recipe(recipe)
         , m_model(model)
+        , m_pass(model)
         , m_method(findMethod(recipe.method))
         , m_options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}}
         , m_limit(effectiveMemoryLimit(m_options))
@@ -72,7 +58,7 @@ public:
         for (const TensorInfo& tensor : model.checkpoint().tensors())
             m_checkpointBytes += asDouble(tensor.bytes);
         for (const TapInfo& tap : model.taps())
-            m_momentFlops += momentFlops(tap);
+            m_momentFlops += PassWork::momentFlops(tap);
     }
 
     RunEstimate estimate(const MachineRates& rates) const
@@ -85,17 +71,18 @@ public:
             estimate.seconds += seconds;
         };
         add("open", m_checkpointBytes / readRate);
-        add("calibrate", calibrates() ? calibrationFlops() / floats + momentBytes() / writeRate +
-                                            asDouble(m_model.taps().size()) * secondsPerFile
+        add("calibrate", calibrates() ? calibrationFlops() / floats +
+                                            setsOfTexts() * (momentBytes() / writeRate +
+                                                             asDouble(m_model.taps().size()) * secondsPerFile)
                                       : 0.0);
         CurvatureEstimate curvature;
         if (takesGradients(m_recipe)) {
-            curvature = estimateCurvature(m_model, m_recipe.calibration->count, m_recipe.calibration->length,
-                                          curvatureOptions(m_recipe).weightMoments);
+            curvature = curvatureOfTexts();
             add("curvature", curvature.operations / floats + asDouble(curvature.disk) / writeRate +
-                                 asDouble(m_model.linears().size()) * secondsPerFile);
+                                 setsOfTexts() * asDouble(m_model.linears().size()) * secondsPerFile);
         }
-        if (findAllocator(m_recipe.allocation).needsPerplexities)
+        const bool probes = findAllocator(m_recipe.allocation).needsPerplexities;
+        if (probes)
             add("sensitivity", sensitivityFlops() / floats);
         // Ranks that losses decide are planned on statistics of the dense model, whatever comes after.
         const double analyses = (m_planned && m_sequential ? 2.0 : 1.0) * m_analysisFlops;
@@ -104,14 +91,31 @@ public:
         const double share = both > 0.0 ? analyses / both : 0.0;
         add("analyse", decomposing * share + (m_sequential ? sequentialFlops() / floats : 0.0));
         add("factorise", decomposing * (1.0 - share));
+        TrainingEstimate training; // what both stages take, memory the larger one's
+        const auto train = [&](const char* stage, const TrainingEstimate& own) {
+            add(stage, own.operations / floats + own.written / writeRate + asDouble(m_linears) * secondsPerFile);
+            training.disk += own.disk;
+            training.memory = std::max(training.memory, own.memory);
+            training.leastMemory = std::max(training.leastMemory, own.leastMemory);
+        };
+        if (const auto distillation = distillationOf(m_recipe); distillation && m_recipe.calibration)
+            train("distill", estimateDistillation(trainedOn(distillation->training), *distillation));
+        if (m_recipe.recovery && m_recipe.calibration)
+            train("recover", estimateRecovery(trainedOn(m_recipe.recovery->training), *m_recipe.recovery));
         add("evaluate", evaluationFlops() / floats);
         add("export", exportBytes() / writeRate);
         // Sequential statistics stay while linears are decomposed.
         const double compressing =
             m_sequential ? passBytes() + analysisBytes() : std::max(passBytes(), analysisBytes());
-        estimate.memory =
-            std::min(m_limit, static_cast<std::size_t>(bytesOfProcess + std::max(compressing, headBytes())));
-        estimate.disk = static_cast<std::size_t>(m_factorBytes + (calibrates() ? momentBytes() : 0.0) + exportBytes()) +
+        const double evaluating = std::max(headBytes(), probes ? keptAnalysisBytes() + probeBytes() : 0.0);
+        // Work in parts fits any limit; what cannot be parted is taken beyond it, or refused.
+        const double least = std::max(
+            {leastPassBytes(), m_analysisPeak, leastHeadBytes(), training.leastMemory, asDouble(curvature.memory)});
+        const double wanted = std::max({compressing, evaluating, training.memory});
+        estimate.memory = std::max(asBytes(bytesOfProcess + least),
+                                   std::min(m_limit, asBytes(bytesOfProcess + std::max(wanted, least))));
+        estimate.disk = asBytes(m_factorBytes + (calibrates() ? setsOfTexts() * momentBytes() : 0.0) + exportBytes() +
+                                training.disk) +
                         curvature.disk;
         return estimate;
     }
@@ -139,7 +143,11 @@ private:
                             9.0 * k * k * k * m_method.factorisingEigenproblems(m_recipe.parameters) +
                             (m_recipe.structure == StructureKind::BlockIdentity ? 2.0 * r * r * n : 0.0);
         m_factorBytes += asDouble(storedBytes(structure, shape, rank, m_recipe.storage));
-        m_removedParameters += asDouble(shape.parameters()) - asDouble(parameterCount(structure, shape, rank));
+        m_factorParameters += asDouble(parameterCount(structure, shape, rank));
+        for (const LinearInfo* linear : members) {
+            m_parametersBefore += asDouble(parameterCount(linear->stored(), linear->shape));
+            m_blocks.insert(linear->block);
+        }
         m_keptAnalyses += asDouble(rankwright::analysisBytes(shape, structure.sparseShare));
         m_analysisPeak = std::max(m_analysisPeak, asDouble(analysisPeakBytes(shape, structure.sparseShare)));
     }
@@ -149,32 +157,57 @@ private:
         return m_recipe.calibration && (!m_sequential || m_planned || refitsFactors(m_recipe.sequential));
     }
 
-    double tokensOf(const WindowOptions& windows) const
-    {
-        if (windows.count > 0)
-            return asDouble(windows.count * windows.length);
-        std::error_code failure;
-        const auto bytes = std::filesystem::file_size(windows.text, failure);
-        return failure ? 0.0 : asDouble(bytes) / bytesPerToken(m_model.config());
-    }
+    double removedParameters() const { return m_parametersBefore - m_factorParameters; }
 
     double weights() const { return asDouble(m_model.linearParameterCount()); }
 
-    /// Of causal attention in one block, for one token of a window: two products with the half of the keys.
-    double attentionFlops(std::size_t length) const
+    double compressedBlockFlops(std::size_t length) const
     {
-        const ModelConfig& config = m_model.config();
-        return 2.0 * asDouble(config.heads * config.headWidth) * asDouble(length + 1);
+        return m_pass.blockFlops(length) - 2.0 * removedParameters();
     }
-    /// Of all blocks, for one token.
-    double blockFlops(std::size_t length) const
+
+    /// Sets of statistics on the disk: of every text, and where there are several of their mixture.
+    double setsOfTexts() const
     {
-        return 2.0 * weights() + asDouble(m_model.config().blocks) * attentionFlops(length);
+        return m_recipe.moreCalibrations.empty() ? 1.0 : asDouble(m_recipe.moreCalibrations.size()) + 2.0;
     }
 
     double calibrationFlops() const
     {
-        return tokensOf(*m_recipe.calibration) * (blockFlops(m_recipe.calibration->length) + m_momentFlops);
+        double tokens = m_pass.tokensOf(*m_recipe.calibration);
+        for (const WeightedText& more : m_recipe.moreCalibrations)
+            tokens += m_pass.tokensOf(more.windows);
+        return tokens * (m_pass.blockFlops(m_recipe.calibration->length) + m_momentFlops);
+    }
+
+    /// Of all texts; memory is that of one.
+    CurvatureEstimate curvatureOfTexts() const
+    {
+        const bool weightMoments = curvatureOptions(m_recipe).weightMoments;
+        const auto of = [&](const WindowOptions& text) {
+            return estimateCurvature(m_model, m_pass.windowsOf(text), text.length, weightMoments);
+        };
+        CurvatureEstimate sum = of(*m_recipe.calibration);
+        sum.disk *= static_cast<std::size_t>(setsOfTexts());
+        for (const WeightedText& more : m_recipe.moreCalibrations)
+            sum.operations += of(more.windows).operations;
+        return sum;
+    }
+
+    TrainedModel trainedOn(const TrainingOptions& options) const
+    {
+        const WindowOptions windows = trainingWindows(m_recipe, options);
+        return {.model = m_model,
+                .teacher = m_pass.blockFlops(windows.length),
+                .student = compressedBlockFlops(windows.length),
+                .head = m_pass.headFlops(),
+                .parameters = m_factorParameters,
+                .fileBytes = m_factorBytes,
+                .blockShare = asDouble(m_blocks.size()) / asDouble(m_model.config().blocks),
+                // How many there are of a whole text is not known.
+                .windows = windows.count > 0 ? windows.count : std::max<std::size_t>(2, m_pass.windowsOf(windows)),
+                .length = windows.length,
+                .threads = static_cast<std::size_t>(m_threads)};
     }
 
     /// Every block runs once more for each of its sites, as far as that site, and once whole; anchored ones carry two
@@ -185,58 +218,73 @@ private:
         double flops = 0.0;
         for (const std::size_t index : m_taps) {
             const TapInfo& tap = m_model.taps()[index];
-            double before = tap.site == TapSite::AttentionInput ? 0.0 : attentionFlops(length);
+            double before = tap.site == TapSite::AttentionInput ? 0.0 : m_pass.attentionFlops(length);
             for (const TapInfo& earlier : m_model.taps())
                 if (earlier.block == tap.block && earlier.site < tap.site)
                     for (const std::size_t linear : earlier.linears)
                         before += 2.0 * asDouble(m_model.linears()[linear].shape.parameters());
-            flops += (m_anchored ? 2.0 : 1.0) * before + (m_anchored ? 4.0 : 1.0) * momentFlops(tap);
+            flops += (m_anchored ? 2.0 : 1.0) * before + (m_anchored ? 4.0 : 1.0) * PassWork::momentFlops(tap);
         }
         const double blocks = asDouble(m_lastBlock) / asDouble(m_model.config().blocks);
-        flops += (m_anchored ? 2.0 : 1.0) * blocks * blockFlops(length);
-        return tokensOf(*m_recipe.calibration) * flops;
+        flops += (m_anchored ? 2.0 : 1.0) * blocks * m_pass.blockFlops(length);
+        return m_pass.tokensOf(*m_recipe.calibration) * flops;
     }
 
-    /// Original and compressed model on every text; on held-out windows the original, its outputs and their errors.
+    /// Original and compressed model on every text, before and after a training; on held-out windows the original, its
+    /// outputs and their errors.
     double evaluationFlops() const
     {
-        const ModelConfig& config = m_model.config();
-        const double head = 2.0 * asDouble(config.vocabularySize * config.hiddenSize);
+        const double models = distillationOf(m_recipe) || m_recipe.recovery ? 2.0 : 1.0;
         double flops = 0.0;
         for (const EvaluationText& text : m_recipe.evaluations)
-            flops +=
-                tokensOf(text.windows) * (2.0 * (blockFlops(text.windows.length) + head) - 2.0 * m_removedParameters);
+            flops += m_pass.tokensOf(text.windows) *
+                     (m_pass.blockFlops(text.windows.length) + m_pass.headFlops() +
+                      models * (compressedBlockFlops(text.windows.length) + m_pass.headFlops()));
         if (m_recipe.heldOutWindows > 0 && m_recipe.calibration)
-            flops += asDouble(m_recipe.heldOutWindows * m_recipe.calibration->length) *
-                     (blockFlops(m_recipe.calibration->length) + 4.0 * weights());
+            flops += asDouble(m_recipe.heldOutWindows) * asDouble(m_recipe.calibration->length) *
+                     (m_pass.blockFlops(m_recipe.calibration->length) + 4.0 * weights());
         return flops;
     }
 
-    /// Every chosen linear at six kept ratios: the blocks above it and the head.
+    static constexpr int probedRatios = 10 - strsLowestTenths;
+
+    /// Of the first windows of the calibration, on which linears are tried.
+    double probeTokens() const
+    {
+        const std::size_t length = m_recipe.calibration->length;
+        const double whole = asDouble(length * std::max<std::size_t>(1, sensitivityTokens / length));
+        return std::min(whole, std::max(asDouble(length), m_pass.tokensOf(*m_recipe.calibration)));
+    }
+
+    /// Every chosen linear at the probed ratios: the blocks above it and the head.
     double sensitivityFlops() const
     {
         const std::size_t length = m_recipe.calibration->length;
-        const double tokens = asDouble(length * std::max<std::size_t>(1, sensitivityTokens / length));
         const ModelConfig& config = m_model.config();
-        const double head = 2.0 * asDouble(config.vocabularySize * config.hiddenSize);
-        constexpr int ratios = 10 - strsLowestTenths;
         double flops = 0.0;
         for (const LinearInfo& linear : m_model.linears())
             if (recipeSelects(m_recipe, linear))
-                flops += ratios *
-                         (blockFlops(length) * asDouble(config.blocks - linear.block) / asDouble(config.blocks) + head);
-        return tokens * flops;
+                flops += probedRatios *
+                         (m_pass.blockFlops(length) * asDouble(config.blocks - linear.block) / asDouble(config.blocks) +
+                          m_pass.headFlops());
+        return probeTokens() * flops;
     }
 
-    /// x x^T, its upper triangle, for one token.
-    static double momentFlops(const TapInfo& tap) { return asDouble(tap.width * (tap.width + 1)); }
     double momentBytes() const { return m_momentFlops / 2.0 * sizeof(double); }
 
     double exportBytes() const
     {
-        return m_recipe.out.empty() ? 0.0
-                                    : (asDouble(m_model.parameterCount()) - m_removedParameters) *
-                                          asDouble(bytesPerBlock(m_recipe.exportDType));
+        if (m_recipe.out.empty())
+            return 0.0;
+        double parameters = asDouble(m_model.parameterCount());
+        if (exportFormatFromName(m_recipe.exportFormat) == ExportFormat::Dense) {
+            parameters -= weights();
+            for (const LinearInfo& linear : m_model.linears())
+                parameters += asDouble(linear.shape.parameters());
+        } else {
+            parameters -= removedParameters();
+        }
+        return parameters * asDouble(bytesPerBlock(m_recipe.exportDType));
     }
 
     double blockBytes() const { return weights() / asDouble(m_model.config().blocks) * sizeof(float); }
@@ -260,9 +308,25 @@ private:
         }
         const double worker = rows * widths * sizeof(float) * streams + widest * widest * sizeof(double) +
                               rows * asDouble(floatsPerRow(config)) * sizeof(float);
-        return streams *
-                   (tokensOf(*m_recipe.calibration) * asDouble(config.hiddenSize) * sizeof(float) + blockBytes()) +
+        return streams * (m_pass.tokensOf(*m_recipe.calibration) * asDouble(config.hiddenSize) * sizeof(float) +
+                          blockBytes()) +
                squares * sizeof(double) * (m_anchored ? 3.0 : 1.0) + m_threads * worker;
+    }
+
+    double leastPassBytes() const
+    {
+        return calibrates() || m_sequential ? m_pass.leastStatisticsBytes(m_recipe.calibration->length, m_anchored)
+                                            : 0.0;
+    }
+
+    double leastHeadBytes() const
+    {
+        double window = 0.0;
+        for (const EvaluationText& text : m_recipe.evaluations)
+            window = std::max(window, m_pass.windowBytes(text.windows.length));
+        return window == 0.0 ? 0.0
+                             : m_pass.heldHeadBytes(m_limit, static_cast<std::size_t>(m_threads)) + blockBytes() +
+                                   m_threads * window;
     }
 
     /// The head, its logits, a block and the hidden states of the longest text.
@@ -272,7 +336,7 @@ private:
         double tokens = 0.0;
         double rows = 0.0;
         for (const EvaluationText& text : m_recipe.evaluations) {
-            tokens = std::max(tokens, tokensOf(text.windows));
+            tokens = std::max(tokens, m_pass.tokensOf(text.windows));
             rows = std::max(rows, asDouble(std::min(text.windows.length, Head::chunkRows)));
         }
         if (tokens == 0.0)
@@ -283,14 +347,33 @@ private:
                m_threads * rows * asDouble(config.vocabularySize + floatsPerRow(config)) * sizeof(float);
     }
 
+    /// The forms of one block's linears with their hidden states, a head, two blocks and the states below.
+    double probeBytes() const
+    {
+        const ModelConfig& config = m_model.config();
+        const double states = probeTokens() * asDouble(config.hiddenSize) * sizeof(float);
+        const double forms = probedRatios * asDouble(m_linears) / asDouble(config.blocks);
+        const double probes = forms * states + probedRatios * blockBytes();
+        const double rows = asDouble(std::min(m_recipe.calibration->length, Head::chunkRows));
+        return std::min(probes, asDouble(m_limit) / 4.0) + states + 2.0 * blockBytes() +
+               std::min(asDouble(rankwright::headBytes(config)), asDouble(m_limit) / 3.0) +
+               m_threads * rows * asDouble(config.vocabularySize + floatsPerRow(config)) * sizeof(float);
+    }
+
+    double keptAnalysisBytes() const
+    {
+        return m_planned && !m_sequential ? std::min(m_keptAnalyses, asDouble(m_limit) / 2.0) : 0.0;
+    }
+
     double analysisBytes() const
     {
-        const double kept = m_planned && !m_sequential ? std::min(m_keptAnalyses, asDouble(m_limit) / 2.0) : 0.0;
-        return kept + std::max(std::min(m_threads * m_analysisPeak, asDouble(m_limit) / 2.0), m_analysisPeak);
+        return keptAnalysisBytes() +
+               std::max(std::min(m_threads * m_analysisPeak, asDouble(m_limit) / 2.0), m_analysisPeak);
     }
 
     const Recipe& m_recipe;
     const Model& m_model;
+    PassWork m_pass;
     const Method& m_method;
     PassOptions m_options;
     std::size_t m_limit;
@@ -298,28 +381,42 @@ private:
     bool m_planned;    ///< ranks are decided by losses
     bool m_sequential; ///< statistics of what is compressed before
     bool m_anchored;
-    std::set<std::size_t> m_taps; ///< of the chosen linears
+    std::set<std::size_t> m_taps;   ///< of the chosen linears
+    std::set<std::size_t> m_blocks; ///< of the chosen linears
     std::size_t m_lastBlock = 0;
     std::size_t m_linears = 0;
     double m_analysisFlops = 0.0;
     double m_factoriseFlops = 0.0;
     double m_factorBytes = 0.0;
-    double m_removedParameters = 0.0;
-    double m_keptAnalyses = 0.0; ///< bytes
-    double m_analysisPeak = 0.0; ///< bytes
+    double m_factorParameters = 0.0;
+    double m_parametersBefore = 0.0; ///< of the chosen linears, as the checkpoint stores them
+    double m_keptAnalyses = 0.0;     ///< bytes
+    double m_analysisPeak = 0.0;     ///< bytes
     double m_checkpointBytes = 0.0;
     double m_momentFlops = 0.0; ///< of all taps, for one token
 };
+
+/// What a run refuses before any work.
+void requirePossible(const Recipe& recipe, const Model& model)
+{
+    requireFreeTarget(recipe.out);
+    const Method& method = findMethod(recipe.method);
+    checkMethod(method, model);
+    const std::vector<const LinearInfo*> linears = chosenLinears(model, recipe);
+    static_cast<void>(firstPlan(recipe, rankedItems(model, recipe, linears)));
+}
 
 } // namespace
 
 RunEstimate estimateRun(const Recipe& recipe, const Model& model, const MachineRates& rates)
 {
+    requirePossible(recipe, model);
     return RunWork(recipe, model).estimate(rates);
 }
 
 RunEstimate estimateRun(const Recipe& recipe, const Model& model)
 {
+    requirePossible(recipe, model); // before rates are measured
     const std::shared_ptr<const Device> device = openDevice(recipe.device, recipe.threads);
     const std::size_t threads = effectiveThreads({.threads = recipe.threads, .memoryLimit = 0, .scratchFolder = {}});
     return estimateRun(recipe, model, measuredRates(*device, threads));

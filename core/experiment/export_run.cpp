@@ -7,6 +7,16 @@
 
 namespace rankwright {
 
+void requireFreeTarget(const std::filesystem::path& out)
+{
+    std::error_code failure;
+    if (out.empty() || !std::filesystem::exists(out, failure))
+        return;
+    if (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure))
+        throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another one for the export",
+                    {.file = out});
+}
+
 Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)
 {
     const Method& method = findMethod(recipe.method);
@@ -69,7 +79,8 @@ ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, 
                                 .threads = target.pass.threads,
                                 .memoryLimit = target.pass.memoryLimit};
     ExportResult result = exportModel(model, device, target.folder, options, context);
-    store.recordArtefact(run, "export", result.folder, result.bytes);
+    if (store.isWritable())
+        store.recordArtefact(run, "export", result.folder, result.bytes);
     return result;
 }
 

@@ -8,6 +8,9 @@
 
 namespace rankwright {
 
+/// Throws Error(InvalidArgument) where an export to `out` would find something there; empty: no export.
+void requireFreeTarget(const std::filesystem::path& out);
+
 /// What the model card of an export states of a run. `calibrationWindows` are those that were used; 0: not known.
 Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows);
 
@@ -20,9 +23,9 @@ struct RunExport
     PassOptions pass = {};
 };
 
-/// Exports a finished run of the store and records the folder there. Throws Error(NotFound) for an unknown run,
-/// Error(InvalidArgument) for one that is not finished, Error(Mismatch) if the weights of the model are not those of
-/// the run any more, and what exportModel() and runLinears() throw.
+/// Exports a finished run of the store and records the folder there, where the store can be written. Throws
+/// Error(NotFound) for an unknown run, Error(InvalidArgument) for one that is not finished, Error(Mismatch) if the
+/// weights of the model are not those of the run any more, and what exportModel() and runLinears() throw.
 ExportResult exportRun(Store& store, std::int64_t run, const RunExport& target, const Device& device,
                        const TaskContext& context);
 

@@ -21,15 +21,16 @@ PlannedForecast planAt(double ratio, const RunJob& job, const std::vector<Alloca
 {
     const AllocationPlan plan = allocate(job.recipe.allocation, storedStructure(job.recipe), ratio, items);
     PlannedForecast planned{.targetKeptRatio = ratio, .perplexities = {}};
-    std::vector<LinearCost> costs;
-    costs.reserve(plan.ranks.size());
+    std::vector<StoredRank> stored;
+    stored.reserve(plan.ranks.size());
     for (std::size_t i = 0; i < plan.ranks.size(); ++i) {
         const AllocatedRank& rank = plan.ranks[i];
-        costs.push_back(linearCost(*job.linears[i], rank.stored(), job.recipe.storage));
+        stored.push_back(rank.stored());
         if (rank.structure != StructureKind::Dense)
             planned.nats += curves[i].at(rank.rank);
     }
-    const PlanTotals totals = planTotals(modelTotals(job.model), costs);
+    const std::vector<double> losses(stored.size());
+    const PlanTotals totals = planTotals(job.model, job.linears, stored, job.recipe.storage, losses);
     planned.keptRatio = totals.keptRatio;
     planned.wholeModelRatio = totals.wholeModelRatio;
     planned.bytes = totals.bytes;

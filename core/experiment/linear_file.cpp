@@ -196,6 +196,8 @@ LinearOutcome outcomeFromJson(const Json& json)
     outcome.rank = json.at("rank").get<std::size_t>();
     outcome.structure = structureFromName(json.at("structure").get<std::string>());
     outcome.entries = json.value("sparseEntries", std::size_t{0});
+    outcome.left = json.value("left", outcome.structure == StructureKind::Dense);
+    outcome.addedBias = json.value("addedBias", std::size_t{0});
     outcome.keptParameters = json.at("keptParameters").get<std::size_t>();
     outcome.denseParameters = json.at("denseParameters").get<std::size_t>();
     outcome.predictedLoss = readNumber(json, "predictedLoss");
@@ -256,6 +258,10 @@ Json outcomeToJson(const LinearOutcome& outcome)
               {"notes", outcome.notes}};
     if (outcome.entries > 0)
         json["sparseEntries"] = outcome.entries;
+    if (outcome.left && outcome.structure != StructureKind::Dense)
+        json["left"] = true;
+    if (outcome.addedBias > 0)
+        json["addedBias"] = outcome.addedBias;
     return json;
 }
 
@@ -320,10 +326,14 @@ LinearRecord readLinearFile(const std::filesystem::path& file, const std::string
         reader.fail(fmt::format("{} singular values of a {}x{} linear", values, info.shape.rows, info.shape.columns));
     record.singularValues = reader.vector<double>("singularValues", DType::F64, values);
     const std::size_t rank = record.outcome.rank;
-    if (rank < 1 || rank > values)
-        reader.fail(fmt::format("rank {} is outside [1, {}]", rank, values));
-    if (record.outcome.structure == StructureKind::Dense)
+    // What is left in latents of another linear may have more than this one's rows.
+    const std::size_t most = record.outcome.left ? info.shape.columns : values;
+    if (rank < 1 || rank > most)
+        reader.fail(fmt::format("rank {} is outside [1, {}]", rank, most));
+    if (record.outcome.left)
         return record;
+    if (record.outcome.structure == StructureKind::Dense)
+        reader.fail("a dense linear is said to be put in place of another");
     LinearWeights weights;
     if (record.outcome.structure == StructureKind::Factors)
         weights.form =

@@ -6,6 +6,7 @@
 #include "core/base/nearest_name.h"
 #include "core/base/version.h"
 #include "core/export/export.h"
+#include "core/model/forward.h"
 
 #include <algorithm>
 #include <cctype>
@@ -203,6 +204,7 @@ void validateRecipe(const Recipe& recipe)
     exportFormatFromName(recipe.exportFormat);
     if (recipe.device.empty())
         refuse("the recipe names no device; 'cpu' is always there");
+    static_cast<void>(effectiveThreads({.threads = recipe.threads, .memoryLimit = 0, .scratchFolder = {}}));
 }
 
 bool recipeSelects(const Recipe& recipe, const LinearInfo& linear)

@@ -67,8 +67,7 @@ public:
                         fmt::format("recipe{}{}: an object is expected", m_where.empty() ? "" : ": ", m_where));
         for (const auto& item : json.items())
             if (std::ranges::find(known, item.key()) == known.end())
-                refuse(path(item.key()),
-                       fmt::format("unknown key; did you mean '{}'?", nearestName(item.key(), known)));
+                refuse(path(item.key()), "unknown key" + knownNames(item.key(), known));
     }
 
     std::string path(std::string_view key) const

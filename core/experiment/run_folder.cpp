@@ -110,7 +110,7 @@ void removePartialFiles(const std::filesystem::path& folder)
 
 std::string_view lastKind(const Recipe& recipe, const LinearOutcome& outcome)
 {
-    if (outcome.structure == StructureKind::Dense)
+    if (outcome.left)
         return "linear";
     return recipe.recovery ? "recovered" : distillationOf(recipe) ? "distilled" : "linear";
 }
@@ -216,7 +216,8 @@ LinearSource runLinears(const std::filesystem::path& folder, const std::string& 
             const std::filesystem::path name = linear.at("file").get<std::string>();
             if (name.empty() || name != name.filename())
                 throw Error(ErrorKind::Corrupt, "names a file outside the folder", {.file = manifest});
-            if (structureFromName(linear.at("structure").get<std::string>()) != StructureKind::Dense)
+            const StructureKind structure = structureFromName(linear.at("structure").get<std::string>());
+            if (!linear.value("left", structure == StructureKind::Dense))
                 result[linear.at("name").get<std::string>()] = folder / name;
         }
         return result;

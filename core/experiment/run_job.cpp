@@ -28,6 +28,46 @@ std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& r
     return chosen;
 }
 
+std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe,
+                                        std::span<const LinearInfo* const> linears)
+{
+    for (const auto& [name, rank] : recipe.ranks) {
+        const LinearInfo& info = model.linear(name);
+        if (std::find(linears.begin(), linears.end(), &info) == linears.end())
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("rank {} is set by hand for a linear that is not chosen", rank),
+                        {.file = {}, .tensor = name});
+    }
+    std::vector<AllocationItem> result;
+    for (const std::vector<std::size_t>& positions : rankedTogether(model, findMethod(recipe.method), linears)) {
+        std::vector<const LinearInfo*> together;
+        together.reserve(positions.size());
+        for (const std::size_t position : positions)
+            together.push_back(linears[position]);
+        AllocationItem item = itemOf(together);
+        for (const LinearInfo* info : together) {
+            const auto byHand = recipe.ranks.find(info->name);
+            if (byHand == recipe.ranks.end())
+                continue;
+            if (item.rank && *item.rank != byHand->second)
+                throw Error(ErrorKind::InvalidArgument,
+                            fmt::format("ranks {} and {} are set by hand for linears that share their latents, and so "
+                                        "have one rank: {}",
+                                        *item.rank, byHand->second, item.name),
+                            {.file = {}, .tensor = info->name});
+            item.rank = byHand->second;
+        }
+        result.push_back(std::move(item));
+    }
+    return result;
+}
+
+AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items)
+{
+    const bool planned = findAllocator(recipe.allocation).needsAnalyses();
+    return allocate(planned ? "uniform" : recipe.allocation, storedStructure(recipe), recipe.keptRatio, items);
+}
+
 std::vector<WorkUnit> workUnits(const RunJob& job)
 {
     std::vector<WorkUnit> units;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "core/allocation/allocation.h"
 #include "core/experiment/recipe.h"
 #include "core/experiment/run_observer.h"
 #include "core/model/model.h"
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,15 @@ struct RunJob
 /// Of a recipe, in the order of the model. Throws Error(InvalidArgument) where it chooses none, and as
 /// rankedTogether().
 std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& recipe);
+
+/// What gets a rank, the chosen linears or those that share their latents, with ranks set by hand: of linears that
+/// share latents that of any. Throws Error(NotFound or InvalidArgument) for a rank set by hand of a linear that does
+/// not exist or is not chosen, or for different ones of linears that share their latents.
+std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe,
+                                        std::span<const LinearInfo* const> linears);
+/// The plan of a recipe, or where losses decide one that tells whether its budget and the ranks set by hand can be
+/// kept. Throws as allocate().
+AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items);
 
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.
 struct WorkUnit

@@ -24,9 +24,8 @@ void RunJournal::resume(const AllocationPlan& plan)
         try {
             LinearRecord found = readLinearFile(file, m_job.fingerprint, info);
             const AllocatedRank& planned = plan.ranks[position];
-            const bool dense = planned.structure == StructureKind::Dense;
-            if (found.outcome.structure != planned.structure ||
-                (!dense && (found.outcome.rank != planned.rank || found.outcome.entries != planned.entries)))
+            const bool left = planned.structure == StructureKind::Dense;
+            if (found.outcome.left != left || (!left && found.outcome.stored() != planned.stored()))
                 throw Error(ErrorKind::Mismatch,
                             fmt::format("has rank {} and {} sparse entries, planned is {} and {}", found.outcome.rank,
                                         found.outcome.entries, planned.rank, planned.entries),

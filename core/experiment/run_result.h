@@ -21,8 +21,10 @@ struct LinearOutcome
 {
     std::string name;
     std::size_t rank = 0;
-    StructureKind structure = StructureKind::Factors; ///< Dense where it was left as it is
+    StructureKind structure = StructureKind::Factors; ///< that it has in the end
     std::size_t entries = 0;                          ///< of a sparse S beside the factors
+    bool left = false;         ///< nothing was put in its place; files of a run tell, of its store where Dense only
+    std::size_t addedBias = 0; ///< values of a bias that the linear had not; not in keptParameters and the store
     std::size_t keptParameters = 0;
     std::size_t denseParameters = 0;
     double predictedLoss = 0.0; ///< of the analysis, before anything was stored

@@ -27,16 +27,6 @@ namespace rankwright {
 
 namespace {
 
-void requireFreeTarget(const std::filesystem::path& out)
-{
-    std::error_code failure;
-    if (out.empty() || !std::filesystem::exists(out, failure))
-        return;
-    if (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure))
-        throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another one for the export",
-                    {.file = out});
-}
-
 /// One run of a recipe, from the row in the store to its end.
 class Run
 {
@@ -202,8 +192,7 @@ private:
         std::optional<AllocationPlan> plan = earlierPlan();
         // Before the calibration also where losses decide: a budget that no allocator can keep is found here.
         stage("allocate", [&] {
-            AllocationPlan first = allocate(planned() ? "uniform" : m_recipe.allocation, storedStructure(m_recipe),
-                                            m_recipe.keptRatio, items);
+            AllocationPlan first = firstPlan(m_recipe, items);
             if (!planned())
                 plan = std::move(first);
         });
@@ -312,18 +301,20 @@ private:
 
     void sumUp()
     {
-        std::vector<LinearCost> costs;
-        costs.reserve(m_linears.size());
-        for (std::size_t i = 0; i < m_linears.size(); ++i) {
-            const LinearOutcome& outcome = m_result.linears[i];
-            costs.push_back(
-                linearCost(*m_linears[i], outcome.stored(), m_recipe.storage, relativePredictedLoss(outcome)));
+        std::vector<StoredRank> stored;
+        std::vector<double> losses;
+        std::size_t biases = 0;
+        for (const LinearOutcome& outcome : m_result.linears) {
+            stored.push_back(outcome.left ? StoredRank{} : outcome.stored());
+            losses.push_back(relativePredictedLoss(outcome));
+            biases += outcome.addedBias;
         }
-        const PlanTotals totals = planTotals(modelTotals(*m_model), costs);
+        const PlanTotals totals = planTotals(*m_model, m_linears, stored, m_recipe.storage, losses);
         m_result.keptRatio = totals.keptRatio;
-        m_result.parameters = totals.wholeModelParameters;
-        m_result.wholeModelRatio = totals.wholeModelRatio;
-        m_result.bytes = totals.bytes;
+        m_result.parameters = totals.wholeModelParameters + biases;
+        m_result.wholeModelRatio =
+            totals.wholeModelRatio + static_cast<double>(biases) / static_cast<double>(m_model->parameterCount());
+        m_result.bytes = totals.bytes + biases * sizeof(float); // see writeLinearFile()
     }
 
     Model compressed() const { return m_model->withLinears(runLinears(m_result.folder, m_result.fingerprint)); }

@@ -43,10 +43,12 @@ Model compressedModel(const Model& model, const RunRecord& record);
 struct RunEstimate
 {
     double seconds = 0.0; ///< sum of stageSeconds
-    /// "open", "calibrate", "analyse", "factorise", "evaluate", "export", as in RunResult.
+    /// "open", "calibrate", "curvature", "sensitivity", "analyse", "factorise", "distill", "recover", "evaluate" and
+    /// "export", as in RunResult; those that a run has not may be missing.
     std::vector<std::pair<std::string, double>> stageSeconds;
-    std::size_t memory = 0; ///< largest at a time, bytes
-    std::size_t disk = 0;   ///< statistics, compressed linears and export, bytes
+    /// Largest at a time, bytes; above the recipe's limit where a part of the work does not fit it.
+    std::size_t memory = 0;
+    std::size_t disk = 0; ///< statistics, compressed linears, checkpoints of a training and export, bytes
 };
 /// From shapes alone, at rates that are measured here with the recipe's threads (10 to 20 ms, at the first call for
 /// a device): what the run takes where nothing else computes, and nothing is kept from earlier runs. Tried with 13

@@ -121,6 +121,11 @@ const std::filesystem::path& Store::file() const
     return m_file;
 }
 
+bool Store::isWritable() const
+{
+    return m_worker->isWritable();
+}
+
 std::filesystem::path Store::runsFolder() const
 {
     return m_file.parent_path() / (m_file.stem().string() + ".runs");

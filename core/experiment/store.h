@@ -97,6 +97,9 @@ public:
     Store& operator=(const Store&) = delete;
 
     const std::filesystem::path& file() const;
+    /// False where file or folder belong to others or to a read-only file system: the store can be read, changes throw
+    /// Error(Io).
+    bool isWritable() const;
     /// Folder of the runs' compressed linears, beside the file.
     std::filesystem::path runsFolder() const;
 

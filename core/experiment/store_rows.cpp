@@ -145,6 +145,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     outcome.name = row.getColumn(0).getString();
     outcome.rank = readSize(row.getColumn(1));
     outcome.structure = structureFromName(row.getColumn(2).getString());
+    outcome.left = outcome.structure == StructureKind::Dense;
     outcome.keptParameters = readSize(row.getColumn(3));
     outcome.denseParameters = readSize(row.getColumn(4));
     outcome.predictedLoss = readDouble(row.getColumn(5));

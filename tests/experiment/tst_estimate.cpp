@@ -1,3 +1,4 @@
+#include "core/base/error.h"
 #include "core/base/stopwatch.h"
 #include "core/experiment/runner.h"
 
@@ -6,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <optional>
 
 using namespace rankwright;
 
@@ -31,6 +34,34 @@ double stage(const RunEstimate& estimate, const std::string& name)
         if (stage == name)
             return seconds;
     return std::nan("");
+}
+
+/// Of the linears of the model, and of their factors at the kept ratio 0.7: by block q and o, k and v, gate, up and
+/// down.
+constexpr std::size_t denseLinears = 5 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 172 * 64);
+constexpr std::size_t factors = 5 * (2 * 22 * 128 + 2 * 14 * 96 + 3 * 32 * 236);
+
+template <typename Work>
+std::optional<ErrorKind> errorKind(const Work& work)
+{
+    try {
+        work();
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    return std::nullopt;
+}
+
+/// Of the error that `work` throws, or nothing.
+template <typename Work>
+std::string messageOf(const Work& work)
+{
+    try {
+        work();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
 }
 
 std::size_t bytesUnder(const std::filesystem::path& folder)
@@ -147,8 +178,146 @@ private slots:
         QVERIFY(std::abs(stage(base, "evaluate") / stage(fast, "evaluate") - 2.0) < 1e-12);
         QCOMPARE(stage(base, "open"), stage(fast, "open"));
         QCOMPARE(base.memory, fast.memory);
-        recipe.memoryLimit = std::size_t{1} << 20U;
+        recipe.calibration->count = 1024; // whose states take 64 MiB, and can wait in a file
+        recipe.memoryLimit = std::size_t{48} << 20U;
         QCOMPARE(estimateRun(recipe, m_model, rates).memory, recipe.memoryLimit);
+    }
+
+    /// What cannot be done in parts is told, whatever the limit.
+    void aLimitHidesNoNeed()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        Store store(path / "s.sqlite");
+        Recipe recipe = demoRecipe();
+        for (const SequentialMode mode : {SequentialMode::Dense, SequentialMode::Compressed}) {
+            recipe.sequential = mode;
+            recipe.memoryLimit = 1;
+            const std::size_t least = estimateRun(recipe, m_model, rates).memory;
+            // Two 172 x 172 matrices of float64, of the statistics or of the decomposition.
+            QVERIFY(least > std::size_t{2} * 172 * 172 * 8);
+            recipe.memoryLimit = 2;
+            QCOMPARE(estimateRun(recipe, m_model, rates).memory, least);
+            recipe.memoryLimit = 1;
+            QVERIFY(errorKind([&] { runRecipe(recipe, store, {.cache = path / "cache"}, {}); }) == ErrorKind::Memory);
+        }
+    }
+
+    void hugeWindowsDoNotOverflow()
+    {
+        Recipe recipe = demoRecipe();
+        recipe.calibration->length = std::size_t{1} << 63U;
+        recipe.calibration->count = 16;
+        const RunEstimate estimate = estimateRun(recipe, m_model, rates);
+        QVERIFY(stage(estimate, "calibrate") > 1e9);
+        QVERIFY(estimate.memory > std::size_t{1} << 60U);
+    }
+
+    void denseExportsHoldAllParameters()
+    {
+        Recipe recipe = demoRecipe();
+        recipe.out = "/nowhere/out";
+        const RunEstimate factored = estimateRun(recipe, m_model, rates);
+        recipe.exportFormat = "dense";
+        const RunEstimate dense = estimateRun(recipe, m_model, rates);
+        QCOMPARE(dense.disk - factored.disk, 4 * (denseLinears - factors));
+        QVERIFY(stage(dense, "export") > stage(factored, "export"));
+        std::size_t parameters = 0;
+        for (const TensorInfo& tensor : m_model.checkpoint().tensors())
+            parameters += tensor.elements();
+        recipe.out.clear();
+        QCOMPARE(dense.disk - estimateRun(recipe, m_model, rates).disk, 4 * parameters);
+    }
+
+    void allTextsOfACalibrationCount()
+    {
+        Recipe recipe = demoRecipe();
+        const RunEstimate one = estimateRun(recipe, m_model, rates);
+        recipe.moreCalibrations = {{.windows = *recipe.calibration, .weight = 0.5}};
+        recipe.moreCalibrations[0].windows.text = demo / "stories-heldout.txt";
+        const RunEstimate two = estimateRun(recipe, m_model, rates);
+        // Twenty upper triangles of float64 for the second text, and again for the mixture.
+        const std::size_t moments = 5 * (3 * 64 * 65 / 2 + 172 * 173 / 2) * 8;
+        QCOMPARE(two.disk - one.disk, 2 * moments);
+        QVERIFY(stage(two, "calibrate") > 1.9 * stage(one, "calibrate"));
+        QCOMPARE(stage(two, "analyse"), stage(one, "analyse"));
+        recipe.forecast = true;
+        Recipe single = recipe;
+        single.moreCalibrations.clear();
+        const double gradients = stage(estimateRun(single, m_model, rates), "curvature");
+        QVERIFY(stage(estimateRun(recipe, m_model, rates), "curvature") > 1.9 * gradients);
+    }
+
+    void trainingIsCounted()
+    {
+        Recipe recipe = demoRecipe();
+        const RunEstimate base = estimateRun(recipe, m_model, rates);
+        QVERIFY(std::isnan(stage(base, "distill")) && std::isnan(stage(base, "recover")));
+        recipe.distillation = DistillationOptions{.training = {.epochs = 1}};
+        const RunEstimate distilled = estimateRun(recipe, m_model, rates);
+        QCOMPARE(distilled.disk - base.disk, 4 * factors);
+        recipe.distillation->training.epochs = 3;
+        const double more = stage(estimateRun(recipe, m_model, rates), "distill") - stage(distilled, "distill");
+        // 56 of 64 windows are trained on with two streams, forward and backward, eight are looked at; 5 blocks have
+        // factors and attention of 64 channels to half of 257 positions, twice.
+        const double student = 2.0 * static_cast<double>(factors) + 5.0 * 2.0 * 64.0 * 257.0;
+        const double operations = 2.0 * 256.0 * (56.0 * 2.0 * 3.0 + 8.0) * student;
+        const double floats = rates.floats * 64.0 / (64.0 + 80.0); // narrow layers are slower
+        QVERIFY2(std::abs(more * floats / operations - 1.0) < 1e-9, qPrintable(QString::number(more * floats)));
+
+        recipe.distillation.reset();
+        recipe.recovery = RecoveryOptions{.training = {.epochs = 1}};
+        const RunEstimate recovered = estimateRun(recipe, m_model, rates);
+        // Beside the linears a checkpoint of the values, two moments and the best values.
+        QCOMPARE(recovered.disk - base.disk, 4 * factors + 16 * factors);
+        QVERIFY(stage(recovered, "recover") * floats > 256.0 * 56.0 * 4.0 * student);
+        // The linears, two moments, a gradient and two checkpoints of them at least.
+        Recipe limited = recipe;
+        limited.memoryLimit = 1;
+        QVERIFY(estimateRun(limited, m_model, rates).memory > 25'000'000 + 6 * 4 * denseLinears);
+        limited.recovery.reset();
+        QVERIFY(estimateRun(limited, m_model, rates).memory < 25'000'000 + 6 * 4 * denseLinears);
+        recipe.recovery->target = RecoveryTarget::Teacher;
+        QVERIFY(stage(estimateRun(recipe, m_model, rates), "recover") > stage(recovered, "recover"));
+        // Perplexities are measured before and after.
+        QVERIFY(stage(recovered, "evaluate") > 1.3 * stage(base, "evaluate"));
+
+        recipe = demoRecipe();
+        recipe.method = "lillama";
+        QVERIFY(stage(estimateRun(recipe, m_model, rates), "distill") > 0.0);
+    }
+
+    void whatARunRefusesHasNoEstimate()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        Store store(path / "s.sqlite");
+        const auto refused = [&](const std::function<void(Recipe&)>& change) {
+            Recipe recipe = demoRecipe();
+            change(recipe);
+            const std::string before = messageOf([&] { estimateRun(recipe, m_model, rates); });
+            const std::string then = messageOf([&] { runRecipe(recipe, store, {.cache = path / "cache"}, {}); });
+            if (before != then)
+                qWarning("'%s' before, '%s' in the run", before.c_str(), then.c_str());
+            return !before.empty() && before == then;
+        };
+        QVERIFY(refused([](Recipe& recipe) { recipe.ranks = {{"nope", 4}}; }));
+        QVERIFY(refused([](Recipe& recipe) { recipe.only = {"nope"}; }));
+        QVERIFY(refused([](Recipe& recipe) { recipe.ranks = {{"model.layers.0.self_attn.q_proj", 65}}; }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.only = {"k"};
+            recipe.ranks = {{"model.layers.0.self_attn.q_proj", 5}};
+        }));
+        QVERIFY(refused([](Recipe& recipe) { recipe.keptRatio = 1e-6; }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.allocation = "marginal-loss";
+            recipe.keptRatio = 1e-6;
+        }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.method = "joint-latents";
+            recipe.only = {"q", "v"};
+        }));
+        QVERIFY(refused([&](Recipe& recipe) { recipe.out = path; })); // not empty
     }
 
 private:

@@ -1,10 +1,12 @@
 #include "core/base/error.h"
 #include "core/experiment/recipe.h"
+#include "core/model/forward.h"
 
 #include <QProcess>
 #include <QTest>
 
 #include <cmath>
+#include <limits>
 
 using namespace rankwright;
 
@@ -127,6 +129,23 @@ private slots:
         QVERIFY(recipeToJson(smallRecipe())["calibration"].is_null());
     }
 
+    void threadsHaveALimit()
+    {
+        Recipe recipe = smallRecipe();
+        recipe.threads = 256;
+        QCOMPARE(refusal(recipe), std::string());
+        for (const std::size_t threads :
+             {std::size_t{257}, std::size_t{800}, std::numeric_limits<std::size_t>::max()}) {
+            recipe.threads = threads;
+            QVERIFY(has(refusal(recipe), "threads: " + std::to_string(threads) + ", at most 256"));
+            // What passes go through that have no recipe.
+            const PassOptions pass{.threads = threads, .memoryLimit = 0, .scratchFolder = {}};
+            QVERIFY_EXCEPTION_THROWN(effectiveThreads(pass), Error);
+        }
+        const PassOptions most{.threads = 256, .memoryLimit = 0, .scratchFolder = {}};
+        QCOMPARE(effectiveThreads(most), std::size_t{256});
+    }
+
     void gradientsAreAskedForInTime()
     {
         Recipe recipe = fullRecipe();
@@ -201,13 +220,15 @@ private slots:
     {
         Json json = smallJson();
         json["keepRatio"] = 0.5;
-        QVERIFY(has(refusal(json), "'keptRatio'"));
+        QVERIFY(has(refusal(json), "did you mean \"keptRatio\""));
         json = smallJson();
         json["calibration"] = {{"text", "a"}, {"windowss", 3}};
-        QVERIFY2(has(refusal(json), "calibration.windowss") && has(refusal(json), "'windows'"), refusal(json).c_str());
+        QVERIFY2(has(refusal(json), "calibration.windowss") && has(refusal(json), "did you mean \"windows\""),
+                 refusal(json).c_str());
         json = smallJson();
         json["evaluations"] = {{{"text", "a"}}, {{"text", "b"}, {"nmae", "x"}}};
-        QVERIFY2(has(refusal(json), "evaluations[1].nmae") && has(refusal(json), "'name'"), refusal(json).c_str());
+        QVERIFY2(has(refusal(json), "evaluations[1].nmae") && has(refusal(json), "did you mean \"name\""),
+                 refusal(json).c_str());
     }
 
     void wrongTypesAreRefused_data()

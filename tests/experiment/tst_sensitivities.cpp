@@ -1,3 +1,4 @@
+#include "core/compute/machine_rates.h"
 #include "core/experiment/forecast_plan.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/sensitivities.h"
@@ -183,14 +184,30 @@ private slots:
         QVERIFY(error && QString::fromUtf8(error->what()).contains(QStringLiteral("strs-loss")));
     }
 
-    /// The forward passes are in the estimate.
-    void estimateHasTheStage()
+    /// The forward passes are in the estimate, for the tokens that there are and no more than are tried; and what
+    /// stands in memory beside the analyses.
+    void estimateKnowsTheSearch()
     {
         const Model model = Model::open(strsRecipe().model);
-        const RunEstimate estimate = estimateRun(strsRecipe(), model);
-        const auto stage =
-            std::ranges::find(estimate.stageSeconds, "sensitivity", &std::pair<std::string, double>::first);
-        QVERIFY(stage != estimate.stageSeconds.end() && stage->second > 0.0);
+        const MachineRates rates{.floats = 1e10, .doubles = 5e9};
+        const auto estimate = [&](std::size_t windows) {
+            Recipe recipe = strsRecipe();
+            recipe.calibration->count = windows; // of 64 tokens
+            return estimateRun(recipe, model, rates);
+        };
+        const auto seconds = [&](std::size_t windows) {
+            const RunEstimate known = estimate(windows);
+            return std::ranges::find(known.stageSeconds, "sensitivity", &std::pair<std::string, double>::first)->second;
+        };
+        QVERIFY(seconds(4) > 0.0);
+        QVERIFY(std::abs(seconds(8) / seconds(4) - 2.0) < 1e-12);
+        QVERIFY(std::abs(seconds(64) / seconds(4) - static_cast<double>(sensitivityTokens) / (4 * 64)) < 1e-12);
+
+        Recipe searched = strsRecipe();
+        searched.evaluations.clear();
+        Recipe planned = searched;
+        planned.allocation = "marginal-loss";
+        QVERIFY(estimateRun(searched, model, rates).memory > estimateRun(planned, model, rates).memory);
     }
 };
 

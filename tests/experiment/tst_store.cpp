@@ -429,6 +429,48 @@ private slots:
         QCOMPARE(nested->kind(), ErrorKind::Io);
     }
 
+    /// Somebody else's store, a read-only disk: what is there can be read.
+    void aStoreThatCannotBeWrittenIsRead()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path inner = pathIn(folder, "read%20 only?");
+        const std::filesystem::path file = inner / "s.sqlite";
+        {
+            Store store(file);
+            QVERIFY(store.isWritable());
+            store.beginRun(sampleRecipe(), {}, "");
+        }
+        QVERIFY(!std::filesystem::exists(file.string() + "-wal"));
+        using std::filesystem::perms;
+        const bool root = ::geteuid() == 0;
+        std::filesystem::permissions(folder.path().toStdString(), perms{0755});
+        std::filesystem::permissions(file, perms{0444});
+        std::filesystem::permissions(inner, perms{0555});
+        if (root)
+            QCOMPARE(::seteuid(65534), 0);
+        std::size_t runs = 0;
+        std::string name;
+        bool writable = true;
+        std::optional<Error> written;
+        const auto opened = errorOf([&] {
+            Store store(file);
+            writable = store.isWritable();
+            runs = store.runs().size();
+            name = store.run(1).summary.name;
+            written = errorOf([&] { store.setTags(1, "mine"); });
+        });
+        if (root)
+            QCOMPARE(::seteuid(0), 0);
+        std::filesystem::permissions(inner, perms{0755});
+        QVERIFY2(!opened, opened ? opened->what() : "");
+        QVERIFY(!writable);
+        QCOMPARE(runs, std::size_t{1});
+        QCOMPARE(name, std::string("Größe"));
+        QVERIFY(written && written->kind() == ErrorKind::Io);
+        QVERIFY2(QString::fromUtf8(written->what()).contains(QStringLiteral("--store")), written->what());
+        QVERIFY(!std::filesystem::exists(file.string() + "-shm"));
+    }
+
     void aFullDiskLosesNothingRecorded()
     {
         const QTemporaryDir folder;

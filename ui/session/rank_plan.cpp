@@ -41,7 +41,6 @@ void RankPlan::setDocument(DocumentPtr document)
     m_itemOf.clear();
     m_cannotGroup.clear();
     if (m_document) {
-        m_modelTotals = modelTotals(m_document->model);
         const auto& linears = m_document->model.linears();
         m_state.locked.assign(linears.size(), false);
         m_chosen.assign(linears.size(), true);

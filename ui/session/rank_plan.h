@@ -168,9 +168,7 @@ private:
     std::vector<std::vector<std::size_t>> m_items; ///< chosen linears by what has one rank
     std::vector<std::size_t> m_itemOf;             ///< by linear; of chosen ones
     QString m_cannotGroup;                         ///< why the choice and the method do not go together
-    ModelTotals m_modelTotals;
-    std::vector<LinearCost> m_costs;      ///< of the chosen linears
-    std::vector<double> m_relativeLosses; ///< by linear
+    std::vector<double> m_relativeLosses;          ///< by linear
     PlanTotals m_totals;
     bool m_waiting = false;
     int m_waitingId = -1; ///< merge id of the step that waits
