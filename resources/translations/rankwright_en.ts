@@ -992,10 +992,6 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>stops after this step</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>done</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1020,10 +1016,6 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1: %2 of %3, %4</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>%1 left</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1040,24 +1032,20 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Progress</source>
+        <source>Time</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Time</source>
+        <source>stops</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1, %2: %3 of %4, %5</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
     <name>rankwright::ui::JobQueue</name>
-    <message>
-        <source>run %1: kept %2 % of the linears, %3 % of the model, %4</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>; perplexity on %1 %2, originally %3</source>
-        <translation type="unfinished"></translation>
-    </message>
     <message>
         <source>statistics of %1 windows were there already</source>
         <translation type="unfinished"></translation>
@@ -1079,10 +1067,6 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Perplexity of the original on %1</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Compare %1 with %2</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1091,7 +1075,27 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%1 %2</source>
+        <source>Original on %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity %1 on %2, originally %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>kept %1 % of the linears, %2 % of the model, %3</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>run %1: %2</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>perplexity %1 on %2</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

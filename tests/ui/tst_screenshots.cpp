@@ -30,6 +30,7 @@
 #include <QScrollBar>
 #include <QSpinBox>
 #include <QTabWidget>
+#include <QTableView>
 #include <QTreeView>
 
 #include <algorithm>
@@ -298,10 +299,15 @@ private slots:
             auto* dock = m_fixture->find<QDockWidget>(QByteArray(name).append("Dock"));
             window().resizeDocks({dock}, {360}, Qt::Vertical);
             dock->raise();
+            if (auto* table = dock->findChild<QTableView*>(u"healthTable"_s))
+                table->selectRow(0);
             take(QString::fromLatin1(name), dock);
         }
         auto* jobs = m_fixture->find<QDockWidget>("jobsDock");
         jobs->raise();
+        const auto run = std::ranges::find(session().jobs().jobs(), JobKind::Compress, &Job::kind);
+        QVERIFY(run != session().jobs().jobs().end());
+        m_fixture->find<QTableView>("jobTable")->selectRow(static_cast<int>(run - session().jobs().jobs().begin()));
         take(u"jobs"_s, jobs);
         session().recipeState().change([this](Recipe& recipe) {
             WeightedText& more = recipe.moreCalibrations.emplace_back(WeightedText{.windows = *recipe.calibration});

@@ -1,6 +1,7 @@
 #include "core/base/bytes.h"
 #include "tests/ui/watched_application.h"
 #include "tests/ui/window_fixture.h"
+#include "ui/models/job_model.h"
 #include "ui/models/linear_tree_model.h"
 #include "ui/panels/error_map_panel.h"
 #include "ui/panels/model_panel.h"
@@ -25,6 +26,7 @@
 #include <QSlider>
 #include <QSpinBox>
 #include <QTabWidget>
+#include <QTableView>
 #include <QTextBrowser>
 #include <QToolButton>
 #include <QTreeView>
@@ -277,8 +279,11 @@ private slots:
     {
         auto* slider = m_fixture->find<QSlider>("keptSlider");
         slider->setFocus();
-        for (int i = 0; i < 20; ++i)
+        const QRect place = slider->geometry();
+        for (int i = 0; i < 20; ++i) {
             QTest::keyClick(slider, Qt::Key_Left);
+            QCOMPARE(slider->geometry(), place);
+        }
         QCOMPARE(session().plan().state().keptRatio, 0.78);
         std::vector<AllocationItem> items;
         for (const LinearInfo& info : session().document()->model.linears()) {
@@ -476,6 +481,19 @@ private slots:
         QVERIFY(waitUntil([&] { return (box = m_fixture->find<QMessageBox>("problem")) != nullptr; }));
         QVERIFY2(box->text().contains(toQString(copy)), qPrintable(box->text()));
         QTest::keyClick(box, Qt::Key_Escape);
+
+        // A cell has no room for all of it; below the table there is, of the job that is clicked.
+        window().findChild<QDockWidget*>(u"jobsDock"_s)->raise();
+        auto* table = m_fixture->find<QTableView>("jobTable");
+        auto* details = m_fixture->find<QLabel>("jobDetails");
+        QVERIFY(!details->isVisible());
+        const QModelIndex failed = table->model()->index(table->model()->rowCount() - 1, JobModel::Step);
+        table->scrollTo(failed);
+        QTest::mouseClick(table->viewport(), Qt::LeftButton, {}, table->visualRect(failed).center());
+        QTRY_VERIFY(details->isVisible());
+        const Job& job = session().jobs().jobs().back();
+        QCOMPARE(details->text(), job.title + u": "_s + job.failure.message);
+        QVERIFY(details->text().contains(toQString(copy)));
     }
 
     void closingWithARunningJobAsks()

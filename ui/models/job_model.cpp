@@ -16,7 +16,7 @@ QString jobStateText(JobState state)
     case JobState::Running:
         return JobModel::tr("runs");
     case JobState::Stopping:
-        return JobModel::tr("stops after this step");
+        return JobModel::tr("stops");
     case JobState::Finished:
         return JobModel::tr("done");
     case JobState::Cancelled:
@@ -36,6 +36,33 @@ QString durationText(double seconds)
         return JobModel::tr("%1 min").arg((whole + 30) / 60);
     return JobModel::tr("%1 h %2 min").arg(whole / 3600).arg(whole % 3600 / 60);
 }
+
+namespace {
+
+/// What a job is at, or what became of it.
+QString stepText(const Job& job)
+{
+    if (job.state == JobState::Failed)
+        return job.failure.message;
+    if (job.over())
+        return job.result;
+    if (job.state == JobState::Queued)
+        return {};
+    const JobProgress& progress = job.progress;
+    const QString share = percentText(progress.fraction, 0);
+    if (progress.total > 0)
+        return JobModel::tr("%1, %2: %3 of %4, %5")
+            .arg(share, progress.stage)
+            .arg(progress.done)
+            .arg(progress.total)
+            .arg(progress.item);
+    QStringList parts{share};
+    if (!progress.stage.isEmpty())
+        parts.append(progress.item.isEmpty() ? progress.stage : progress.stage + u": "_s + progress.item);
+    return parts.join(u", "_s);
+}
+
+} // namespace
 
 JobModel::JobModel(JobQueue& jobs, QObject* parent)
     : QAbstractTableModel(parent)
@@ -88,7 +115,7 @@ QVariant JobModel::data(const QModelIndex& index, int role) const
     if (role == IdRole)
         return job->id;
     if (role == BarRole)
-        return index.column() == Progress && !job->over() ? QVariant(job->progress.fraction) : QVariant();
+        return index.column() == Step && !job->over() ? QVariant(job->progress.fraction) : QVariant();
     if (role == Qt::ToolTipRole)
         return job->state == JobState::Failed ? job->failure.message : job->result;
     if (role != Qt::DisplayRole)
@@ -98,20 +125,8 @@ QVariant JobModel::data(const QModelIndex& index, int role) const
         return job->title;
     case State:
         return jobStateText(job->state);
-    case Stage:
-        if (job->state == JobState::Failed)
-            return job->failure.message;
-        if (job->over())
-            return job->result;
-        if (job->progress.total > 0)
-            return tr("%1: %2 of %3, %4")
-                .arg(job->progress.stage)
-                .arg(job->progress.done)
-                .arg(job->progress.total)
-                .arg(job->progress.item);
-        return job->progress.item.isEmpty() ? job->progress.stage : job->progress.stage + u": "_s + job->progress.item;
-    case Progress:
-        return job->over() ? QString() : percentText(job->progress.fraction, 0);
+    case Step:
+        return stepText(*job);
     case Left:
         if (job->over())
             return job->started.isValid() ? durationText(static_cast<double>(job->started.msecsTo(job->ended)) / 1000.0)
@@ -132,10 +147,8 @@ QVariant JobModel::headerData(int section, Qt::Orientation orientation, int role
         return tr("Job");
     case State:
         return tr("State");
-    case Stage:
+    case Step:
         return tr("Step");
-    case Progress:
-        return tr("Progress");
     case Left:
         return tr("Time");
     default:

@@ -12,7 +12,7 @@ class JobModel : public QAbstractTableModel
     Q_OBJECT
 
 public:
-    enum Column { Title, State, Stage, Progress, Left, ColumnCount };
+    enum Column { Title, State, Step, Left, ColumnCount };
     enum Role { IdRole = Qt::UserRole, BarRole };
 
     explicit JobModel(JobQueue& jobs, QObject* parent = nullptr);

@@ -2,6 +2,7 @@
 
 #include "ui/models/health_model.h"
 #include "ui/panels/hinted_table.h"
+#include "ui/panels/row_details.h"
 #include "ui/session/text.h"
 
 #include <QCheckBox>
@@ -86,6 +87,15 @@ HealthPanel::HealthPanel(Session& session, QWidget* parent)
     layout->setContentsMargins(4, 4, 4, 4);
     layout->addLayout(top);
     layout->addWidget(table);
+    auto* details = new RowDetails(table, [](const QModelIndex& row) {
+        QStringList parts;
+        for (const int column : {HealthModel::Linear, HealthModel::Message})
+            if (const QString part = row.siblingAtColumn(column).data().toString(); !part.isEmpty())
+                parts.append(part);
+        return parts.join(u": "_s);
+    });
+    details->setObjectName(u"healthDetails"_s);
+    layout->addWidget(details);
     connect(m_filter, &QLineEdit::textChanged, this, &HealthPanel::refilter);
     connect(m_selectedOnly, &QCheckBox::toggled, this, &HealthPanel::refilter);
     connect(&session.selection(), &Selection::changed, this, [this] {

@@ -3,6 +3,7 @@
 #include "ui/models/bar_delegate.h"
 #include "ui/models/job_model.h"
 #include "ui/panels/hinted_table.h"
+#include "ui/panels/row_details.h"
 #include "ui/session/text.h"
 #include "ui/theme/icons.h"
 
@@ -31,20 +32,19 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     m_table->setObjectName(u"jobTable"_s);
     m_table->setAccessibleName(tr("Jobs"));
     m_table->setModel(m_model);
-    m_table->setItemDelegateForColumn(JobModel::Progress, new BarDelegate(JobModel::BarRole, this));
+    m_table->setItemDelegateForColumn(JobModel::Step, new BarDelegate(JobModel::BarRole, this));
     m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
     m_table->setSelectionMode(QAbstractItemView::SingleSelection);
     m_table->verticalHeader()->hide();
     m_table->setShowGrid(false);
     m_table->setWordWrap(false);
     const int unit = fontMetrics().horizontalAdvance(u'0');
-    m_table->setColumnWidth(JobModel::Title, unit * 30);
-    m_table->setColumnWidth(JobModel::State, unit * 11);
-    m_table->setColumnWidth(JobModel::Progress, unit * 9);
-    m_table->setColumnWidth(JobModel::Left, unit * 11);
+    m_table->setColumnWidth(JobModel::Title, unit * 28);
+    m_table->setColumnWidth(JobModel::State, unit * 9);
+    m_table->setColumnWidth(JobModel::Left, unit * 9);
     m_table->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
     m_table->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 6);
-    m_table->horizontalHeader()->setSectionResizeMode(JobModel::Stage, QHeaderView::Stretch);
+    m_table->horizontalHeader()->setSectionResizeMode(JobModel::Step, QHeaderView::Stretch);
 
     const auto set = [](QToolButton* button, const QString& name, const QString& text) {
         button->setObjectName(name);
@@ -66,6 +66,13 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(4, 4, 4, 4);
     layout->addWidget(m_table);
+    auto* details = new RowDetails(m_table, [](const QModelIndex& row) {
+        const QString step = row.siblingAtColumn(JobModel::Step).data().toString();
+        const QString title = row.siblingAtColumn(JobModel::Title).data().toString();
+        return step.isEmpty() ? title : title + u": "_s + step;
+    });
+    details->setObjectName(u"jobDetails"_s);
+    layout->addWidget(details);
     layout->addLayout(buttons);
 
     JobQueue& jobs = session.jobs();

@@ -45,7 +45,7 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     m_slider->setRange(leastStep, sliderSteps);
     m_slider->setPageStep(50);
     m_slider->setAccessibleName(tr("Kept share of the parameters of the linears"));
-    m_slider->setMinimumWidth(fontMetrics().horizontalAdvance(u'0') * 22);
+    m_slider->setFixedWidth(fontMetrics().horizontalAdvance(u'0') * 30);
     m_ratio->setObjectName(u"keptRatio"_s);
     m_ratio->setRange(1.0, 100.0);
     m_ratio->setDecimals(1);
@@ -66,17 +66,24 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     auto* totals = new QHBoxLayout;
     totals->setSpacing(12);
     totals->addWidget(m_name);
-    totals->addWidget(m_model, 1);
     totals->addWidget(label);
     totals->addWidget(m_slider);
     totals->addWidget(m_ratio);
+    totals->addStretch(); // before what changes its width, so that the slider stays where it is
     for (QLabel* shown : {m_kept, m_whole, m_bytes, m_loss})
         totals->addWidget(shown);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(10, 4, 10, 4);
     layout->setSpacing(2);
     layout->addLayout(totals);
-    layout->addWidget(new ForecastLine(session));
+    // Its whole width where there is room, less where there is not.
+    m_model->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Preferred);
+    m_model->setMinimumWidth(fontMetrics().horizontalAdvance(u'0') * 10);
+    auto* about = new QHBoxLayout;
+    about->setSpacing(12);
+    about->addWidget(new ForecastLine(session), 1);
+    about->addWidget(m_model);
+    layout->addLayout(about);
 
     connect(m_slider, &QSlider::valueChanged, this, [this](int value) {
         if (!m_syncing)
@@ -110,14 +117,6 @@ void OverviewBar::refreshModel()
                          .arg(document->weightTypes));
     m_name->setToolTip(document->path);
     m_model->setToolTip(m_model->text());
-    // The slider stays where it is while losses come in.
-    const std::size_t linears = document->model.linears().size();
-    m_loss->setMinimumWidth(fontMetrics().horizontalAdvance(knownText(linears, linears)));
-}
-
-QString OverviewBar::knownText(std::size_t known, std::size_t linears)
-{
-    return tr("loss: %1 of %2").arg(known).arg(linears);
 }
 
 void OverviewBar::refreshTotals()
@@ -135,9 +134,9 @@ void OverviewBar::refreshTotals()
         tr("model %1 (%2)").arg(groupedNumber(totals.wholeModelParameters), percentText(totals.wholeModelRatio, 2)));
     m_bytes->setText(toQString(formatBytes(totals.bytes)));
     const QString nats = std::isfinite(plan.nats()) ? tr(", %1 nats").arg(lossText(plan.nats())) : QString();
-    m_loss->setText(std::isfinite(totals.relativeLoss) ? tr("loss %1").arg(lossText(totals.relativeLoss)) + nats
-                                                       : knownText(static_cast<std::size_t>(plan.known()),
-                                                                   m_session.document()->model.linears().size()));
+    m_loss->setText(std::isfinite(totals.relativeLoss)
+                        ? tr("loss %1").arg(lossText(totals.relativeLoss)) + nats
+                        : tr("loss: %1 of %2").arg(plan.known()).arg(m_session.document()->model.linears().size()));
 }
 
 } // namespace rankwright::ui

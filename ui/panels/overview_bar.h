@@ -23,8 +23,6 @@ public:
 private:
     void refreshModel();
     void refreshTotals();
-    /// Of how many linears the losses are known.
-    static QString knownText(std::size_t known, std::size_t linears);
 
     Session& m_session;
     QLabel* m_name;

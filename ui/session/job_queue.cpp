@@ -90,7 +90,7 @@ int JobQueue::addMeasurement(const Recipe& recipe)
     Job job;
     job.kind = JobKind::Measure;
     job.recipe = recipe;
-    job.title = tr("Perplexity of the original on %1").arg(texts.join(QStringLiteral(", ")));
+    job.title = tr("Original on %1").arg(texts.join(QStringLiteral(", ")));
     return add(std::move(job));
 }
 

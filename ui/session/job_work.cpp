@@ -34,16 +34,17 @@ void compress(Job& job, Store& store, const RunPlaces& places, const std::shared
     const RunResult result = runRecipe(job.recipe, store, places, contextFor(feed, stop), observer);
     job.run = result.id;
     job.folder = result.exportFolder.empty() ? result.folder : result.exportFolder;
-    job.result = JobQueue::tr("run %1: kept %2 % of the linears, %3 % of the model, %4")
-                     .arg(result.id)
+    QStringList parts;
+    for (const EvaluationOutcome& evaluation : result.evaluations)
+        parts.append(JobQueue::tr("perplexity %1 on %2, originally %3")
+                         .arg(evaluation.compressed.perplexity, 0, 'g', 5)
+                         .arg(toQString(evaluation.name))
+                         .arg(evaluation.original.perplexity, 0, 'g', 5));
+    parts.append(JobQueue::tr("kept %1 % of the linears, %2 % of the model, %3")
                      .arg(100.0 * result.keptRatio, 0, 'f', 2)
                      .arg(100.0 * result.wholeModelRatio, 0, 'f', 2)
-                     .arg(toQString(formatBytes(result.bytes)));
-    for (const EvaluationOutcome& evaluation : result.evaluations)
-        job.result += JobQueue::tr("; perplexity on %1 %2, originally %3")
-                          .arg(toQString(evaluation.name))
-                          .arg(evaluation.compressed.perplexity, 0, 'g', 5)
-                          .arg(evaluation.original.perplexity, 0, 'g', 5);
+                     .arg(toQString(formatBytes(result.bytes))));
+    job.result = JobQueue::tr("run %1: %2").arg(QString::number(result.id), parts.join(QStringLiteral("; ")));
 }
 
 void calibrateText(Job& job, const RunPlaces& places, const std::shared_ptr<JobFeed>& feed, const std::stop_token& stop)
@@ -88,7 +89,8 @@ void measureOriginal(Job& job, Store& store, const std::shared_ptr<JobFeed>& fee
         const PerplexityResult result = densePerplexity(model, *device, windows, store, fingerprint, options, part);
         const QString perplexity = QString::number(result.perplexity, 'g', 5);
         // The title of the job says what it is of; with several texts each is named.
-        results.append(texts == 1 ? perplexity : JobQueue::tr("%1 %2").arg(toQString(name), perplexity));
+        results.append(texts == 1 ? JobQueue::tr("perplexity %1").arg(perplexity)
+                                  : JobQueue::tr("perplexity %1 on %2").arg(perplexity, toQString(name)));
     }
     job.result = results.join(QStringLiteral("; "));
 }
