@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <functional>
 
 namespace rankwright {
 
@@ -56,6 +57,21 @@ PassMemory passMemory(const Model& model, std::size_t length, std::span<const st
     const std::size_t heads = (config.heads + 2 * config.keyValueHeads) * config.headWidth;
     memory.worker += length * (4 * config.hiddenSize + 2 * heads + 2 * config.intermediateSize) * sizeof(float);
     return memory;
+}
+
+/// Makes sum x x_hat^T and sum x x^T, in float64, of the sums of (x - x_hat) x_hat^T and (x - x_hat) (x - x_hat)^T that
+/// stand in their places.
+void addShift(TapStatistics& totals)
+{
+    const Matrix<double>& C = totals.secondMoment;
+    Matrix<double>& cross = totals.crossMoment;
+    Matrix<double>& dense = totals.denseSecondMoment;
+    mirrorUpperToLower(dense.view());
+    for (std::size_t i = 0; i < C.rows(); ++i)
+        for (std::size_t j = 0; j < C.columns(); ++j)
+            dense(i, j) += C(i, j) + (cross(i, j) + cross(j, i));
+    for (std::size_t i = 0; i < C.size(); ++i)
+        cross.data()[i] += C.data()[i];
 }
 
 } // namespace
@@ -214,7 +230,7 @@ std::vector<TapStatistics> MomentPass::run(const BlockPass& pass, const TaskCont
         TapStatistics& totals = result.emplace_back(std::move(sums[i].totals));
         mirrorUpperToLower(totals.secondMoment.view());
         if (!totals.denseSecondMoment.empty())
-            mirrorUpperToLower(totals.denseSecondMoment.view());
+            addShift(totals);
         if (!allFinite(totals.secondMoment.span()) || !allFinite(totals.crossMoment.span()) ||
             !allFinite(totals.denseSecondMoment.span())) {
             const std::string& name = tapOf(pass, pass.sites[i]).name;
@@ -294,15 +310,19 @@ void MomentPass::addSums(const BlockPass& pass, std::size_t site, std::size_t gr
     });
     if (pass.denseStates == nullptr)
         return;
-    const ConstMatrixView<float> dense = worker.denseInputs[index].view();
-    zeroSquare(worker.product, n);
-    addCrossMoment(m_device, dense, X, worker.block, worker.product);
-    sums.cross.run(group, [&] { addProduct(worker.product, totals.crossMoment, false); });
-    zeroSquare(worker.product, n);
-    m_device.addSecondMoment(dense, worker.product.view());
+    Matrix<float>& dense = worker.denseInputs[index];
     worker.sum.assign(n, 0.0);
     for (std::size_t t = 0; t < rows; ++t)
-        rankwright::addSums(dense.rowSpan(t), worker.sum, worker.sumAbs);
+        rankwright::addSums(dense.view().rowSpan(t), worker.sum, worker.sumAbs);
+    // Sums of x - x_hat, from which addShift() makes those of x: sums in float32 of the large x and x_hat would differ
+    // by more than the inputs do where little was compressed before.
+    for (std::size_t t = 0; t < rows; ++t)
+        std::ranges::transform(dense.view().rowSpan(t), X.rowSpan(t), dense.view().rowSpan(t).begin(), std::minus<>());
+    zeroSquare(worker.product, n);
+    addCrossMoment(m_device, dense.view(), X, worker.block, worker.product);
+    sums.cross.run(group, [&] { addProduct(worker.product, totals.crossMoment, false); });
+    zeroSquare(worker.product, n);
+    m_device.addSecondMoment(dense.view(), worker.product.view());
     sums.dense.run(group, [&] {
         for (std::size_t i = 0; i < n; ++i)
             totals.denseSum[i] += worker.sum[i];
