@@ -1,7 +1,7 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
-#include "core/base/error.h"
+#include "core/evaluation/paired_logits.h"
 #include "core/model/generation.h"
 
 #include <algorithm>
@@ -66,16 +66,6 @@ std::size_t commonTokens(const GenerationResult& a, const GenerationResult& b)
 {
     const auto [endA, endB] = std::ranges::mismatch(a.generated, b.generated);
     return static_cast<std::size_t>(endA - a.generated.begin());
-}
-
-/// Equal ids of different vocabularies are different tokens. Throws Error(Mismatch).
-void requireSameVocabulary(const Model& model, const Model& other)
-{
-    if (model.config().vocabularySize != other.config().vocabularySize)
-        throw Error(ErrorKind::Mismatch,
-                    fmt::format("vocabularies of {} and {} tokens cannot be compared", model.config().vocabularySize,
-                                other.config().vocabularySize),
-                    {.file = other.checkpoint().path()});
 }
 
 void run(Session& session, const Options& options)

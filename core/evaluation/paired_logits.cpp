@@ -111,17 +111,22 @@ private:
 
 } // namespace
 
+void requireSameVocabulary(const Model& model, const Model& other)
+{
+    if (model.config().vocabularySize != other.config().vocabularySize)
+        throw Error(ErrorKind::Mismatch,
+                    fmt::format("vocabularies of {} and {} tokens cannot be compared", model.config().vocabularySize,
+                                other.config().vocabularySize),
+                    {.file = other.checkpoint().path()});
+}
+
 void forEachLogitPair(const Model& original, const Model& other, const Device& device,
                       std::span<const std::vector<std::int32_t>> windows, const PassOptions& options,
                       const TaskContext& context, const LogitVisitor& visit)
 {
     if (windows.empty() || windows.front().empty())
         throw Error(ErrorKind::InvalidArgument, "a comparison of predictions needs at least one token; take more text");
-    if (original.config().vocabularySize != other.config().vocabularySize)
-        throw Error(ErrorKind::Mismatch,
-                    fmt::format("vocabularies of {} and {} tokens cannot be compared", original.config().vocabularySize,
-                                other.config().vocabularySize),
-                    {.file = other.checkpoint().path()});
+    requireSameVocabulary(original, other);
     const std::size_t steps = windows.size() * original.config().blocks;
     const std::size_t allSteps = steps + windows.size() * other.config().blocks;
     OriginalLogits reference(original, device, windows, options);

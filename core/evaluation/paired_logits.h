@@ -14,6 +14,9 @@ namespace rankwright {
 using LogitVisitor = std::function<void(std::size_t window, std::size_t first, ConstMatrixView<float> original,
                                         ConstMatrixView<float> other)>;
 
+/// Equal ids of different vocabularies are different tokens. Throws Error(Mismatch).
+void requireSameVocabulary(const Model& model, const Model& other);
+
 /// Logits of two models on the same windows of equal length, a few rows at a time: `original` runs first and its last
 /// hidden states are kept, in memory or in a file. Logits do not depend on threads and memory limit. Throws
 /// Error(InvalidArgument) for no windows or empty ones, Error(Mismatch) for different vocabularies, and what

@@ -44,15 +44,12 @@ public:
         , m_sequential(recipe.sequential != SequentialMode::Dense)
         , m_anchored(recipe.sequential == SequentialMode::Anchored)
     {
-        std::vector<const LinearInfo*> linears;
-        for (const LinearInfo& linear : model.linears())
-            if (recipeSelects(recipe, linear))
-                linears.push_back(&linear);
-        for (const std::vector<std::size_t>& together : rankedTogether(model, m_method, linears)) {
+        m_chosen = chosenLinears(model, recipe);
+        for (const std::vector<std::size_t>& together : rankedTogether(model, m_method, m_chosen)) {
             std::vector<const LinearInfo*> members;
             members.reserve(together.size());
             for (const std::size_t position : together)
-                members.push_back(linears[position]);
+                members.push_back(m_chosen[position]);
             addItem(members);
         }
         for (const TensorInfo& tensor : model.checkpoint().tensors())
@@ -262,11 +259,10 @@ private:
         const std::size_t length = m_recipe.calibration->length;
         const ModelConfig& config = m_model.config();
         double flops = 0.0;
-        for (const LinearInfo& linear : m_model.linears())
-            if (recipeSelects(m_recipe, linear))
-                flops += probedRatios *
-                         (m_pass.blockFlops(length) * asDouble(config.blocks - linear.block) / asDouble(config.blocks) +
-                          m_pass.headFlops());
+        for (const LinearInfo* linear : m_chosen)
+            flops += probedRatios *
+                     (m_pass.blockFlops(length) * asDouble(config.blocks - linear->block) / asDouble(config.blocks) +
+                      m_pass.headFlops());
         return probeTokens() * flops;
     }
 
@@ -332,32 +328,33 @@ private:
     /// The head, its logits, a block and the hidden states of the longest text.
     double headBytes() const
     {
-        const ModelConfig& config = m_model.config();
         double tokens = 0.0;
-        double rows = 0.0;
+        std::size_t longest = 0;
         for (const EvaluationText& text : m_recipe.evaluations) {
             tokens = std::max(tokens, m_pass.tokensOf(text.windows));
-            rows = std::max(rows, asDouble(std::min(text.windows.length, Head::chunkRows)));
+            longest = std::max(longest, text.windows.length);
         }
-        if (tokens == 0.0)
-            return 0.0;
-        const double head = asDouble(rankwright::headBytes(config));
-        return std::min(head, asDouble(m_limit) / 3.0) + 2.0 * blockBytes() +
+        return tokens == 0.0 ? 0.0 : evaluatingBytes(tokens, longest);
+    }
+
+    /// Of so many tokens in windows of `length`.
+    double evaluatingBytes(double tokens, std::size_t length) const
+    {
+        const ModelConfig& config = m_model.config();
+        const double rows = asDouble(std::min(length, Head::chunkRows));
+        return std::min(asDouble(rankwright::headBytes(config)), asDouble(m_limit) / 3.0) + 2.0 * blockBytes() +
                tokens * asDouble(config.hiddenSize) * sizeof(float) +
                m_threads * rows * asDouble(config.vocabularySize + floatsPerRow(config)) * sizeof(float);
     }
 
-    /// The forms of one block's linears with their hidden states, a head, two blocks and the states below.
+    /// The forms of one block's linears with their hidden states, beside what an evaluation takes.
     double probeBytes() const
     {
         const ModelConfig& config = m_model.config();
         const double states = probeTokens() * asDouble(config.hiddenSize) * sizeof(float);
         const double forms = probedRatios * asDouble(m_linears) / asDouble(config.blocks);
         const double probes = forms * states + probedRatios * blockBytes();
-        const double rows = asDouble(std::min(m_recipe.calibration->length, Head::chunkRows));
-        return std::min(probes, asDouble(m_limit) / 4.0) + states + 2.0 * blockBytes() +
-               std::min(asDouble(rankwright::headBytes(config)), asDouble(m_limit) / 3.0) +
-               m_threads * rows * asDouble(config.vocabularySize + floatsPerRow(config)) * sizeof(float);
+        return std::min(probes, asDouble(m_limit) / 4.0) + evaluatingBytes(probeTokens(), m_recipe.calibration->length);
     }
 
     double keptAnalysisBytes() const
@@ -381,6 +378,7 @@ private:
     bool m_planned;    ///< ranks are decided by losses
     bool m_sequential; ///< statistics of what is compressed before
     bool m_anchored;
+    std::vector<const LinearInfo*> m_chosen;
     std::set<std::size_t> m_taps;   ///< of the chosen linears
     std::set<std::size_t> m_blocks; ///< of the chosen linears
     std::size_t m_lastBlock = 0;
@@ -419,7 +417,7 @@ RunEstimate estimateRun(const Recipe& recipe, const Model& model)
     requirePossible(recipe, model); // before rates are measured
     const std::shared_ptr<const Device> device = openDevice(recipe.device, recipe.threads);
     const std::size_t threads = effectiveThreads({.threads = recipe.threads, .memoryLimit = 0, .scratchFolder = {}});
-    return estimateRun(recipe, model, measuredRates(*device, threads));
+    return RunWork(recipe, model).estimate(measuredRates(*device, threads));
 }
 
 } // namespace rankwright

@@ -8,8 +8,6 @@ namespace rankwright {
 
 namespace {
 
-constexpr std::int64_t largestSize = (std::int64_t{1} << 31U) - 1;
-
 class MetadataReader
 {
 public:
@@ -25,9 +23,9 @@ public:
         const std::optional<std::int64_t> value = m_gguf.integer(key);
         if (!value)
             return {};
-        if (*value <= 0 || *value > largestSize)
+        if (*value <= 0 || *value > largestConfigSize)
             refuse(ErrorKind::Corrupt,
-                   fmt::format("{} must be an integer from 1 to {}, not {}", key, largestSize, *value));
+                   fmt::format("{} must be an integer from 1 to {}, not {}", key, largestConfigSize, *value));
         return static_cast<std::size_t>(*value);
     }
 
@@ -42,9 +40,9 @@ public:
     std::optional<std::int32_t> token(const std::string& key) const
     {
         const std::optional<std::int64_t> value = m_gguf.integer(key);
-        if (value && (*value < 0 || *value > largestSize))
+        if (value && (*value < 0 || *value > largestConfigSize))
             refuse(ErrorKind::Corrupt,
-                   fmt::format("{} must be a token id from 0 to {}, not {}", key, largestSize, *value));
+                   fmt::format("{} must be a token id from 0 to {}, not {}", key, largestConfigSize, *value));
         return value ? std::optional(static_cast<std::int32_t>(*value)) : std::nullopt;
     }
 

@@ -4,14 +4,9 @@
 
 #include <cmath>
 #include <fmt/format.h>
+#include <utility>
 
 namespace rankwright {
-
-namespace {
-
-constexpr std::size_t largestSize = (std::size_t{1} << 31U) - 1;
-
-} // namespace
 
 ConfigReader::ConfigReader(const Json& json, std::filesystem::path file)
     : m_json(json)
@@ -42,8 +37,9 @@ std::optional<std::size_t> ConfigReader::size(const std::string& key) const
     const Json* value = find(key);
     if (!value)
         return {};
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 || value->get<std::uint64_t>() > largestSize)
-        refuse(key, fmt::format("must be an integer from 1 to {}, not {}", largestSize, dumpJson(*value)));
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() == 0 ||
+        std::cmp_greater(value->get<std::uint64_t>(), largestConfigSize))
+        refuse(key, fmt::format("must be an integer from 1 to {}, not {}", largestConfigSize, dumpJson(*value)));
     return value->get<std::size_t>();
 }
 
@@ -99,9 +95,8 @@ std::vector<std::int32_t> ConfigReader::tokens(const std::string& key) const
         return {};
     std::vector<std::int32_t> ids;
     for (const Json& id : value->is_array() ? *value : Json::array({*value})) {
-        if (!id.is_number_integer() || id.get<std::int64_t>() < -1 ||
-            id.get<std::int64_t>() > static_cast<std::int64_t>(largestSize))
-            refuse(key, fmt::format("must be a token id from 0 to {} or a list of them, not {}", largestSize,
+        if (!id.is_number_integer() || id.get<std::int64_t>() < -1 || id.get<std::int64_t>() > largestConfigSize)
+            refuse(key, fmt::format("must be a token id from 0 to {} or a list of them, not {}", largestConfigSize,
                                     dumpJson(*value)));
         if (id.get<std::int64_t>() >= 0)
             ids.push_back(id.get<std::int32_t>());

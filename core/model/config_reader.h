@@ -10,6 +10,9 @@
 
 namespace rankwright {
 
+/// Largest size, and largest token id, that a configuration may state.
+inline constexpr std::int64_t largestConfigSize = (std::int64_t{1} << 31U) - 1;
+
 /// Typed access to config.json with errors (Error(Corrupt)) that name the key. A key that is null counts as missing.
 class ConfigReader
 {
@@ -26,7 +29,7 @@ public:
     /// Throws Error(Unsupported) with these words.
     [[noreturn]] void unsupported(const std::string& what) const;
 
-    /// A positive integer below 2^31.
+    /// An integer from 1 to largestConfigSize.
     std::optional<std::size_t> size(const std::string& key) const;
     std::size_t needSize(const std::string& key) const;
     double real(const std::string& key, double otherwise) const;
