@@ -5,7 +5,9 @@
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/base/bytes.h"
+#include "core/experiment/export_run.h"
 #include "core/experiment/places.h"
+#include "core/experiment/run_texts.h"
 
 #include <fmt/format.h>
 #include <map>
@@ -27,7 +29,10 @@ struct Options
 
 void showPlan(Session& session, const Recipe& recipe)
 {
-    const RunEstimate estimate = estimateRun(recipe, Model::open(recipe.model));
+    const Model model = Model::open(recipe.model);
+    requireTexts(recipe, model, session.context());
+    const RunEstimate estimate = estimateRun(recipe, model);
+    session.endProgress();
     if (session.json) {
         Json stages = Json::object();
         for (const auto& [stage, seconds] : estimate.stageSeconds)
@@ -41,14 +46,20 @@ void showPlan(Session& session, const Recipe& recipe)
                             {"disk", estimate.disk}}}});
         return;
     }
-    const bool fits = recipe.memoryLimit == 0 || estimate.memory <= recipe.memoryLimit;
-    session.out.write(
-        commandToText(recipeToCommand(recipe)) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
-        facts({{"time", "about " + stagesText(estimate.stageSeconds)},
-               {"memory",
-                fmt::format("about {}{}", formatBytes(estimate.memory),
-                            fits ? "" : fmt::format(", more than the limit of {}", formatBytes(recipe.memoryLimit)))},
-               {"disk", "about " + formatBytes(estimate.disk)}}));
+    session.out.write(commandToText(recipeToCommand(recipe)) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
+                      facts({{"time", "about " + stagesText(estimate.stageSeconds)},
+                             {"memory", "about " + memoryText(estimate.memory, recipe.memoryLimit)},
+                             {"disk", "about " + formatBytes(estimate.disk)}}));
+}
+
+void showSearchPlan(Session& session, const Recipe& recipe, const SearchOptions& options)
+{
+    const SearchPlan plan = planSearch(recipe, options, session.context());
+    session.endProgress();
+    if (session.json)
+        session.out.json(planToJson(plan));
+    else
+        session.out.write(planToText(plan));
 }
 
 /// Of the compressed model. Linears that were not chosen are as they were.
@@ -67,13 +78,19 @@ void run(Session& session, const Options& options)
 {
     Recipe recipe = options.recipe;
     if (options.dryRun) {
-        showPlan(session, recipe);
+        if (options.searches)
+            showSearchPlan(session, recipe, options.search.options());
+        else
+            showPlan(session, recipe);
         return;
     }
     std::optional<SearchResult> found;
     if (options.searches) {
+        // What the last run would refuse is found before the search.
+        requireFreeTarget(recipe.out);
+        requireTexts(recipe, Model::open(recipe.model), session.context());
         found = searchBest(recipe, options.search.options(), session.store(), defaultRunPlaces(), session.context());
-        recipe = chosenRecipe(*found, recipe);
+        recipe = withRequests(found->recipe(), recipe);
     }
     const RunResult result = runRecipe(recipe, session.store(), defaultRunPlaces(), session.context());
     const CacheWidth cache = cacheOf(recipe, result);
@@ -130,7 +147,7 @@ void addCompress(CLI::App& app, Session& session)
     command->add_flag("--linears", options->linears, "Show a line per linear, not per role")->group("Options");
     command
         ->add_flag("--dry-run", options->dryRun,
-                   "Show recipe, command and estimated time, memory and disk; compute nothing")
+                   "Show recipe, command and estimated time, memory and disk, of a search its trials; compute nothing")
         ->group("Options");
     command->callback([&session, options] {
         options->searches = wantsSearch(options->choice, options->search);

@@ -33,13 +33,14 @@ Scores measure(Session& session, const Options& options)
     model.requireFinite();
     Scores scores;
     scores.windows = makeWindows(*model.tokenizer(), options.text.windows(), context);
-    scores.perplexity = evaluatePerplexity(model, *device, scores.windows, options.pass.options(), context);
+    // What takes more memory and refuses more comes first.
     if (!options.against.empty()) {
         const Model original = Model::open(options.against);
         original.requireFinite();
         scores.divergence =
             evaluateDivergence(original, model, *device, scores.windows, options.pass.options(), context);
     }
+    scores.perplexity = evaluatePerplexity(model, *device, scores.windows, options.pass.options(), context);
     return scores;
 }
 

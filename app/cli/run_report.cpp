@@ -268,6 +268,12 @@ std::string stagesText(const std::vector<std::pair<std::string, double>>& stageS
     return duration(seconds) + stages + (stages.empty() ? "" : ")");
 }
 
+std::string memoryText(std::size_t bytes, std::size_t limit)
+{
+    return formatBytes(bytes) +
+           (limit == 0 || bytes <= limit ? "" : fmt::format(", more than the limit of {}", formatBytes(limit)));
+}
+
 std::string commandToText(const std::string& command)
 {
     return oneLine(command) == command ? command : "(the command holds control characters; --json gives it)";

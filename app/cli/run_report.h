@@ -24,6 +24,9 @@ std::string resultToText(const RunResult& result, bool everyLinear,
 /// Seconds in all and per stage: "2 min 49 s (calibrate 93 s, ...)".
 std::string stagesText(const std::vector<std::pair<std::string, double>>& stageSeconds);
 
+/// "1.25 GiB", and where that is so ", more than the limit of 1 GiB"; `limit` 0: none.
+std::string memoryText(std::size_t bytes, std::size_t limit);
+
 /// A perplexity for tables: six digits, "-" where there is none.
 std::string perplexityText(double perplexity);
 

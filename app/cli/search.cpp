@@ -1,11 +1,15 @@
 #include "app/cli/search.h"
 
 #include "app/cli/output.h"
+#include "app/cli/run_report.h"
+#include "core/base/bytes.h"
 #include "core/base/nearest_name.h"
+#include "core/experiment/run_texts.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 
 namespace rankwright::cli {
 
@@ -43,9 +47,9 @@ void requireKnownMethod(const std::string& name)
 
 void requireSensibleLimits(const SearchChoice& search)
 {
-    if (search.minutes && !(*search.minutes > 0.0))
+    if (search.minutes && !(*search.minutes > 0.0 && std::isfinite(*search.minutes)))
         throw CLI::ValidationError("--search-minutes",
-                                   fmt::format("{} minutes; a time limit is above 0", *search.minutes));
+                                   fmt::format("{} minutes; a time limit is a number above 0", *search.minutes));
     if (search.windows == std::size_t{0})
         throw CLI::ValidationError("--search-windows", "at least 1 is needed");
     if (search.perplexityRatio && !(*search.perplexityRatio > 1.0 && std::isfinite(*search.perplexityRatio)))
@@ -116,15 +120,90 @@ Recipe searchBase(RecipeChoice choice)
     return makeRecipe(choice);
 }
 
-Recipe chosenRecipe(const SearchResult& found, const Recipe& asked)
+Recipe withRequests(Recipe found, const Recipe& asked)
 {
-    Recipe recipe = found.recipe();
-    recipe.name = asked.name;
-    recipe.evaluations = asked.evaluations;
-    recipe.heldOutWindows = asked.heldOutWindows;
-    recipe.forecast = asked.forecast;
-    recipe.out = asked.out;
-    return recipe;
+    found.name = asked.name;
+    found.evaluations = asked.evaluations;
+    found.heldOutWindows = asked.heldOutWindows;
+    found.forecast = asked.forecast;
+    found.out = asked.out;
+    return found;
+}
+
+double SearchPlan::searchSeconds() const
+{
+    const double most = std::max(options.seconds, search.trials.front().run.seconds);
+    // Other kept ratios are tried as long as there is time.
+    return options.perplexityRatio ? most : std::min(search.seconds, most);
+}
+
+std::vector<std::pair<std::string, double>> SearchPlan::lastSeconds() const
+{
+    std::vector<std::pair<std::string, double>> stages;
+    std::ranges::copy_if(last.stageSeconds, std::back_inserter(stages),
+                         [](const auto& stage) { return stage.first == "evaluate" || stage.first == "export"; });
+    return stages;
+}
+
+std::size_t SearchPlan::memory() const
+{
+    return std::max(search.memory, last.memory);
+}
+
+std::size_t SearchPlan::disk() const
+{
+    // All but the export is there after the search.
+    const std::size_t first = search.trials.front().run.disk;
+    return search.disk + (last.disk > first ? last.disk - first : 0);
+}
+
+SearchPlan planSearch(const Recipe& asked, const SearchOptions& options, const TaskContext& context)
+{
+    SearchPlan plan{.start = withRequests(searchStart(asked), asked), .options = options, .search = {}, .last = {}};
+    const Model model = Model::open(asked.model);
+    requireTexts(plan.start, model, context);
+    plan.last = estimateRun(plan.start, model);
+    plan.search = estimateSearch(asked, options, context);
+    return plan;
+}
+
+Json planToJson(const SearchPlan& plan)
+{
+    Json trials = Json::array();
+    for (const SearchEstimate::Trial& trial : plan.search.trials)
+        trials.push_back({{"change", trial.change}, {"seconds", trial.run.seconds}, {"memory", trial.run.memory}});
+    Json stages = {{"search", plan.searchSeconds()}};
+    double seconds = plan.searchSeconds();
+    for (const auto& [stage, own] : plan.lastSeconds()) {
+        stages[stage] = own;
+        seconds += own;
+    }
+    const std::optional<double>& ratio = plan.options.perplexityRatio;
+    return {{"recipe", recipeToJson(plan.start)},
+            {"search",
+             {{"seconds", plan.options.seconds},
+              {"windows", plan.options.windows},
+              {"perplexityRatio", ratio ? Json(*ratio) : Json(nullptr)},
+              {"trials", std::move(trials)}}},
+            {"estimate",
+             {{"seconds", seconds}, {"stages", std::move(stages)}, {"memory", plan.memory()}, {"disk", plan.disk()}}}};
+}
+
+std::string planToText(const SearchPlan& plan)
+{
+    Table table({{"trial", Table::Align::Left}, {"time, alone"}, {"memory"}});
+    for (const SearchEstimate::Trial& trial : plan.search.trials)
+        table.row({trial.change, duration(trial.run.seconds), formatBytes(trial.run.memory)});
+    return "the search starts from\n" + dumpJson(recipeToJson(plan.start), 2) + "\n\n" + table.text() + '\n' +
+           facts({{"trials",
+                   fmt::format("at most {}, each of the best recipe before it{}", plan.search.trials.size(),
+                               plan.options.perplexityRatio ? ", then kept ratios as long as there is time" : "")},
+                  {"time", fmt::format("about {} for the search: no trial starts that is likely to end after {}; then "
+                                       "about {}",
+                                       duration(plan.searchSeconds()), duration(plan.options.seconds),
+                                       stagesText(plan.lastSeconds()))},
+                  {"memory", "about " + memoryText(plan.memory(), plan.start.memoryLimit)},
+                  {"disk", "about " + formatBytes(plan.disk())}});
 }
 
 Json searchToJson(const SearchResult& found)

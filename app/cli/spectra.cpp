@@ -2,17 +2,12 @@
 #include "app/cli/options.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
-#include "core/base/error.h"
-#include "core/base/parallel.h"
 #include "core/experiment/places.h"
 #include "core/experiment/recipe.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <fmt/format.h>
-#include <map>
-#include <mutex>
 #include <optional>
 
 namespace rankwright::cli {
@@ -71,28 +66,10 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
         calibration.emplace(
             calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context));
     }
-    std::map<std::size_t, std::vector<std::size_t>> byTap;
-    for (std::size_t i = 0; i < linears.size(); ++i)
-        byTap[statisticsTap(model, *options.method, *linears[i])].push_back(i);
-    const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
-    std::vector<LinearSpectrum> spectra(linears.size());
-    std::atomic<std::size_t> done = 0;
-    const BlasThreads one(1);
-    parallelFor(taps.size(), effectiveThreads(options.pass.options()), [&](std::size_t index, std::size_t) {
-        const auto& [tap, positions] = taps[index];
-        std::optional<TapStatistics> statistics;
-        if (calibration && needsStatistics(*options.method, options.parameters))
-            statistics.emplace(calibration->load(tap));
-        for (const std::size_t position : positions) {
-            context.checkStop();
-            spectra[position] = analyseLinear(model, *device, *options.method, options.parameters, *linears[position],
-                                              statistics ? &*statistics : nullptr, exactCurve(options));
-            for (const NumericEvent& event : spectra[position].events)
-                context.note(event);
-            context.report("analyse", linears[position]->name, ++done, linears.size());
-        }
-    });
-    return spectra;
+    const bool weighted = needsStatistics(*options.method, options.parameters);
+    return analyseLinears(model, *device, *options.method, options.parameters, linears,
+                          calibration && weighted ? &*calibration : nullptr, exactCurve(options),
+                          options.pass.options(), context);
 }
 
 Json toJson(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)

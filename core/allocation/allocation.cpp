@@ -24,7 +24,7 @@ void AllocationItem::setLossInNats(std::vector<double> curve)
 
 std::span<const Allocator> allocators()
 {
-    static constexpr std::array<Allocator, 10> all{
+    static constexpr std::array<Allocator, 11> all{
         {{"uniform", "The same share of its parameters for every linear.",
           "SVD-LLM, ASVD, NSVD and others; the largest rank within the share"},
          {"marginal-loss", "Every parameter goes where it lowers the relative loss most; dense where that pays.",
@@ -47,6 +47,11 @@ std::span<const Allocator> allocators()
           "Each linear takes the smallest kept ratio of 0.4, ..., 0.9, 1 at which the model, with this linear alone "
           "compressed, stays below one perplexity; measured once, then kept.",
           "the search of ASVD (arXiv 2312.05821), its cut by a plain scan", true, false, false, true},
+         {"block-influence",
+          "Blocks that turn the hidden states less give up more, by a softmax of 1 - cos of the states before and "
+          "after; measured in a run.",
+          "the global sparsity of MoDeGPT (arXiv 2408.09632), temperature 0.15, at most 0.8 of a block removed", false,
+          false, false, false, true},
          {"partial-layers", "The first blocks stay dense, the last half of them (more where needed) pays for all.",
           "ResSVD / ERC-SVD, R_l = N R / K; K is not chosen by calibration here"},
          {"lillama-bottom", "The first blocks give up parameters first, down to half of them, then the next.",

@@ -2,6 +2,7 @@
 
 #include "core/structure/structure.h"
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -29,6 +30,7 @@ struct AllocationItem
     std::size_t block = 0;                   ///< for allocators that look at the place in the model
     std::string role = {};                   ///< "q"; linears of one role are compared with each other
     std::vector<double> singularValues = {}; ///< largest first; may be empty for allocators that do not need them
+    double blockInfluence = std::numeric_limits<double>::quiet_NaN(); ///< 1 - cos of its block's states; if measured
     /// Linears that share their latents, the one that keeps A first; `shape` is that of all under one another, and so
     /// are losses and singular values. Empty for one linear.
     std::vector<SharingLinear> sharing = {};
@@ -71,8 +73,13 @@ struct Allocator
     bool needsGradients = false;      ///< losses are nats per token (Analysis::curvatureCurve), and not weighed
     /// Losses are nats per token that the model loses with one linear alone at a rank, measured in a run.
     bool needsPerplexities = false;
+    bool needsBlockInfluence = false; ///< AllocationItem::blockInfluence, measured in a run
+    /// Whether a run tries the model before ranks are known, which a preview cannot.
+    bool needsTrials() const { return needsPerplexities || needsBlockInfluence; }
     /// Whether linears have to be analysed before ranks are known.
     bool needsAnalyses() const { return needsLosses || needsSingularValues; }
+    /// Whether ranks follow from shapes and the kept ratio alone.
+    bool needsShapesOnly() const { return !needsAnalyses() && !needsTrials(); }
 };
 
 /// All allocators, in the order they are offered; the first is the default.

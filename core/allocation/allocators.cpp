@@ -18,6 +18,9 @@ namespace {
 /// No linear gives up more than this share of its parameters while others still can (methods 25.3).
 constexpr double mostRemoved = 0.9;
 constexpr int bisections = 60;
+/// MoDeGPT's epsilon, as the public reproduction has it, and the most a block gives up.
+constexpr double influenceTemperature = 0.15;
+constexpr double mostRemovedOfBlock = 0.8;
 
 /// Parameters within a share of a whole; shares such as 0.7 are not exact in binary.
 std::size_t budgetOf(double share, std::size_t parameters)
@@ -85,6 +88,32 @@ double keptShare(const AllocationTask& task)
     return all > 0.0 ? std::clamp(task.budget / all, 0.0, 1.0) : 1.0;
 }
 
+/// Removed shares min(factor * value, most) with the factor at which items of these sizes give up `removed` of their
+/// parameters together; a plain mean but for the clamp.
+std::vector<double> removedShares(const std::vector<double>& sizes, const std::vector<double>& values, double removed,
+                                  double most)
+{
+    const auto given = [&](double factor) {
+        double sum = 0.0;
+        for (std::size_t j = 0; j < sizes.size(); ++j)
+            sum += sizes[j] * (std::min(factor * values[j], most) - removed);
+        return sum;
+    };
+    double low = 0.0;
+    double high = 1.0;
+    while (given(high) < 0.0 && high < 1e12)
+        high *= 2.0;
+    for (int i = 0; i < bisections; ++i) {
+        const double factor = 0.5 * (low + high);
+        (given(factor) < 0.0 ? low : high) = factor;
+    }
+    std::vector<double> shares;
+    shares.reserve(values.size());
+    for (const double value : values)
+        shares.push_back(std::min(high * value, most));
+    return shares;
+}
+
 double median(std::vector<double> values)
 {
     std::sort(values.begin(), values.end());
@@ -135,26 +164,9 @@ void raiseByType(const AllocationTask& task, std::vector<std::size_t>& ranks)
         values.reserve(losses.size());
         for (const double loss : losses)
             values.push_back(middle > 0.0 ? 1.0 / std::log(std::numbers::e + loss / middle) : 1.0);
-        // The factor of 1 / ln(...) at which the role as a whole gives up its part; a plain mean but for the clamp.
-        const auto given = [&](double factor) {
-            double sum = 0.0;
-            double wanted = 0.0;
-            for (std::size_t j = 0; j < members.size(); ++j) {
-                sum += sizes[j] * std::min(factor * values[j], most);
-                wanted += sizes[j] * removed;
-            }
-            return sum - wanted;
-        };
-        double low = 0.0;
-        double high = 1.0;
-        while (given(high) < 0.0 && high < 1e12)
-            high *= 2.0;
-        for (int i = 0; i < bisections; ++i) {
-            const double factor = 0.5 * (low + high);
-            (given(factor) < 0.0 ? low : high) = factor;
-        }
+        const std::vector<double> given = removedShares(sizes, values, removed, most);
         for (std::size_t j = 0; j < members.size(); ++j)
-            shares[members[j]] = 1.0 - std::min(high * values[j], most);
+            shares[members[j]] = 1.0 - given[j];
     }
     raiseByShares(task, shares, ranks);
 }
@@ -257,6 +269,30 @@ void raiseByThreshold(const AllocationTask& task, int lowestTenths, std::vector<
         }
     }
     take(task, chosen, ranks);
+}
+
+void raiseByBlockInfluence(const AllocationTask& task, std::vector<std::size_t>& ranks)
+{
+    const double removed = 1.0 - keptShare(task);
+    double least = std::numeric_limits<double>::infinity();
+    for (const std::size_t i : task.open) {
+        const AllocationItem& item = task.items[i];
+        if (!std::isfinite(item.blockInfluence))
+            throw Error(ErrorKind::InvalidArgument,
+                        "allocation block-influence needs the influence of its block; a run measures it",
+                        {.tensor = item.name});
+        least = std::min(least, item.blockInfluence);
+    }
+    std::vector<double> sizes;
+    std::vector<double> values;
+    for (const std::size_t i : task.open) {
+        sizes.push_back(static_cast<double>(task.items[i].shape.parameters()));
+        values.push_back(std::exp((least - task.items[i].blockInfluence) / influenceTemperature));
+    }
+    std::vector<double> shares;
+    for (const double share : removedShares(sizes, values, removed, std::max(mostRemovedOfBlock, removed)))
+        shares.push_back(1.0 - share);
+    raiseByShares(task, shares, ranks);
 }
 
 void raiseLastBlocks(const AllocationTask& task, std::vector<std::size_t>& ranks)

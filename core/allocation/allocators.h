@@ -28,6 +28,9 @@ void raiseByThreshold(const AllocationTask& task, int lowestTenths, std::vector<
 /// after the other, down to half, block by block from the first (or `fromLast`) on, until the budget is kept; where
 /// that is not enough, once more down to nothing.
 void lowerBlockByBlock(const AllocationTask& task, bool fromLast, std::vector<std::size_t>& ranks);
+/// methods 25.5: the removed share of a block is proportional to exp(-influence / 0.15), at most 0.8. Throws
+/// Error(InvalidArgument) naming an item whose influence is not known.
+void raiseByBlockInfluence(const AllocationTask& task, std::vector<std::size_t>& ranks);
 /// methods 25.11.
 void raiseLastBlocks(const AllocationTask& task, std::vector<std::size_t>& ranks);
 

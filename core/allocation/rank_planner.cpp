@@ -36,6 +36,8 @@ void raise(std::string_view allocator, const AllocationTask& task, std::vector<s
         raiseByThreshold(task, 1, ranks);
     else if (allocator == "strs")
         raiseByThreshold(task, strsLowestTenths, ranks);
+    else if (allocator == "block-influence")
+        raiseByBlockInfluence(task, ranks);
     else if (allocator == "partial-layers")
         raiseLastBlocks(task, ranks);
     else if (allocator == "lillama-bottom" || allocator == "lillama-top")

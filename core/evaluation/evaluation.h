@@ -19,8 +19,9 @@ struct PerplexityResult
     double tokensPerSecond = 0.0;
 };
 
-/// Perplexity over disjoint windows (methods 26.1). Throws Error(NonFinite) if any logit is not finite: nothing is
-/// dropped silently.
+/// Perplexity over disjoint windows (methods 26.1), on as many threads as the memory limit holds. Throws
+/// Error(NonFinite) if any logit is not finite: nothing is dropped silently; Error(Memory) where the limit does not
+/// hold one window at a time (perplexityMemory()).
 PerplexityResult evaluatePerplexity(const Model& model, const Device& device, const TokenWindows& windows,
                                     const PassOptions& options, const TaskContext& context);
 
@@ -39,7 +40,7 @@ struct DivergenceResult
 /// KL = sum_i p_i (log p_i - log q_i) in float64 from float32 logits. `original` runs first and its last hidden states
 /// are kept, in memory or in a file; logits exist for a few rows at a time; compareTokens() shows them token by token.
 /// Results do not depend on threads and memory limit. Throws Error(Mismatch) for different vocabularies,
-/// Error(NonFinite) as evaluatePerplexity().
+/// Error(NonFinite) and Error(Memory) as evaluatePerplexity().
 DivergenceResult evaluateDivergence(const Model& original, const Model& other, const Device& device,
                                     const TokenWindows& windows, const PassOptions& options,
                                     const TaskContext& context);
@@ -53,7 +54,8 @@ struct LinearErrorResult
 /// Relative output error of every linear on held-out windows, with the inputs of the original model, in the order of
 /// original.linears(); 0 where `other` has the same weights. Streamed block by block; Y - Y_hat = (W - W_hat) X, so
 /// that small errors do not drown in the rounding of Y. Results do not depend on threads and memory limit. Throws
-/// Error(Mismatch) where the linears of the models differ in name or shape, Error(NonFinite) naming the linear.
+/// Error(Mismatch) where the linears of the models differ in name or shape, Error(NonFinite) naming the linear,
+/// Error(Memory) as evaluatePerplexity().
 std::vector<LinearErrorResult> evaluateLinearErrors(const Model& original, const Model& other, const Device& device,
                                                     const TokenWindows& windows, const PassOptions& options,
                                                     const TaskContext& context);

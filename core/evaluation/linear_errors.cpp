@@ -1,6 +1,8 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/calibration/moment_sums.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "core/model/forward_buffers.h"
 
 #include <algorithm>
@@ -73,31 +75,27 @@ class LinearErrors
 {
 public:
     LinearErrors(const Model& original, const Model& other, const Device& device, std::size_t windows,
-                 const PassOptions& options)
+                 std::size_t length, const PassOptions& options)
         : m_original(original)
         , m_other(other)
         , m_device(device)
         , m_outputs(original.linears().size(), windows)
         , m_errors(original.linears().size(), windows)
-        , m_workers(std::min(effectiveThreads(options), windows))
         , m_changed(original.linears().size())
+        , m_options(options)
     {
-        std::vector<std::size_t> blockBytes(original.config().blocks);
-        std::size_t widest = 0;
-        std::size_t largest = 1;
-        for (const LinearInfo& info : original.linears()) {
-            blockBytes[info.block] += info.shape.parameters() * sizeof(float);
-            widest = std::max(widest, info.shape.rows);
-            largest = std::max(largest, info.shape.parameters());
-        }
-        // The product of the factors in float64 and their own conversion.
-        const std::size_t expansion = 2 * largest * sizeof(double);
+        const EvaluationMemory memory = linearErrorMemory(original, length);
+        m_options.threads = fittingThreads(original, memory, length, options);
+        m_workers = std::vector<Worker>(std::min(m_options.threads, windows));
         const std::size_t limit = effectiveMemoryLimit(options);
-        m_expansions = std::clamp<std::size_t>(limit / 4 / expansion, 1, effectiveThreads(options));
-        const std::size_t used = 2 * *std::ranges::max_element(blockBytes) + m_expansions * expansion +
-                                 m_workers.size() * 2 * rowsPerCall * widest * sizeof(float);
-        m_options = options;
-        m_options.memoryLimit = limit > used ? limit - used : 1;
+        const std::size_t expansion = expansionBytes(original);
+        const std::size_t left = limit - memory.shared - m_options.threads * memory.worker;
+        m_expansions = std::clamp<std::size_t>(std::min(limit / 4, left + expansion) / expansion, 1, m_options.threads);
+        std::size_t widest = 0;
+        for (const LinearInfo& info : original.linears())
+            widest = std::max(widest, info.shape.rows);
+        m_options.memoryLimit = limit - 2 * largestBlockBytes(original) - m_expansions * expansion -
+                                m_workers.size() * 2 * rowsPerCall * widest * sizeof(float);
     }
 
     /// What the pass of the original model may use beside this object.
@@ -214,7 +212,7 @@ std::vector<LinearErrorResult> evaluateLinearErrors(const Model& original, const
     if (windows.ids.empty() || windows.ids.front().empty())
         throw Error(ErrorKind::InvalidArgument, "errors of linears need at least one window; take more text");
     requireSameLinears(original, other);
-    LinearErrors errors(original, other, device, windows.ids.size(), options);
+    LinearErrors errors(original, other, device, windows.ids.size(), windows.ids.front().size(), options);
     forwardWindows(
         original, device, windows.ids, errors.remaining(), context,
         [](std::size_t, std::size_t, ConstMatrixView<float>, ForwardScratch&) {},

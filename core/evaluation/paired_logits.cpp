@@ -1,6 +1,7 @@
 #include "core/evaluation/paired_logits.h"
 
 #include "core/base/error.h"
+#include "core/evaluation/evaluation_memory.h"
 
 #include <algorithm>
 #include <cmath>
@@ -37,20 +38,21 @@ TaskContext partOfProgress(const TaskContext& context, std::size_t before, std::
 class OriginalLogits
 {
 public:
+    /// `memory` fits the limit of `options`.
     OriginalLogits(const Model& model, const Device& device, std::span<const std::vector<std::int32_t>> windows,
-                   const PassOptions& options)
+                   const EvaluationMemory& memory, const PassOptions& options)
         : m_model(model)
         , m_device(device)
         , m_windows(windows)
         , m_options(options)
         , m_limit(effectiveMemoryLimit(options))
-        , m_statesBytes(std::min(m_limit / 4, stateBytes() * windows.size()))
+        , m_statesBytes(std::min({m_limit / 4, m_limit - memory.least(), stateBytes() * windows.size()}))
         , m_states(windows.size(), length(), model.config().hiddenSize, m_statesBytes, options.scratchFolder)
-        , m_head(model, device, m_limit - m_statesBytes)
+        , m_head(model, device, memory.headLimit())
     {
-        // Logits of both models may take half of the memory; where they are large, fewer threads work on them.
-        const std::size_t perWorker = 2 * m_head.chunkBytes(length()) + stateBytes();
-        m_options.threads = std::clamp<std::size_t>(m_limit / 2 / perWorker, 1, effectiveThreads(options));
+        // Threads may take half of the memory: the more of them, the fewer states of the passes it holds.
+        const std::size_t left = std::min(m_limit / 2, m_limit - m_statesBytes - memory.shared);
+        m_options.threads = std::clamp<std::size_t>(left / memory.worker, 1, effectiveThreads(options));
     }
 
     void run(const TaskContext& context)
@@ -129,14 +131,19 @@ void forEachLogitPair(const Model& original, const Model& other, const Device& d
     requireSameVocabulary(original, other);
     const std::size_t steps = windows.size() * original.config().blocks;
     const std::size_t allSteps = steps + windows.size() * other.config().blocks;
-    OriginalLogits reference(original, device, windows, options);
+    const std::size_t length = windows.front().size();
+    const EvaluationMemory memory = divergenceMemory(original, other, length, effectiveMemoryLimit(options));
+    static_cast<void>(fittingThreads(other, memory, length, options));
+    OriginalLogits reference(original, device, windows, memory, options);
     reference.run(partOfProgress(context, 0, allSteps));
 
-    const PassOptions remaining = reference.remaining();
+    PassOptions remaining = reference.remaining();
     // A model with replaced linears shares the head of the one it was made from.
     std::optional<Head> ownHead;
-    if (&other.checkpoint() != &original.checkpoint())
-        ownHead.emplace(other, device, effectiveMemoryLimit(remaining));
+    if (&other.checkpoint() != &original.checkpoint()) {
+        ownHead.emplace(other, device, memory.headLimit());
+        remaining.memoryLimit -= std::min(remaining.memoryLimit - 1, ownHead->bytes());
+    }
     const Head& head = ownHead ? *ownHead : reference.head();
     forwardWindows(other, device, windows, remaining, partOfProgress(context, steps, allSteps),
                    [&](std::size_t window, std::size_t worker, ConstMatrixView<float> hidden, ForwardScratch& scratch) {

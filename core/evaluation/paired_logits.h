@@ -19,8 +19,8 @@ void requireSameVocabulary(const Model& model, const Model& other);
 
 /// Logits of two models on the same windows of equal length, a few rows at a time: `original` runs first and its last
 /// hidden states are kept, in memory or in a file. Logits do not depend on threads and memory limit. Throws
-/// Error(InvalidArgument) for no windows or empty ones, Error(Mismatch) for different vocabularies, and what
-/// forwardWindows() and Head throw.
+/// Error(InvalidArgument) for no windows or empty ones, Error(Mismatch) for different vocabularies, Error(Memory) where
+/// the limit does not hold one window at a time (divergenceMemory()), and what forwardWindows() and Head throw.
 void forEachLogitPair(const Model& original, const Model& other, const Device& device,
                       std::span<const std::vector<std::int32_t>> windows, const PassOptions& options,
                       const TaskContext& context, const LogitVisitor& visit);

@@ -2,6 +2,7 @@
 #include "core/base/stopwatch.h"
 #include "core/compute/elementwise.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "core/evaluation/window_loss.h"
 
 #include <cmath>
@@ -50,8 +51,12 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
     requirePredictedTokens(windows);
     const Stopwatch watch;
     std::vector<double> windowNll(windows.ids.size());
-    const Head head(model, device, effectiveMemoryLimit(options));
-    forwardWindows(model, device, windows.ids, options, context,
+    const std::size_t length = windows.ids.front().size();
+    const EvaluationMemory memory = perplexityMemory(model, length, effectiveMemoryLimit(options));
+    PassOptions fitting = options;
+    fitting.threads = fittingThreads(model, memory, length, options);
+    const Head head(model, device, memory.headLimit());
+    forwardWindows(model, device, windows.ids, fitting, context,
                    [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch& scratch) {
                        const double sum = windowLoss(head, windows.ids[window], hidden, scratch, context);
                        if (!std::isfinite(sum))
@@ -59,7 +64,7 @@ PerplexityResult evaluatePerplexity(const Model& model, const Device& device, co
                                        {.file = model.checkpoint().path()});
                        windowNll[window] = sum;
                    });
-    return perplexityOf(std::move(windowNll), windows.ids.front().size(), watch.seconds());
+    return perplexityOf(std::move(windowNll), length, watch.seconds());
 }
 
 Matrix<float> windowLogits(const Model& model, const Device& device, const std::vector<std::int32_t>& window,

@@ -33,7 +33,7 @@ inline constexpr std::size_t topTokens = 5;
 /// and evaluateDivergence() do on windows: minus the sum of the log probabilities is the window's windowNll, the sum of
 /// the divergences its windowKl. Needs memory as evaluateDivergence(). Throws Error(InvalidArgument) for no tokens,
 /// more than a context, or a token outside the vocabulary, Error(Mismatch) for different vocabularies,
-/// Error(NonFinite), Error(Cancelled).
+/// Error(NonFinite), Error(Memory), Error(Cancelled).
 TokenComparison compareTokens(const Model& original, const Model& other, const Device& device,
                               std::span<const std::int32_t> ids, const PassOptions& options,
                               const TaskContext& context);

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
 #include "core/evaluation/evaluation.h"
+#include "core/experiment/run_job.h"
 
 #include <algorithm>
 #include <cmath>
@@ -63,6 +64,46 @@ std::vector<Variation> variations()
             {"method whitened-svd", method("whitened-svd")}};
 }
 
+void requireOptions(const Recipe& start, const SearchOptions& options)
+{
+    const auto refuse = [](const std::string& message) {
+        throw Error(ErrorKind::InvalidArgument, "search for the best recipe: " + message);
+    };
+    if (!start.calibration)
+        refuse("it needs a calibration text and a number of windows of it");
+    if (options.windows == 0)
+        refuse("0 held-out windows; at least one is needed");
+    if (!(options.seconds > 0.0))
+        refuse(fmt::format("a time limit of {} s; it is above 0", options.seconds));
+    if (options.perplexityRatio && !(*options.perplexityRatio > 1.0))
+        refuse(fmt::format("a perplexity of {} times the dense one; it is above 1", *options.perplexityRatio));
+    validateRecipe(start);
+    Recipe withHeldOut = start;
+    withHeldOut.heldOutWindows = options.windows;
+    validateWindowLimits(withHeldOut);
+}
+
+/// Several texts in a sequential mode, say, or latents shared by linears that are not all chosen: no trial.
+bool isPossible(const Recipe& recipe, const Model& model)
+{
+    try {
+        validateRecipe(recipe);
+        requirePossible(recipe, model);
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+/// The texts whose windows after those calibrated on a search scores.
+std::vector<WindowOptions> scoredTexts(const Recipe& start)
+{
+    std::vector<WindowOptions> texts{*start.calibration};
+    for (const WeightedText& text : start.moreCalibrations)
+        texts.push_back(text.windows);
+    return texts;
+}
+
 struct HeldOut
 {
     std::string name;
@@ -87,18 +128,9 @@ public:
         , m_model(Model::open(base.model))
         , m_device(openDevice(base.device, base.threads))
         , m_pass{.threads = base.threads, .memoryLimit = base.memoryLimit, .scratchFolder = {}}
-        , m_start(base)
+        , m_start(searchStart(base))
     {
-        m_start.method = "curvature-svd";
-        m_start.parameters.clear();
-        m_start.allocation = "curvature";
-        m_start.structure = StructureKind::BlockIdentity;
-        m_start.sequential = SequentialMode::Dense;
-        m_start.evaluations.clear();
-        m_start.heldOutWindows = 0;
-        m_start.forecast = false;
-        m_start.out.clear();
-        requireOptions();
+        requireOptions(m_start, m_options);
     }
 
     SearchResult run()
@@ -114,7 +146,7 @@ public:
         for (const Variation& variation : variations()) {
             Recipe recipe = best().recipe;
             variation.apply(recipe);
-            if (recipeToJson(recipe) == recipeToJson(best().recipe) || !fits(recipe))
+            if (recipeToJson(recipe) == recipeToJson(best().recipe) || !isPossible(recipe, m_model))
                 continue;
             if (!timeForAnother())
                 break;
@@ -128,49 +160,19 @@ public:
     }
 
 private:
-    void requireOptions() const
-    {
-        const auto refuse = [](const std::string& message) {
-            throw Error(ErrorKind::InvalidArgument, "search for the best recipe: " + message);
-        };
-        if (!m_start.calibration)
-            refuse("it needs a calibration text and a number of windows of it");
-        if (m_options.windows == 0)
-            refuse("0 held-out windows; at least one is needed");
-        if (!(m_options.seconds > 0.0))
-            refuse(fmt::format("a time limit of {} s; it is above 0", m_options.seconds));
-        if (m_options.perplexityRatio && !(*m_options.perplexityRatio > 1.0))
-            refuse(fmt::format("a perplexity of {} times the dense one; it is above 1", *m_options.perplexityRatio));
-        validateRecipe(m_start);
-    }
-
     void openTexts()
     {
         const std::string fingerprint = modelFingerprint(m_model);
-        const auto add = [&](const WindowOptions& text) {
+        for (const WindowOptions& text : scoredTexts(m_start)) {
             HeldOut& heldOut = m_heldOut.emplace_back();
             heldOut.name = text.text.filename().string();
             heldOut.windows = windowsAfter(*m_model.tokenizer(), text, m_options.windows, m_context);
             heldOut.denseNll =
                 meanNll(densePerplexity(m_model, *m_device, heldOut.windows, m_store, fingerprint, m_pass, m_context));
-        };
-        add(*m_start.calibration);
-        for (const WeightedText& text : m_start.moreCalibrations)
-            add(text.windows);
+        }
     }
 
     const SearchTrial& best() const { return m_result.trials[m_result.best]; }
-
-    /// A recipe that the rules refuse (several texts in a sequential mode, say) is no trial.
-    static bool fits(const Recipe& recipe)
-    {
-        try {
-            validateRecipe(recipe);
-            return true;
-        } catch (const Error&) {
-            return false;
-        }
-    }
 
     bool timeForAnother()
     {
@@ -236,6 +238,11 @@ private:
         while (above - below > resolution && timeForAnother()) {
             Recipe next = recipe;
             next.keptRatio = guess(above, aboveScore, below, belowScore, allowed);
+            if (!isPossible(next, m_model)) { // less than rank 1 everywhere
+                below = next.keptRatio;
+                belowScore = std::nan("");
+                continue;
+            }
             if (!tryRecipe(fmt::format("kept ratio {:.4f}", next.keptRatio), next))
                 break;
             const std::size_t last = m_result.trials.size() - 1;
@@ -281,6 +288,59 @@ private:
 };
 
 } // namespace
+
+Recipe searchStart(const Recipe& base)
+{
+    Recipe start = base;
+    start.method = "curvature-svd";
+    start.parameters.clear();
+    start.allocation = "curvature";
+    start.structure = StructureKind::BlockIdentity;
+    start.sequential = SequentialMode::Dense;
+    start.evaluations.clear();
+    start.heldOutWindows = 0;
+    start.forecast = false;
+    start.out.clear();
+    return start;
+}
+
+SearchEstimate estimateSearch(const Recipe& base, const SearchOptions& options, const TaskContext& context)
+{
+    const Recipe start = searchStart(base);
+    requireOptions(start, options);
+    const Model model = Model::open(start.model);
+    for (const WindowOptions& text : scoredTexts(start))
+        static_cast<void>(windowsAfter(*model.tokenizer(), text, options.windows, context));
+    SearchEstimate estimate;
+    double ofStatistics = 0.0; // seconds
+    std::size_t statistics = 0;
+    const auto add = [&](const std::string& change, Recipe recipe) {
+        for (WindowOptions text : scoredTexts(start)) {
+            text.count = options.windows;
+            recipe.evaluations.push_back({.name = {}, .windows = text});
+        }
+        const RunEstimate run = estimateRun(recipe, model);
+        double shared = 0.0;
+        for (const auto& [stage, seconds] : run.stageSeconds)
+            shared += stage == "calibrate" || stage == "curvature" ? seconds : 0.0;
+        ofStatistics = std::max(ofStatistics, shared);
+        statistics = std::max(statistics, run.statistics);
+        estimate.seconds += run.seconds - shared;
+        estimate.memory = std::max(estimate.memory, run.memory);
+        estimate.disk += run.disk - run.statistics;
+        estimate.trials.push_back({change, run});
+    };
+    add("start", start);
+    for (const Variation& variation : variations()) {
+        Recipe recipe = start;
+        variation.apply(recipe);
+        if (recipeToJson(recipe) != recipeToJson(start) && isPossible(recipe, model))
+            add(variation.change, recipe);
+    }
+    estimate.seconds += ofStatistics;
+    estimate.disk += statistics;
+    return estimate;
+}
 
 SearchResult searchBest(const Recipe& base, const SearchOptions& options, Store& store, const RunPlaces& places,
                         const TaskContext& context)

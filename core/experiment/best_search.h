@@ -42,6 +42,30 @@ struct SearchResult
     const Recipe& recipe() const { return trials.at(best).recipe; }
 };
 
+/// What a search will need.
+struct SearchEstimate
+{
+    struct Trial
+    {
+        std::string change; ///< as in SearchTrial
+        RunEstimate run;    ///< with its evaluation on the held-out windows
+    };
+    /// The start and every single change of it that is possible, in the order they are tried: the trials at most, but
+    /// for those of other kept ratios that a perplexity ratio adds. A search changes the best one so far instead.
+    std::vector<Trial> trials;
+    double seconds = 0.0;   ///< of all trials, statistics once; the time limit is not looked at
+    std::size_t memory = 0; ///< of the largest trial, bytes
+    std::size_t disk = 0;   ///< of all trials, statistics once, bytes
+};
+
+/// What a search starts from: `base` with the search's method, parameters, allocation, structure and sequential mode,
+/// without evaluations, forecast and export.
+Recipe searchStart(const Recipe& base);
+
+/// Of the search of the same `base`, whose calibration texts are read as far as their held-out windows. Throws as
+/// searchBest() before its first trial, and as estimateRun().
+SearchEstimate estimateSearch(const Recipe& base, const SearchOptions& options, const TaskContext& context);
+
 /// Looks for the recipe that loses least on held-out windows: those that follow the windows calibrated on, of every
 /// calibration text; texts count alike, whatever their weights in the statistics. Starts from curvature-svd with ranks
 /// by curvature loss and block identity, and changes one thing at a time - sequential mode, grouping, damping and
@@ -51,7 +75,8 @@ struct SearchResult
 /// `base` gives model, calibration, kept ratio and how to run; method, parameters, allocation, structure and sequential
 /// mode are the search's; evaluations and export are left out. Throws Error(InvalidArgument) for a base without
 /// consecutive, counted calibration windows, for texts without so many windows more, and for options out of range;
-/// otherwise as runRecipe(). A trial that fails for a numeric reason is noted ("trialFailed") and passed over.
+/// otherwise as runRecipe(). What the model and the linears that the recipe chooses do not allow is not tried. A trial
+/// that fails for a numeric reason is noted ("trialFailed") and passed over.
 SearchResult searchBest(const Recipe& base, const SearchOptions& options, Store& store, const RunPlaces& places,
                         const TaskContext& context);
 

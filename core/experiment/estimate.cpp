@@ -1,6 +1,6 @@
 #include "core/allocation/rank_costs.h"
 #include "core/compute/machine_rates.h"
-#include "core/experiment/export_run.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "core/experiment/linear_groups.h"
 #include "core/experiment/pass_work.h"
 #include "core/experiment/run_job.h"
@@ -81,6 +81,8 @@ public:
         const bool probes = findAllocator(m_recipe.allocation).needsPerplexities;
         if (probes)
             add("sensitivity", sensitivityFlops() / floats);
+        if (findAllocator(m_recipe.allocation).needsBlockInfluence)
+            add("sensitivity", probeTokens() * m_pass.blockFlops(m_recipe.calibration->length) / floats);
         // Ranks that losses decide are planned on statistics of the dense model, whatever comes after.
         const double analyses = (m_planned && m_sequential ? 2.0 : 1.0) * m_analysisFlops;
         const double both = analyses + m_factoriseFlops;
@@ -106,14 +108,13 @@ public:
             m_sequential ? passBytes() + analysisBytes() : std::max(passBytes(), analysisBytes());
         const double evaluating = std::max(headBytes(), probes ? keptAnalysisBytes() + probeBytes() : 0.0);
         // Work in parts fits any limit; what cannot be parted is taken beyond it, or refused.
-        const double least = std::max(
-            {leastPassBytes(), m_analysisPeak, leastHeadBytes(), training.leastMemory, asDouble(curvature.memory)});
+        const double least = std::max({leastPassBytes(), m_analysisPeak, leastEvaluationBytes(), training.leastMemory,
+                                       asDouble(curvature.memory)});
         const double wanted = std::max({compressing, evaluating, training.memory});
         estimate.memory = std::max(asBytes(bytesOfProcess + least),
                                    std::min(m_limit, asBytes(bytesOfProcess + std::max(wanted, least))));
-        estimate.disk = asBytes(m_factorBytes + (calibrates() ? setsOfTexts() * momentBytes() : 0.0) + exportBytes() +
-                                training.disk) +
-                        curvature.disk;
+        estimate.statistics = asBytes(calibrates() ? setsOfTexts() * momentBytes() : 0.0) + curvature.disk;
+        estimate.disk = asBytes(m_factorBytes + exportBytes() + training.disk) + estimate.statistics;
         return estimate;
     }
 
@@ -315,14 +316,14 @@ private:
                                             : 0.0;
     }
 
-    double leastHeadBytes() const
+    double leastEvaluationBytes() const
     {
-        double window = 0.0;
+        std::size_t least = 0;
         for (const EvaluationText& text : m_recipe.evaluations)
-            window = std::max(window, m_pass.windowBytes(text.windows.length));
-        return window == 0.0 ? 0.0
-                             : m_pass.heldHeadBytes(m_limit, static_cast<std::size_t>(m_threads)) + blockBytes() +
-                                   m_threads * window;
+            least = std::max(least, perplexityMemory(m_model, text.windows.length, m_limit).least());
+        if (m_recipe.heldOutWindows > 0 && m_recipe.calibration)
+            least = std::max(least, linearErrorMemory(m_model, m_recipe.calibration->length).least());
+        return asDouble(least);
     }
 
     /// The head, its logits, a block and the hidden states of the longest text.
@@ -393,16 +394,6 @@ private:
     double m_checkpointBytes = 0.0;
     double m_momentFlops = 0.0; ///< of all taps, for one token
 };
-
-/// What a run refuses before any work.
-void requirePossible(const Recipe& recipe, const Model& model)
-{
-    requireFreeTarget(recipe.out);
-    const Method& method = findMethod(recipe.method);
-    checkMethod(method, model);
-    const std::vector<const LinearInfo*> linears = chosenLinears(model, recipe);
-    static_cast<void>(firstPlan(recipe, rankedItems(model, recipe, linears)));
-}
 
 } // namespace
 

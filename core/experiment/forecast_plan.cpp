@@ -6,6 +6,7 @@
 #include "core/evaluation/evaluation.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/run_calibration.h"
+#include "core/experiment/run_evaluation.h"
 #include "core/experiment/sensitivities.h"
 
 #include <cmath>
@@ -76,6 +77,8 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
     const Model model = Model::open(recipe.model);
     model.requireFinite();
     const RunCalibration calibration(recipe, model, context);
+    const RunTexts texts = openTexts(recipe, model, context);
+    requireEvaluationMemory(model, texts, options);
     const RunObserver observer;
     RunJob job{.recipe = recipe,
                .model = model,
@@ -103,6 +106,8 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
                               .modelFingerprint = fingerprint,
                               .calibrationFingerprint = calibration.fingerprint()},
                              store, options, items);
+    if (findAllocator(recipe.allocation).needsBlockInfluence)
+        measureBlockInfluence(job, calibration.windows(), options, items);
 
     std::vector<PlannedForecast> forecasts;
     forecasts.reserve(keptRatios.size());
@@ -110,13 +115,13 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
         forecasts.push_back(planAt(ratio, job, items, compression.curvesInNats()));
 
     const std::vector<ForecastPoint> points = forecastPoints(store);
-    for (const EvaluationText& text : recipe.evaluations) {
-        const TokenWindows scored = makeWindows(*model.tokenizer(), text.windows, context);
-        const double dense = densePerplexity(model, *device, scored, store, fingerprint, options, context).perplexity;
-        const Forecaster forecaster(points, fingerprint, evaluationName(text), recipe.method, dense,
-                                    model.config().vocabularySize);
+    for (std::size_t i = 0; i < texts.evaluations.size(); ++i) {
+        const std::string name = evaluationName(recipe.evaluations[i]);
+        const double dense =
+            densePerplexity(model, *device, texts.evaluations[i], store, fingerprint, options, context).perplexity;
+        const Forecaster forecaster(points, fingerprint, name, recipe.method, dense, model.config().vocabularySize);
         for (PlannedForecast& planned : forecasts)
-            planned.perplexities.emplace_back(evaluationName(text), forecaster.at(planned.nats));
+            planned.perplexities.emplace_back(name, forecaster.at(planned.nats));
     }
     return forecasts;
 }

@@ -55,6 +55,16 @@ std::vector<const LinearInfo*> groupOf(const Model& model, const Method& method,
     return group;
 }
 
+LinearShape shapeOfGroup(std::span<const LinearInfo* const> group)
+{
+    LinearShape shape = group.front()->shape;
+    std::size_t parameters = 0;
+    for (const LinearInfo* info : group)
+        parameters += info->shape.parameters();
+    shape.rows = parameters / shape.columns;
+    return shape;
+}
+
 std::size_t statisticsTap(const Model& model, const Method& method, const LinearInfo& info)
 {
     const std::vector<const LinearInfo*> group = groupOf(model, method, info);

@@ -27,6 +27,9 @@ void checkMethod(const Method& method, const Model& model);
 /// `info` alone.
 std::vector<const LinearInfo*> groupOf(const Model& model, const Method& method, const LinearInfo& info);
 
+/// What a group reads, as one linear: its inputs are those of the first, and it has the parameters of all.
+LinearShape shapeOfGroup(std::span<const LinearInfo* const> group);
+
 /// Position in Model::taps() of the statistics that `method` analyses `info` with: those of the first linear of its
 /// group.
 std::size_t statisticsTap(const Model& model, const Method& method, const LinearInfo& info);

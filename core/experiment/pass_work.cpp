@@ -70,20 +70,4 @@ double PassWork::leastStatisticsBytes(std::size_t length, bool anchored) const
            asDouble(length) * asDouble(floatsPerRow(m_model.config())) * sizeof(float);
 }
 
-double PassWork::windowBytes(std::size_t length) const
-{
-    const ModelConfig& config = m_model.config();
-    const double rows = std::min(asDouble(length), asDouble(Head::chunkRows));
-    return (asDouble(length) * asDouble(config.hiddenSize) +
-            rows * asDouble(config.vocabularySize + floatsPerRow(config))) *
-           sizeof(float);
-}
-
-double PassWork::heldHeadBytes(std::size_t memoryLimit, std::size_t threads) const
-{
-    const ModelConfig& config = m_model.config();
-    return holdsHead(config, memoryLimit) ? asDouble(headBytes(config))
-                                          : asDouble(threads) * asDouble(headPartBytes(config));
-}
-
 } // namespace rankwright

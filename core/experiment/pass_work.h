@@ -49,10 +49,6 @@ public:
     /// What a pass that collects statistics needs at least: one block, one site and one worker, as planPass() of the
     /// statistics counts.
     double leastStatisticsBytes(std::size_t length, bool anchored) const;
-    /// What a thread of an evaluation takes at any limit: a window and its logits.
-    double windowBytes(std::size_t length) const;
-    /// What an evaluation holds of the head.
-    double heldHeadBytes(std::size_t memoryLimit, std::size_t threads) const;
 
 private:
     const Model& m_model;

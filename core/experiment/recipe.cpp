@@ -23,6 +23,17 @@ namespace {
     throw Error(ErrorKind::InvalidArgument, message);
 }
 
+/// `more` windows are taken beside those of `windows`.
+void validateLimits(const WindowOptions& windows, const std::string& what, std::size_t more = 0)
+{
+    if (windows.length > longestWindow)
+        refuse(fmt::format("{}: windows of {} tokens; a window has at most {}", what, windows.length, longestWindow));
+    const std::size_t most = mostTokensOfText / std::max<std::size_t>(windows.length, 1);
+    if (windows.count > most || more > most - windows.count)
+        refuse(fmt::format("{}: {}{} windows of {} tokens; at most {} are possible", what, windows.count,
+                           more > 0 ? fmt::format(" and {} more", more) : "", windows.length, most));
+}
+
 void validateWindows(const WindowOptions& windows, const std::string& what)
 {
     if (windows.text.empty())
@@ -87,6 +98,8 @@ void validateAllocation(const Recipe& recipe)
                                "strs-loss",
                                recipe.allocation, recipe.method));
     }
+    if (findAllocator(recipe.allocation).needsBlockInfluence && !recipe.calibration)
+        refuse(fmt::format("allocation {} needs a calibration text: it looks at hidden states", recipe.allocation));
     if (recipe.structure == StructureKind::Dense)
         refuse("structure dense compresses nothing; use factors or block-identity");
     if (recipe.structure == StructureKind::SharedLatent)
@@ -190,6 +203,21 @@ DType weightTypeFromName(std::string_view name)
     refuse(fmt::format("unknown type of weights '{}'; known: F32, F16, BF16", name));
 }
 
+void validateWindowLimits(const Recipe& recipe)
+{
+    if (recipe.calibration) {
+        validateLimits(*recipe.calibration, "calibration", recipe.heldOutWindows);
+        if (const auto distillation = distillationOf(recipe))
+            validateLimits(trainingWindows(recipe, distillation->training), "distillation");
+        if (recipe.recovery)
+            validateLimits(trainingWindows(recipe, recipe.recovery->training), "recovery");
+    }
+    for (const WeightedText& text : recipe.moreCalibrations)
+        validateLimits(text.windows, "moreCalibrations");
+    for (const EvaluationText& text : recipe.evaluations)
+        validateLimits(text.windows, "evaluation");
+}
+
 void validateRecipe(const Recipe& recipe)
 {
     if (recipe.model.empty())
@@ -198,6 +226,7 @@ void validateRecipe(const Recipe& recipe)
     validateAllocation(recipe);
     validateGradients(recipe);
     validateTexts(recipe);
+    validateWindowLimits(recipe);
     validateTraining(recipe);
     validateWeightType(recipe.storage, "storage");
     validateWeightType(recipe.exportDType, "exportDtype");

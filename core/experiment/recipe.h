@@ -32,6 +32,10 @@ struct WeightedText
 /// The name, or that of the file.
 std::string evaluationName(const EvaluationText& text);
 
+/// Most tokens of one window, and of all windows of one text: what takes bytes for each is then counted in 64 bits.
+inline constexpr std::size_t longestWindow = std::size_t{1} << 24U;
+inline constexpr std::size_t mostTokensOfText = std::size_t{1} << 40U;
+
 /// Everything that decides the result of a run, and how to run it. The contract of window, command line and store.
 struct Recipe
 {
@@ -91,6 +95,9 @@ Structure storedStructure(const Recipe& recipe);
 std::optional<DistillationOptions> distillationOf(const Recipe& recipe);
 /// Windows of the calibration text that a training takes.
 WindowOptions trainingWindows(const Recipe& recipe, const TrainingOptions& training);
+/// Throws Error(InvalidArgument) where windows of a text, with held-out ones and those of a training, are longer than
+/// longestWindow or have more than mostTokensOfText tokens.
+void validateWindowLimits(const Recipe& recipe);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
 /// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.

@@ -1,6 +1,7 @@
 #include "core/experiment/run_calibration.h"
 
 #include "core/calibration/mixture.h"
+#include "core/calibration/moment_pass.h"
 
 namespace rankwright {
 
@@ -11,6 +12,7 @@ RunCalibration::RunCalibration(const Recipe& recipe, const Model& model, const T
     const auto add = [&](const WindowOptions& text, double weight) {
         context.report("open", text.text.filename().string(), 0, 0);
         m_windows.push_back(makeWindows(*model.tokenizer(), text, context));
+        requireWindows(model, m_windows.back());
         m_weights.push_back(weight);
     };
     add(*recipe.calibration, 1.0);

@@ -12,7 +12,7 @@ namespace rankwright {
 class RunCalibration
 {
 public:
-    /// Of a recipe with a calibration text. Throws as makeWindows().
+    /// Of a recipe with a calibration text. Throws as makeWindows() and requireWindows().
     RunCalibration(const Recipe& recipe, const Model& model, const TaskContext& context);
 
     /// Of the first text; sequential modes, which validateRecipe() allows one text only, stream them.

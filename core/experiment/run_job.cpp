@@ -3,6 +3,7 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/experiment/export_run.h"
 #include "core/experiment/linear_groups.h"
 
 #include <algorithm>
@@ -64,8 +65,17 @@ std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe
 
 AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items)
 {
-    const bool planned = findAllocator(recipe.allocation).needsAnalyses();
-    return allocate(planned ? "uniform" : recipe.allocation, storedStructure(recipe), recipe.keptRatio, items);
+    const bool known = findAllocator(recipe.allocation).needsShapesOnly();
+    return allocate(known ? recipe.allocation : "uniform", storedStructure(recipe), recipe.keptRatio, items);
+}
+
+void requirePossible(const Recipe& recipe, const Model& model)
+{
+    validateWindowLimits(recipe);
+    requireFreeTarget(recipe.out);
+    checkMethod(findMethod(recipe.method), model);
+    const std::vector<const LinearInfo*> linears = chosenLinears(model, recipe);
+    static_cast<void>(firstPlan(recipe, rankedItems(model, recipe, linears)));
 }
 
 std::vector<WorkUnit> workUnits(const RunJob& job)
@@ -106,14 +116,7 @@ std::vector<TapTask> tapTasks(const std::vector<WorkUnit>& units, const std::fun
 
 LinearShape shapeOf(const RunJob& job, const WorkUnit& unit)
 {
-    if (unit.group.empty())
-        return job.linears[unit.positions.front()]->shape;
-    LinearShape shape = unit.group.front()->shape;
-    std::size_t parameters = 0;
-    for (const LinearInfo* info : unit.group)
-        parameters += info->shape.parameters();
-    shape.rows = parameters / shape.columns;
-    return shape;
+    return unit.group.empty() ? job.linears[unit.positions.front()]->shape : shapeOfGroup(unit.group);
 }
 
 std::size_t analysisBytes(LinearShape shape, double sparseShare)
@@ -138,18 +141,28 @@ std::size_t analysisPeakBytes(LinearShape shape, double sparseShare)
 
 void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes, const std::function<void(std::size_t)>& work)
 {
-    const double sparseShare = storedStructure(job.recipe).sparseShare;
+    runOnPool(AnalysisPool{.model = job.model,
+                           .context = job.context,
+                           .sparseShare = storedStructure(job.recipe).sparseShare,
+                           .threads = job.threads,
+                           .memoryLimit = job.memoryLimit},
+              shapes, work);
+}
+
+void runOnPool(const AnalysisPool& pool, const std::vector<LinearShape>& shapes,
+               const std::function<void(std::size_t)>& work)
+{
     std::vector<std::size_t> small;
     std::vector<std::size_t> large;
     std::size_t smallBytes = 1;
     for (std::size_t i = 0; i < shapes.size(); ++i) {
-        const std::size_t bytes = analysisPeakBytes(shapes[i], sparseShare);
-        if (bytes > job.memoryLimit)
+        const std::size_t bytes = analysisPeakBytes(shapes[i], pool.sparseShare);
+        if (bytes > pool.memoryLimit)
             throw Error(ErrorKind::Memory,
                         fmt::format("decomposing a {}x{} linear takes about {}, more than the memory limit of {}",
                                     shapes[i].rows, shapes[i].columns, formatBytes(bytes),
-                                    formatBytes(job.memoryLimit)),
-                        {.file = job.model.checkpoint().path()});
+                                    formatBytes(pool.memoryLimit)),
+                        {.file = pool.model.checkpoint().path()});
         if (shapes[i].fullRank() > largeLinear) {
             large.push_back(i);
         } else {
@@ -159,15 +172,15 @@ void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes, const 
     }
     {
         const BlasThreads one(1);
-        const std::size_t workers = std::clamp<std::size_t>(job.memoryLimit / 2 / smallBytes, 1, job.threads);
+        const std::size_t workers = std::clamp<std::size_t>(pool.memoryLimit / 2 / smallBytes, 1, pool.threads);
         parallelFor(small.size(), workers, [&](std::size_t i, std::size_t) {
-            job.context.checkStop();
+            pool.context.checkStop();
             work(small[i]);
         });
     }
-    const BlasThreads all(job.threads);
+    const BlasThreads all(pool.threads);
     for (const std::size_t i : large) {
-        job.context.checkStop();
+        pool.context.checkStop();
         work(i);
     }
 }

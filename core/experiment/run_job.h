@@ -38,9 +38,13 @@ std::vector<const LinearInfo*> chosenLinears(const Model& model, const Recipe& r
 /// not exist or is not chosen, or for different ones of linears that share their latents.
 std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe,
                                         std::span<const LinearInfo* const> linears);
-/// The plan of a recipe, or where losses decide one that tells whether its budget and the ranks set by hand can be
-/// kept. Throws as allocate().
+/// The plan of a recipe, or where losses or trials of the model decide one that tells whether its budget and the ranks
+/// set by hand can be kept. Throws as allocate().
 AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items);
+/// What a run refuses before any work, without its texts: windows that cannot be counted, an export folder that is not
+/// empty, a method that does not fit the model, linears, ranks and a budget that no plan can have. Throws as
+/// validateWindowLimits(), requireFreeTarget(), checkMethod(), chosenLinears(), rankedItems() and firstPlan().
+void requirePossible(const Recipe& recipe, const Model& model);
 
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.
 struct WorkUnit
@@ -73,10 +77,22 @@ std::size_t analysisPeakBytes(LinearShape shape, double sparseShare);
 /// Bytes of a kept analysis, with the share of a sparse S as in Structure.
 std::size_t analysisBytes(LinearShape shape, double sparseShare);
 
+/// What a pool of analyses may use.
+struct AnalysisPool
+{
+    const Model& model;
+    const TaskContext& context;
+    double sparseShare = 0.0; ///< of the method, as in Structure
+    std::size_t threads = 1;
+    std::size_t memoryLimit = 0; ///< bytes
+};
+
 /// Calls `work(index)` for [0, shapes.size()): linears up to largeLinear on a pool of one-thread workers, as many as
 /// half of the memory limit allows (kept analyses may fill the rest), larger ones one after the other with all BLAS
-/// threads. `shapes` are those of the largest
-/// linear of each piece of work. Throws Error(Memory) if one does not fit.
+/// threads. `shapes` are those of the largest linear of each piece of work. Throws Error(Memory) if one does not fit.
+void runOnPool(const AnalysisPool& pool, const std::vector<LinearShape>& shapes,
+               const std::function<void(std::size_t index)>& work);
+/// The same with what a run may use.
 void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes,
                const std::function<void(std::size_t index)>& work);
 

@@ -8,16 +8,15 @@
 #include "core/base/version.h"
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
-#include "core/experiment/forecast_plan.h"
 #include "core/experiment/linear_groups.h"
 #include "core/experiment/run_calibration.h"
+#include "core/experiment/run_evaluation.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/sensitivities.h"
 #include "core/experiment/stored_curvature.h"
 #include "core/experiment/training_stages.h"
 
 #include <algorithm>
-#include <cmath>
 #include <fmt/format.h>
 #include <functional>
 #include <mutex>
@@ -73,12 +72,6 @@ public:
     }
 
 private:
-    struct Evaluation
-    {
-        EvaluationOutcome outcome;
-        TokenWindows windows;
-    };
-
     RunEnvironment environment() const
     {
         const DeviceInfo info = m_device->info();
@@ -131,9 +124,14 @@ private:
         m_result.modelFingerprint = modelFingerprint(*m_model);
         m_result.vocabulary = m_model->config().vocabularySize;
         m_linears = chosenLinears(*m_model, m_recipe);
-        openTexts();
+        if (m_recipe.calibration) {
+            m_calibration.emplace(m_recipe, *m_model, m_context);
+            m_result.calibrationFingerprint = m_calibration->fingerprint();
+        }
+        m_texts = openTexts(m_recipe, *m_model, m_context);
+        requireEvaluationMemory(*m_model, m_texts, m_options);
         std::string texts = m_result.calibrationFingerprint;
-        for (const TokenWindows& windows : {std::cref(m_distillationWindows), std::cref(m_recoveryWindows)})
+        for (const TokenWindows& windows : {std::cref(m_texts.distillation), std::cref(m_texts.recovery)})
             texts += windows.fingerprint;
         m_result.fingerprint = recipeFingerprint(m_recipe, m_result.modelFingerprint, texts);
         m_result.folder = m_store.runsFolder() / m_result.fingerprint;
@@ -141,33 +139,6 @@ private:
                                 m_result.calibrationFingerprint);
         m_lock.emplace(m_result.folder);
         removePartialFiles(m_result.folder);
-    }
-
-    void openTexts()
-    {
-        if (m_recipe.calibration) {
-            m_calibration.emplace(m_recipe, *m_model, m_context);
-            m_result.calibrationFingerprint = m_calibration->fingerprint();
-        }
-        const auto trainOn = [&](const TrainingOptions& training) {
-            TokenWindows windows = makeWindows(*m_model->tokenizer(), trainingWindows(m_recipe, training), m_context);
-            static_cast<void>(WindowSplit(windows.ids.size()));
-            return windows;
-        };
-        if (m_distillation)
-            m_distillationWindows = trainOn(m_distillation->training);
-        if (m_recipe.recovery)
-            m_recoveryWindows = trainOn(m_recipe.recovery->training);
-        if (m_recipe.heldOutWindows > 0)
-            m_heldOut = windowsAfter(*m_model->tokenizer(), *m_recipe.calibration, m_recipe.heldOutWindows, m_context);
-        for (const EvaluationText& text : m_recipe.evaluations) {
-            Evaluation evaluation;
-            evaluation.outcome.name = evaluationName(text);
-            evaluation.outcome.windows = text.windows;
-            m_context.report("open", evaluation.outcome.name, 0, 0);
-            evaluation.windows = makeWindows(*m_model->tokenizer(), text.windows, m_context);
-            m_evaluations.push_back(std::move(evaluation));
-        }
     }
 
     void compress()
@@ -196,6 +167,11 @@ private:
             if (!planned())
                 plan = std::move(first);
         });
+        if (!plan && findAllocator(m_recipe.allocation).needsBlockInfluence)
+            stage("sensitivity", [&] {
+                measureBlockInfluence(*m_job, m_calibration->windows(), m_options, items);
+                plan = makePlan(items);
+            });
 
         std::optional<CalibrationSet> calibration;
         stage("calibrate", [&] {
@@ -229,8 +205,7 @@ private:
                                           .calibrationFingerprint = m_result.calibrationFingerprint},
                                          m_store, m_options, items);
                 });
-            plan = allocate(m_recipe.allocation, storedStructure(m_recipe), m_recipe.keptRatio, items);
-            writePlan(m_result.folder, m_result.fingerprint, *plan);
+            plan = makePlan(items);
         }
         const Stopwatch watch;
         if (m_observer.planned)
@@ -257,16 +232,24 @@ private:
     {
         if (!m_distillation && !m_recipe.recovery)
             return;
-        m_training.emplace(*m_job, m_store, m_result.id);
+        m_training.emplace(*m_job, m_result.linears, m_store, m_result.id);
         if (m_distillation)
-            stage("distill", [&] { m_training->distill(m_distillationWindows, *m_distillation, m_options); });
+            stage("distill", [&] { m_training->distill(m_texts.distillation, *m_distillation, m_options); });
         if (m_recipe.recovery)
-            stage("recover", [&] { m_training->recover(m_recoveryWindows, *m_recipe.recovery, m_options); });
+            stage("recover", [&] { m_training->recover(m_texts.recovery, *m_recipe.recovery, m_options); });
         m_training->updateNotes(m_result.linears);
     }
 
-    /// Whether ranks depend on analyses.
-    bool planned() const { return findAllocator(m_recipe.allocation).needsAnalyses(); }
+    /// Whether ranks depend on more than shapes.
+    bool planned() const { return !findAllocator(m_recipe.allocation).needsShapesOnly(); }
+
+    /// Also for a run that goes on after a cut.
+    AllocationPlan makePlan(const std::vector<AllocationItem>& items) const
+    {
+        AllocationPlan plan = allocate(m_recipe.allocation, storedStructure(m_recipe), m_recipe.keptRatio, items);
+        writePlan(m_result.folder, m_result.fingerprint, plan);
+        return plan;
+    }
 
     std::optional<AllocationPlan> earlierPlan()
     {
@@ -321,61 +304,10 @@ private:
 
     void evaluate()
     {
-        if (m_evaluations.empty() && m_heldOut.ids.empty())
+        if (m_texts.evaluations.empty() && m_texts.heldOut.ids.empty())
             return;
-        const Model other = compressed();
-        const bool forecasts = std::isfinite(m_result.predictedNats);
-        const std::vector<ForecastPoint> measured = forecasts ? forecastPoints(m_store) : std::vector<ForecastPoint>();
-        for (Evaluation& evaluation : m_evaluations) {
-            m_context.checkStop();
-            EvaluationOutcome& outcome = evaluation.outcome;
-            m_context.report("evaluate", outcome.name, m_result.evaluations.size(), m_evaluations.size());
-            outcome.original = densePerplexity(*m_model, *m_device, evaluation.windows, m_store,
-                                               m_result.modelFingerprint, m_options, m_context);
-            if (forecasts)
-                outcome.forecast =
-                    Forecaster(measured, m_result.modelFingerprint, outcome.name, std::string(m_method.name()),
-                               outcome.original.perplexity, m_result.vocabulary)
-                        .at(m_result.predictedNats);
-            outcome.compressed = evaluatePerplexity(other, *m_device, evaluation.windows, m_options, m_context);
-            record(outcome);
-        }
-        if (m_training)
-            evaluateUntrained(m_training->untrained());
-        if (!m_heldOut.ids.empty())
-            evaluateHeldOut(other);
-    }
-
-    /// What training gives is told apart from what the method gives without.
-    void evaluateUntrained(const Model& untrained)
-    {
-        for (Evaluation& evaluation : m_evaluations) {
-            m_context.checkStop();
-            evaluation.outcome.name += ", before training";
-            evaluation.outcome.compressed =
-                evaluatePerplexity(untrained, *m_device, evaluation.windows, m_options, m_context);
-            record(evaluation.outcome);
-        }
-    }
-
-    void record(const EvaluationOutcome& outcome)
-    {
-        m_store.recordEvaluation(m_result.id, outcome);
-        if (m_observer.evaluated)
-            m_observer.evaluated(outcome);
-        m_result.evaluations.push_back(outcome);
-    }
-
-    void evaluateHeldOut(const Model& other)
-    {
-        m_context.report("evaluate", "held-out windows", m_evaluations.size(), m_evaluations.size());
-        for (const LinearErrorResult& error :
-             evaluateLinearErrors(*m_model, other, *m_device, m_heldOut, m_options, m_context)) {
-            const auto found = std::find_if(m_result.linears.begin(), m_result.linears.end(),
-                                            [&](const LinearOutcome& outcome) { return outcome.name == error.name; });
-            if (found != m_result.linears.end())
-                found->heldOutError = error.relativeError;
-        }
+        const std::optional<Model> untrained = m_training ? std::optional(m_training->untrained()) : std::nullopt;
+        evaluateRun(*m_job, m_store, m_texts, m_options, compressed(), untrained ? &*untrained : nullptr, m_result);
     }
 
     void exportResult()
@@ -408,10 +340,7 @@ private:
     std::optional<Model> m_model;
     std::vector<const LinearInfo*> m_linears;
     std::optional<RunCalibration> m_calibration;
-    TokenWindows m_heldOut;
-    TokenWindows m_distillationWindows; ///< empty where nothing is distilled
-    TokenWindows m_recoveryWindows;
-    std::vector<Evaluation> m_evaluations;
+    RunTexts m_texts;
     std::optional<RunLock> m_lock;
     std::optional<RunJob> m_job;
     std::optional<RunJournal> m_journal;
@@ -419,17 +348,6 @@ private:
 };
 
 } // namespace
-
-PerplexityResult densePerplexity(const Model& model, const Device& device, const TokenWindows& windows, Store& store,
-                                 const std::string& modelFingerprint, const PassOptions& options,
-                                 const TaskContext& context)
-{
-    if (const auto known = store.cachedPerplexity(modelFingerprint, windows.fingerprint))
-        return *known;
-    PerplexityResult result = evaluatePerplexity(model, device, windows, options, context);
-    store.cachePerplexity(modelFingerprint, windows.fingerprint, result);
-    return result;
-}
 
 RunResult runRecipe(const Recipe& recipe, Store& store, const RunPlaces& places, const TaskContext& context,
                     const RunObserver& observer)

@@ -48,7 +48,8 @@ struct RunEstimate
     std::vector<std::pair<std::string, double>> stageSeconds;
     /// Largest at a time, bytes; above the recipe's limit where a part of the work does not fit it.
     std::size_t memory = 0;
-    std::size_t disk = 0; ///< statistics, compressed linears, checkpoints of a training and export, bytes
+    std::size_t disk = 0;       ///< statistics, compressed linears, checkpoints of a training and export, bytes
+    std::size_t statistics = 0; ///< of it statistics, which runs on the same model and texts share
 };
 /// From shapes alone, at rates that are measured here with the recipe's threads (10 to 20 ms, at the first call for
 /// a device): what the run takes where nothing else computes, and nothing is kept from earlier runs. Tried with 13
@@ -56,7 +57,7 @@ struct RunEstimate
 /// windows of 64 to 2048 tokens: seconds 0.75 to 1.4 of the processor seconds per core, memory 0.75 to 1.5 of the
 /// largest resident set, disk 0.85 to 1.5 of what was written (the most where many linears stay dense).
 RunEstimate estimateRun(const Recipe& recipe, const Model& model);
-/// The same at given rates.
+/// The same at given rates. Both throw as requirePossible(); texts are not looked at.
 RunEstimate estimateRun(const Recipe& recipe, const Model& model, const MachineRates& rates);
 
 } // namespace rankwright

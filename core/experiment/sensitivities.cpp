@@ -2,6 +2,7 @@
 
 #include "core/allocation/rank_costs.h"
 #include "core/base/hash.h"
+#include "core/evaluation/block_influence.h"
 #include "core/evaluation/probes.h"
 #include "core/experiment/runner.h"
 
@@ -116,6 +117,15 @@ void measureSensitivities(const RunJob& job, Compression& compression, const Sen
     for (std::size_t i = 0; i < items.size(); ++i)
         if (!items[i].rank)
             items[i].setLossInNats(curveOf(measured[i], items[i].shape.fullRank()));
+}
+
+void measureBlockInfluence(const RunJob& job, const TokenWindows& calibration, const PassOptions& options,
+                           std::vector<AllocationItem>& items)
+{
+    const std::vector<double> influence =
+        evaluateBlockInfluence(job.model, job.device, firstWindows(calibration), options, job.context);
+    for (AllocationItem& item : items)
+        item.blockInfluence = influence[item.block];
 }
 
 } // namespace rankwright

@@ -26,4 +26,9 @@ struct SensitivitySources
 void measureSensitivities(const RunJob& job, Compression& compression, const SensitivitySources& sources, Store& store,
                           const PassOptions& options, std::vector<AllocationItem>& items);
 
+/// Gives `items` the influence of their blocks on the same tokens of the calibration text. Throws as
+/// evaluateBlockInfluence().
+void measureBlockInfluence(const RunJob& job, const TokenWindows& calibration, const PassOptions& options,
+                           std::vector<AllocationItem>& items);
+
 } // namespace rankwright

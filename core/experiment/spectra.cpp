@@ -1,6 +1,11 @@
 #include "core/experiment/spectra.h"
 
+#include "core/experiment/run_job.h"
+
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <optional>
 
 namespace rankwright {
 
@@ -58,6 +63,51 @@ LinearSpectrum analyseLinear(const Model& model, const Device& device, const Met
     if (gradients != nullptr)
         spectrum.nats = analysis->curvatureCurve(device, problem);
     return spectrum;
+}
+
+std::vector<LinearSpectrum> analyseLinears(const Model& model, const Device& device, const Method& method,
+                                           const MethodParameters& parameters,
+                                           std::span<const LinearInfo* const> linears, const CalibrationSet* statistics,
+                                           bool exactCurve, const PassOptions& options, const TaskContext& context)
+{
+    const double sparseShare = method.sparseShare(parameters);
+    std::map<std::size_t, std::vector<std::size_t>> byTap; // positions in `linears`
+    for (std::size_t i = 0; i < linears.size(); ++i)
+        byTap[statisticsTap(model, method, *linears[i])].push_back(i);
+    const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
+    std::vector<LinearShape> shapes;
+    for (const auto& [tap, positions] : taps) {
+        LinearShape& largest = shapes.emplace_back();
+        for (const std::size_t position : positions) {
+            const std::vector<const LinearInfo*> group = groupOf(model, method, *linears[position]);
+            const LinearShape shape = group.empty() ? linears[position]->shape : shapeOfGroup(group);
+            if (analysisPeakBytes(shape, sparseShare) > analysisPeakBytes(largest, sparseShare))
+                largest = shape;
+        }
+    }
+    std::vector<LinearSpectrum> spectra(linears.size());
+    std::atomic<std::size_t> done = 0;
+    runOnPool(AnalysisPool{.model = model,
+                           .context = context,
+                           .sparseShare = sparseShare,
+                           .threads = effectiveThreads(options),
+                           .memoryLimit = effectiveMemoryLimit(options)},
+              shapes, [&](std::size_t index) {
+                  const auto& [tap, positions] = taps[index];
+                  std::optional<TapStatistics> ofTap;
+                  if (statistics != nullptr)
+                      ofTap.emplace(statistics->load(tap));
+                  for (const std::size_t position : positions) {
+                      context.checkStop();
+                      LinearSpectrum& spectrum = spectra[position];
+                      spectrum = analyseLinear(model, device, method, parameters, *linears[position],
+                                               ofTap ? &*ofTap : nullptr, exactCurve);
+                      for (const NumericEvent& event : spectrum.events)
+                          context.note(event);
+                      context.report("analyse", linears[position]->name, ++done, linears.size());
+                  }
+              });
+    return spectra;
 }
 
 std::vector<double> cumulativeEnergy(std::span<const double> singularValues)

@@ -6,14 +6,19 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 
 namespace rankwright {
 
-TrainingStages::TrainingStages(const RunJob& job, Store& store, std::int64_t run)
+TrainingStages::TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, Store& store,
+                               std::int64_t run)
     : m_job(job)
     , m_store(store)
     , m_run(run)
-{}
+{
+    for (const LinearOutcome& outcome : outcomes)
+        m_left.push_back(outcome.left);
+}
 
 std::vector<const LinearInfo*> TrainingStages::chosenOf(std::size_t block) const
 {
@@ -74,24 +79,23 @@ bool TrainingStages::takeOver(std::size_t block, std::string_view kind) const
 }
 
 void TrainingStages::keep(const LinearInfo& info, std::string_view from, std::string_view kind,
-                          const LinearWeights& weights, const std::string& note) const
+                          const LinearWeights* trained, const std::string& note) const
 {
     LinearRecord record = read(info, from);
-    if (record.weights) {
-        record.weights = weights;
+    if (trained != nullptr) {
+        record.weights = *trained;
         record.outcome.notes.push_back(note);
     }
     writeLinearFile(linearFile(m_job.folder, info.index, kind), m_job.fingerprint, record, m_job.recipe.storage);
 }
 
-std::function<std::vector<Role>(std::size_t)> TrainingStages::rolesOf() const
+std::vector<Role> TrainingStages::trainedRoles(std::size_t block) const
 {
-    return [this](std::size_t block) {
-        std::vector<Role> roles;
-        for (const LinearInfo* info : chosenOf(block))
-            roles.push_back(info->role);
-        return roles;
-    };
+    std::vector<Role> roles;
+    for (std::size_t position = 0; position < m_job.linears.size(); ++position)
+        if (m_job.linears[position]->block == block && !m_left[position])
+            roles.push_back(m_job.linears[position]->role);
+    return roles;
 }
 
 TrainingObserver TrainingStages::observer() const
@@ -113,12 +117,14 @@ void TrainingStages::distill(const TokenWindows& windows, const DistillationOpti
                                              "{:.6g}; losses of linears are of the factors before",
                                              outcome.startLoss, outcome.endLoss);
         for (const LinearInfo* info : chosenOf(block))
-            keep(*info, "linear", "distilled",
-                 trained.trains(info->role) ? trained.linear(info->role) : LinearWeights(), note);
+            keep(*info, "linear", "distilled", trained.trains(info->role) ? &trained.linear(info->role) : nullptr,
+                 note);
     };
-    distillBlocks(
-        m_job.model, modelOf({"distilled", "linear"}), m_job.device, windows, options, pass, m_job.context, observer(),
-        {.roles = rolesOf(), .finished = [&](std::size_t block) { return finished[block]; }, .keep = keepBlock});
+    distillBlocks(m_job.model, modelOf({"distilled", "linear"}), m_job.device, windows, options, pass, m_job.context,
+                  observer(),
+                  {.roles = [this](std::size_t block) { return trainedRoles(block); },
+                   .finished = [&](std::size_t block) { return finished[block]; },
+                   .keep = keepBlock});
     m_lastKind = "distilled";
 }
 
@@ -132,19 +138,28 @@ void TrainingStages::recover(const TokenWindows& windows, const RecoveryOptions&
         finished = takeOver(block, "recovered") && finished;
     if (finished)
         return;
-    std::vector<std::pair<const LinearInfo*, LinearWeights>> trained;
+    if (std::ranges::find(m_left, false) == m_left.end()) { // nothing to train
+        for (const LinearInfo* info : m_job.linears)
+            keep(*info, from, "recovered", nullptr, {});
+        return;
+    }
+    std::vector<std::pair<const LinearInfo*, std::optional<LinearWeights>>> trained;
     const auto keepBlock = [&](std::size_t block, const TrainedBlock& weights) {
         for (const LinearInfo* info : chosenOf(block))
-            trained.emplace_back(info, weights.trains(info->role) ? weights.linear(info->role) : LinearWeights());
+            trained.emplace_back(info,
+                                 weights.trains(info->role) ? std::optional(weights.linear(info->role)) : std::nullopt);
     };
     const RecoveryOutcome outcome =
         recoverModel(m_job.model, modelOf({from}), m_job.device, windows, options, pass, m_job.context, observer(),
-                     {.roles = rolesOf(), .stateFile = stateFile, .fingerprint = m_job.fingerprint, .keep = keepBlock});
+                     {.roles = [this](std::size_t block) { return trainedRoles(block); },
+                      .stateFile = stateFile,
+                      .fingerprint = m_job.fingerprint,
+                      .keep = keepBlock});
     const std::string note = fmt::format("recovered in {} steps: the loss on held-out windows went from {:.6g} to "
                                          "{:.6g} nats per token; losses of linears are of the factors before",
                                          outcome.steps, outcome.startLoss, outcome.endLoss);
     for (const auto& [info, weights] : trained)
-        keep(*info, from, "recovered", weights, note);
+        keep(*info, from, "recovered", weights ? &*weights : nullptr, note);
     std::filesystem::remove(stateFile);
 }
 

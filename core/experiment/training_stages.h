@@ -6,13 +6,15 @@
 
 namespace rankwright {
 
-/// The stages of a run that train factors. Each writes its linears to files of its own beside those it starts from,
-/// which stay: distilled blocks one by one, recovered ones at the end, from a checkpoint that is deleted then. What an
-/// earlier attempt finished is taken over. Loss curves go to the store and to RunObserver::trained.
+/// The stages of a run that train the factors it made; linears that it left are not trained, whatever the checkpoint
+/// stores them as. Each writes its linears to files of its own beside those it starts from, which stay: distilled
+/// blocks one by one, recovered ones at the end, from a checkpoint that is deleted then. What an earlier attempt
+/// finished is taken over. Loss curves go to the store and to RunObserver::trained.
 class TrainingStages
 {
 public:
-    TrainingStages(const RunJob& job, Store& store, std::int64_t run);
+    /// `outcomes` are those of RunJob::linears.
+    TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, Store& store, std::int64_t run);
 
     /// Trains what compression wrote.
     void distill(const TokenWindows& windows, const DistillationOptions& options, const PassOptions& pass);
@@ -31,14 +33,17 @@ private:
     Model modelOf(std::vector<std::string> kinds) const;
     /// Whether all files of a block are there and whole; else those that are there are deleted.
     bool takeOver(std::size_t block, std::string_view kind) const;
-    void keep(const LinearInfo& info, std::string_view from, std::string_view kind, const LinearWeights& weights,
+    /// Writes a linear of kind `from` as `kind`, with trained weights and a note where there are such.
+    void keep(const LinearInfo& info, std::string_view from, std::string_view kind, const LinearWeights* trained,
               const std::string& note) const;
-    std::function<std::vector<Role>(std::size_t)> rolesOf() const;
+    /// Linears of a block that were put in the place of others.
+    std::vector<Role> trainedRoles(std::size_t block) const;
     TrainingObserver observer() const;
 
     const RunJob& m_job;
     Store& m_store;
     std::int64_t m_run;
+    std::vector<bool> m_left; ///< by position in RunJob::linears
     std::string m_lastKind = "linear";
 };
 

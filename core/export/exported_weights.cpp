@@ -97,12 +97,11 @@ ExportedWeights::ExportedWeights(const Model& model, const Device& device, const
 void ExportedWeights::plan(const std::string& name, DType dtype, std::vector<std::size_t> shape, Fill fill)
 {
     m_plans.push_back({name, dtype, std::move(shape)});
-    if (isFloating(dtype)) {
-        std::size_t elements = 1;
-        for (const std::size_t dimension : m_plans.back().shape)
-            elements *= dimension;
-        m_parameters.model += elements;
-    }
+    std::size_t elements = 1;
+    for (const std::size_t dimension : m_plans.back().shape)
+        elements *= dimension;
+    m_parameters.model += isFloating(dtype) ? elements : 0;
+    m_parameters.bytes += bytesFor(dtype, elements);
     m_fills.emplace(name, std::move(fill));
 }
 

@@ -10,13 +10,14 @@
 
 namespace rankwright {
 
-/// Parameters of the written weights beside those of the same architecture with every linear dense.
+/// Size of the written weights, beside the parameters of the same architecture with every linear dense.
 struct ExportedParameters
 {
     std::size_t linears = 0;
     std::size_t denseLinears = 0;
     std::size_t model = 0; ///< linears, their biases, embedding, norms and head; a tied head counts once
     std::size_t denseModel = 0;
+    std::size_t bytes = 0; ///< of all tensors, indices too
 };
 
 /// The tensors of an export: planned from one pass over the blocks, then written block by block.

@@ -1,5 +1,6 @@
 #include "core/export/model_card.h"
 
+#include "core/base/bytes.h"
 #include "core/base/version.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> methodRow
      {"keptRatio", "kept ratio of the chosen linears"},
      {"wholeModelRatio", "kept ratio of the whole model"},
      {"linears", "linears chosen"},
-     {"storage", "factors stored as"},
+     {"storage", "factors rounded to"},
      {"fingerprint", "fingerprint of the run"}}};
 constexpr std::array<std::string_view, 6> placedKeys{"method",     "methodTitle", "source",
                                                      "parameters", "model",       "calibration"};
@@ -57,7 +58,7 @@ void addFrontMatter(std::string& card, const CardFacts& facts, bool factored)
     card += fmt::format("tags:\n- rankwright\n- low-rank\n{}---\n\n", factored ? "- custom_code\n" : "");
 }
 
-void addParameters(std::string& card, const CardFacts& facts, bool factored)
+void addParameters(std::string& card, const CardFacts& facts, DType dtype, bool factored)
 {
     const ExportedParameters& parameters = facts.parameters;
     card += "## Parameters\n\n| | in this folder | with dense linears | kept |\n|---|---|---|---|\n";
@@ -65,7 +66,9 @@ void addParameters(std::string& card, const CardFacts& facts, bool factored)
                         percent(parameters.linears, parameters.denseLinears));
     card += fmt::format("| whole model | {} | {} | {} |\n\n", parameters.model, parameters.denseModel,
                         percent(parameters.model, parameters.denseModel));
-    card += "The whole model is linears, biases, norms, embedding and head, a tied head counted once. ";
+    card += fmt::format("The whole model is linears, biases, norms, embedding and head, a tied head counted once. All "
+                        "weights of this folder are {} and take {} ({} bytes). ",
+                        dtypeName(dtype), formatBytes(parameters.bytes), parameters.bytes);
     if (factored)
         card +=
             fmt::format("{} linears are stored in factors, the others are dense. Column indices of a block identity "
@@ -188,15 +191,19 @@ std::string modelCard(const Model& model, const ExportOptions& options, const Ca
     else
         card += fmt::format("Linears are stored as products of low-rank factors{} and run that way.\n\n",
                             hasSparseParts(facts.structures) ? " with a few single weights beside them" : "");
-    addParameters(card, facts, custom);
+    addParameters(card, facts, options.dtype, custom);
     addMethod(card, options.card);
     addEvaluations(card, options.card);
-    card += fmt::format("## Files\n\nWritten by Rankwright {}, weights as {}. {} The folder was reopened before it was "
-                        "given its name: on 16 tokens its logits differed from those of the model in memory by at most "
-                        "{} of the largest.\n\n",
-                        version(), dtypeName(options.dtype), facts.tokenizer, exportLogitBound(options.dtype));
+    card += fmt::format("## Files\n\nWritten by Rankwright {}. {} The folder was reopened before it was given its "
+                        "name: on 16 tokens its logits differed from those of the model in memory by at most {} of the "
+                        "largest.\n\n",
+                        version(), facts.tokenizer, exportLogitBound(options.dtype));
     if (model.config().ropeScaling && model.config().ropeScaling->kind == "factors")
         card += "The rotary scaling is the llama3 one whose divisors the GGUF file lists.\n\n";
+    // The modeling file mends this; without it nothing can speak up when the folder is loaded.
+    if (model.config().ropeScaling && model.config().architecture == "mistral" && !custom)
+        card += "**Needs transformers 4.48 or later:** the Mistral classes of earlier versions take no notice of the "
+                "rotary scaling in `config.json` and give other logits.\n\n";
     addLoading(card, custom);
     addLicence(card, facts);
     return card;

@@ -1,5 +1,7 @@
 #include "core/model/summary.h"
 
+#include "core/model/tensor_names.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <functional>
@@ -10,19 +12,36 @@
 
 namespace rankwright {
 
+namespace {
+
+/// Tensors that the model is made of. The others that an opened checkpoint can have are masks and rotary tables of
+/// older files and a tied head that is stored once more.
+std::vector<const TensorInfo*> usedTensors(const Model& model)
+{
+    const TensorNames names(model.checkpoint(), model.config());
+    const std::string unusedHead = model.config().tiedHead ? names.head() + ".weight" : std::string();
+    std::vector<const TensorInfo*> tensors;
+    for (const TensorInfo& tensor : model.checkpoint().tensors())
+        if (tensor.name != unusedHead && !names.ignored(tensor.name))
+            tensors.push_back(&tensor);
+    return tensors;
+}
+
+} // namespace
+
 std::size_t weightBytes(const Model& model)
 {
     std::size_t bytes = 0;
-    for (const TensorInfo& tensor : model.checkpoint().tensors())
-        bytes += tensor.bytes;
+    for (const TensorInfo* tensor : usedTensors(model))
+        bytes += tensor->bytes;
     return bytes;
 }
 
 std::string weightTypes(const Model& model)
 {
     std::map<std::string_view, std::size_t> bytes;
-    for (const TensorInfo& tensor : model.checkpoint().tensors())
-        bytes[dtypeName(tensor.dtype)] += tensor.bytes;
+    for (const TensorInfo* tensor : usedTensors(model))
+        bytes[dtypeName(tensor->dtype)] += tensor->bytes;
     std::vector<std::pair<std::size_t, std::string_view>> order;
     order.reserve(bytes.size());
     for (const auto& [name, size] : bytes)

@@ -8,10 +8,11 @@
 
 namespace rankwright {
 
-/// Bytes of all tensors as stored.
+/// Bytes as stored of the tensors that Model::parameterCount() counts, with the indices of factors: no masks, no tied
+/// head stored once more.
 std::size_t weightBytes(const Model& model);
 
-/// "F32", or "Q4_1, F32" with the type of most bytes first.
+/// Types of the same tensors: "F32", or "Q4_1, F32" with the type of most bytes first.
 std::string weightTypes(const Model& model);
 
 /// Numbers per token that a key/value cache of all blocks holds.

@@ -118,10 +118,13 @@ public:
     }
 
 private:
-    /// The teacher's states behind its last block, of all windows.
-    void teach(const PassOptions& pass, std::size_t bytes)
+    /// The teacher's states behind its last block, of all windows, at most so many bytes of them in memory.
+    void teach(PassOptions pass, std::size_t bytes)
     {
-        m_taught.emplace(m_windows.ids.size(), m_length, m_teacher.config().hiddenSize, bytes, pass.scratchFolder);
+        const std::size_t width = m_teacher.config().hiddenSize;
+        const std::size_t held = std::min(bytes, m_windows.ids.size() * m_length * width * sizeof(float));
+        m_taught.emplace(m_windows.ids.size(), m_length, width, held, pass.scratchFolder);
+        pass.memoryLimit = effectiveMemoryLimit(pass) - held;
         forwardWindows(m_teacher, m_device, m_windows.ids, pass, m_context,
                        [&](std::size_t window, std::size_t, ConstMatrixView<float> hidden, ForwardScratch&) {
                            m_taught->store(window, hidden);

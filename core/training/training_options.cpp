@@ -71,7 +71,7 @@ std::vector<std::vector<std::size_t>> trainingBatches(std::size_t windows, std::
 
 std::size_t trainingSteps(std::size_t windows, const TrainingOptions& options)
 {
-    return options.epochs * ((windows + options.batch - 1) / options.batch);
+    return windows == 0 ? 0 : options.epochs * ((windows - 1) / options.batch + 1);
 }
 
 double learningRateAt(const TrainingOptions& options, std::size_t step, std::size_t steps)
@@ -91,6 +91,8 @@ void validateTraining(const TrainingOptions& options, std::string_view what)
         refuse("one window cannot be split into trained and held-out ones; take two or more");
     if (options.epochs == 0 || options.batch == 0)
         refuse("epochs and batch are at least 1");
+    if (options.epochs > mostEpochs)
+        refuse(fmt::format("{} epochs; at most {} can be counted", options.epochs, mostEpochs));
     if (!(options.learningRate > 0.0) || !std::isfinite(options.learningRate))
         refuse(fmt::format("learning rate {} is not above 0", options.learningRate));
     if (!(options.weightDecay >= 0.0) || !std::isfinite(options.weightDecay))

@@ -91,7 +91,9 @@ std::vector<std::vector<std::size_t>> trainingBatches(std::size_t windows, std::
 std::size_t trainingSteps(std::size_t windows, const TrainingOptions& options);
 /// Learning rate of step 0 .. steps - 1.
 double learningRateAt(const TrainingOptions& options, std::size_t step, std::size_t steps);
-/// Throws Error(InvalidArgument) naming `what` for values that mean nothing.
+/// More are refused, so that steps and operations can be counted.
+inline constexpr std::size_t mostEpochs = 1'000'000;
+/// Throws Error(InvalidArgument) naming `what` for values that mean nothing, and beyond mostEpochs.
 void validateTraining(const TrainingOptions& options, std::string_view what);
 
 /// After this many steps were undone, each halving the learning rate, a training ends.

@@ -12,6 +12,7 @@ transformers knows there are Rankwright...Config, Rankwright...Model and Rankwri
 import torch
 import transformers
 from torch import nn
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.pytorch_utils import Conv1D
 
 # model_type: (begin of the stock names, stock class with a head, what names of linears have before the path in the base model)
@@ -236,6 +237,21 @@ def swap_linears(model, prefix):
             model.get_submodule(reader[len(prefix) :]).__dict__["owner"] = owner
 
 
+def scale_rotary(model):
+    """Scales the frequencies of rotary embeddings that take no notice of rope_scaling: Mistral's before transformers 4.48."""
+    for module in model.modules():
+        if not hasattr(module, "inv_freq") or hasattr(module, "rope_type"):
+            continue
+        kind = (getattr(model.config, "rope_scaling", None) or {}).get("rope_type", "default")
+        if kind not in ("default", "linear", "llama3"):
+            raise ValueError(
+                f"{type(module).__name__} of transformers {transformers.__version__} takes no notice of the rotary scaling {kind!r}; "
+                "install transformers 4.48 or later"
+            )
+        if kind != "default":
+            module.inv_freq, _ = ROPE_INIT_FUNCTIONS[kind](model.config, module.inv_freq.device)
+
+
 class FactoredModel:
     """What the classes of an architecture add to the stock ones."""
 
@@ -244,6 +260,7 @@ class FactoredModel:
     def __init__(self, config, *args, **kwargs):
         super().__init__(config, *args, **kwargs)
         swap_linears(self, self.rankwright_prefix)
+        scale_rotary(self)
 
 
 class RotaryConfig:

@@ -1986,7 +1986,7 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>uniform ranks: a run measures perplexities first and plans its own</source>
+        <source>uniform ranks: a run tries the model first and plans its own</source>
         <translation type="unfinished"></translation>
     </message>
 </context>

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <random>
 
 using namespace rankwright;
@@ -80,15 +81,18 @@ private slots:
                     item.loss.clear();
                 if (!allocator.needsSingularValues)
                     item.singularValues.clear();
+                if (allocator.needsBlockInfluence)
+                    item.blockInfluence = 0.1 * static_cast<double>(item.block);
             }
             const AllocationPlan plan = allocate(allocator.name, StructureKind::Factors, 0.6, items);
             QVERIFY(plan.keptParameters <= static_cast<std::size_t>(0.6 * static_cast<double>(plan.denseParameters)));
             // No allocator leaves much of the budget: less than a rank or a tenth of every linear.
             QVERIFY2(plan.keptRatio > 0.5, std::string(allocator.name).c_str());
-            if (allocator.needsAnalyses()) {
+            if (allocator.needsAnalyses() || allocator.needsBlockInfluence) {
                 for (AllocationItem& item : items) {
                     item.loss.clear();
                     item.singularValues.clear();
+                    item.blockInfluence = std::numeric_limits<double>::quiet_NaN();
                 }
                 QVERIFY_THROWS_EXCEPTION(Error, allocate(allocator.name, StructureKind::Factors, 0.6, items));
             }
@@ -158,6 +162,46 @@ private slots:
             for (double& value : item.loss)
                 value *= 1e-7;
         QCOMPARE(ranksOf(allocate("by-type", StructureKind::Factors, kept, scaled)), ranksOf(plan));
+    }
+
+    /// phi_i = L R softmax(-s / 0.15)_i of L equal blocks, R the share to remove.
+    void blockInfluenceIsMoDeGPTsSoftmax()
+    {
+        std::vector<AllocationItem> items = model();
+        const std::vector<double> influence{0.30, 0.05, 0.10, 0.22};
+        for (AllocationItem& item : items)
+            item.blockInfluence = influence[item.block];
+        const double kept = 0.8;
+        const AllocationPlan plan = allocate("block-influence", StructureKind::Factors, kept, items);
+        double sum = 0.0;
+        for (const double s : influence)
+            sum += std::exp(-s / 0.15);
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            const double removed = 4.0 * (1.0 - kept) * std::exp(-influence[items[i].block] / 0.15) / sum;
+            QVERIFY(removed < 0.8);
+            QCOMPARE(plan.ranks[i].rank, rankForKeptRatio(StructureKind::Factors, items[i].shape, 1.0 - removed));
+        }
+        QVERIFY(plan.ranks[0].rank > plan.ranks[2].rank); // the block that turns the states most keeps most
+    }
+
+    /// A block gives up at most 0.8 of itself; what that leaves is taken from the others, in their proportion.
+    void blockInfluenceSharesOutWhatABlockCannotGive()
+    {
+        std::vector<AllocationItem> items = model();
+        const std::vector<double> influence{0.0, 0.3, 0.3, 0.6};
+        for (AllocationItem& item : items)
+            item.blockInfluence = influence[item.block];
+        const double kept = 0.6;
+        const double before = 4.0 * 0.4 / (1.0 + 2.0 * std::exp(-2.0) + std::exp(-4.0));
+        QVERIFY(before > 0.8);
+        const double factor = (4.0 * 0.4 - 0.8) / (2.0 * std::exp(-2.0) + std::exp(-4.0));
+        const std::vector<double> removed{0.8, std::min(0.8, factor * std::exp(-2.0)),
+                                          std::min(0.8, factor * std::exp(-2.0)), factor * std::exp(-4.0)};
+        QVERIFY(removed[1] < 0.8);
+        const AllocationPlan plan = allocate("block-influence", StructureKind::Factors, kept, items);
+        for (std::size_t i = 0; i < items.size(); ++i)
+            QCOMPARE(plan.ranks[i].rank,
+                     rankForKeptRatio(StructureKind::Factors, items[i].shape, 1.0 - removed[items[i].block]));
     }
 
     void weloreCountsAboveOneThreshold()

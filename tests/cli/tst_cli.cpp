@@ -382,6 +382,36 @@ private slots:
             QCOMPARE_JSON(linear.at("resumed"), true);
         QVERIFY_DONE(home.run({u"inspect"_s, u"out"_s, u"--json"_s}));
 
+        // Told before: the trials at most, and what the first and the last take.
+        const QStringList dryRun = {u"--search-windows"_s, u"4"_s, u"--search-minutes"_s, u"15"_s, u"--out"_s, u"new"_s,
+                                    u"--dry-run"_s};
+        const CliResult dry = home.run(compressCall(u"best"_s, u"0.8"_s, dryRun + QStringList{u"--json"_s}));
+        QVERIFY_DONE(dry);
+        const Json plan = dry.json();
+        QCOMPARE(missingKeys(plan, {"recipe", "search", "estimate"}), QString());
+        QCOMPARE_JSON(plan.at("search").at("seconds"), 900.0);
+        QCOMPARE_JSON(plan.at("search").at("windows"), 4);
+        QVERIFY(plan.at("search").at("perplexityRatio").is_null());
+        QCOMPARE_JSON(plan.at("search").at("trials")[0].at("change"), "start");
+        QCOMPARE_JSON(plan.at("recipe").at("method"), trial.at("method")); // the first, of so short a time
+        QCOMPARE_JSON(plan.at("recipe").at("allocation"), trial.at("allocation"));
+        const Json& estimate = plan.at("estimate");
+        double all = 0.0;
+        for (const Json& each : plan.at("search").at("trials")) {
+            all += each.at("seconds").get<double>();
+            QVERIFY(each.at("memory") <= estimate.at("memory"));
+        }
+        const double searching = estimate.at("stages").at("search").get<double>();
+        QVERIFY(searching > 0.0 && searching < all);
+        QVERIFY(estimate.at("seconds").get<double>() > searching);
+        QVERIFY(estimate.at("stages").at("export").get<double>() > 0.0);
+        QVERIFY(!std::filesystem::exists(home.path() / "new"));
+        const CliResult shown = home.run(compressCall(u"best"_s, u"0.8"_s, dryRun));
+        QVERIFY_DONE(shown);
+        QVERIFY(shown.out.contains("no trial starts that is likely to end after 15 min 0 s"));
+        QVERIFY(shown.out.contains(QByteArray("at most ") +
+                                   QByteArray::number(static_cast<qsizetype>(plan.at("search").at("trials").size()))));
+
         const CliResult decided = home.run(compressCall(u"best"_s, u"0.8"_s, {u"--allocation"_s, u"uniform"_s}));
         QCOMPARE(decided.code, 2);
         QVERIFY(decided.all().contains("the search decides this"));

@@ -210,6 +210,49 @@ private slots:
                  std::string("notFound"));
     }
 
+    void limitsOnMemoryAreKeptOrRefused()
+    {
+        CliHome home;
+        const QStringList little = {u"--memory-limit"_s, u"100KB"_s};
+        const QStringList score = {u"evaluate"_s, demoModel(), u"--text"_s, heldOutText(), u"--window"_s, u"64"_s};
+        for (const QStringList& call :
+             {score, score + QStringList{u"--against"_s, demoModel()}, QStringList{u"spectra"_s, demoModel()}}) {
+            const Json error = expectError(home, call + little, 1);
+            QCOMPARE(error.value("kind", ""), std::string("memory"));
+            QVERIFY(error.at("file").get<std::string>().ends_with("stories260K"));
+            QVERIFY(toQ(error.value("message", "")).contains(u"the memory limit"_s));
+        }
+        const Json free = home.run(score + QStringList{u"--json"_s}).json();
+        const Json limited = home.run(score + QStringList{u"--json"_s, u"--memory-limit"_s, u"2MiB"_s}).json();
+        QCOMPARE_JSON(limited.at("windowNll"), free.at("windowNll"));
+    }
+
+    /// What a run refuses of texts and folders its dry run does, and a search before its first trial.
+    void dryRunsRefuseWhatRunsRefuse()
+    {
+        CliHome home;
+        rankwright::writeFileAtomically(home.path() / "short.txt", "Once upon a time");
+        std::filesystem::create_directory(home.path() / "taken");
+        rankwright::writeFileAtomically(home.path() / "taken/file", "mine");
+        for (const QStringList& wrong :
+             {QStringList{u"--evaluate-text"_s, u"missing.txt"_s, u"--evaluate-window"_s, u"64"_s},
+              QStringList{u"--evaluate-text"_s, u"short.txt"_s, u"--evaluate-window"_s, u"64"_s},
+              QStringList{u"--evaluate-text"_s, heldOutText(), u"--evaluate-window"_s, u"513"_s},
+              QStringList{u"--out"_s, u"taken"_s}})
+            for (const QString& method : {u"whitened-svd"_s, u"best"_s}) {
+                const QStringList call = compressCall(method, u"0.7"_s, wrong);
+                const Json dry = expectError(home, call + QStringList{u"--dry-run"_s}, 1);
+                QCOMPARE_JSON(dry, expectError(home, call, 1));
+            }
+        const Json runs = home.run({u"runs"_s, u"--json"_s}).json().at("runs");
+        for (const Json& run : runs)
+            QVERIFY(run.at("tags") != "search");
+        QCOMPARE(expectError(home,
+                             compressCall(u"best"_s, u"0.7"_s, {u"--search-windows"_s, u"100000"_s, u"--dry-run"_s}), 1)
+                     .value("kind", ""),
+                 std::string("invalidArgument"));
+    }
+
     void badTexts()
     {
         CliHome home;

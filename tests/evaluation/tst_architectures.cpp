@@ -2,6 +2,7 @@
 #include "core/base/json.h"
 #include "core/calibration/statistics.h"
 #include "core/checkpoint/safetensors_writer.h"
+#include "core/evaluation/block_influence.h"
 #include "core/evaluation/evaluation.h"
 
 #include <QTemporaryDir>
@@ -127,6 +128,21 @@ private slots:
                          close(found.meanNorm, "meanNorm"),
                      info.name.c_str());
         }
+    }
+
+    void blockInfluenceEqualsTheReference_data() { architectures(); }
+    void blockInfluenceEqualsTheReference()
+    {
+        QFETCH(std::string, name);
+        const Json reference = readJson(folderOf(name) / "reference.json");
+        const Model model = Model::open(folderOf(name));
+        const auto expected = reference["blockInfluence"].get<std::vector<double>>();
+        std::vector<double> found = evaluateBlockInfluence(model, *m_device, windowsOf(reference), {.threads = 1}, {});
+        QCOMPARE(found.size(), expected.size());
+        for (std::size_t block = 0; block < found.size(); ++block)
+            QVERIFY2(std::abs(found[block] - expected[block]) <= 1e-5 * expected[block],
+                     qPrintable(QStringLiteral("%1: %2, not %3").arg(block).arg(found[block]).arg(expected[block])));
+        QCOMPARE(evaluateBlockInfluence(model, *m_device, windowsOf(reference), {.threads = 3}, {}), found);
     }
 
     void generationEqualsTheReference_data() { architectures(); }

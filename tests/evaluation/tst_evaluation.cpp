@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/compute/random_matrix.h"
 #include "tests/support/tiny_llama.h"
@@ -270,10 +271,60 @@ private slots:
             return numbers;
         };
         const std::vector<double> expected = all({.threads = 1});
+        const std::size_t least =
+            std::max(divergenceMemory(model, second, 600, 1).least(), linearErrorMemory(model, 600).least());
         for (const std::size_t threads : {1, 2, 3}) {
-            for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20U})
+            for (const std::size_t limit : {std::size_t{0}, least, 2 * least})
                 QCOMPARE(all({.threads = threads, .memoryLimit = limit}), expected);
         }
+    }
+
+    void limitsThatCannotBeKeptAreRefused_data()
+    {
+        QTest::addColumn<int>("evaluation");
+        QTest::newRow("perplexity") << 0;
+        QTest::newRow("divergence") << 1;
+        QTest::newRow("errors of linears") << 2;
+    }
+    /// The least limit that is taken holds what no way of sharing the work can do without, and gives the same numbers.
+    void limitsThatCannotBeKeptAreRefused()
+    {
+        QFETCH(int, evaluation);
+        TinyLlama tiny{.context = 1200};
+        tiny.fill(11);
+        const Model model = open(tiny, "model");
+        const Model other = model.withLinears([&](const LinearInfo& info) { return replacement(model, info); });
+        const TokenWindows tokens = windowsOf(tiny::randomIds(3, 600, 50, 12));
+        const auto numbers = [&](const PassOptions& options) {
+            if (evaluation == 0)
+                return evaluatePerplexity(other, *m_device, tokens, options, {}).windowNll;
+            if (evaluation == 1)
+                return evaluateDivergence(model, other, *m_device, tokens, options, {}).windowKl;
+            std::vector<double> errors;
+            for (const LinearErrorResult& error : evaluateLinearErrors(model, other, *m_device, tokens, options, {}))
+                errors.push_back(error.relativeError);
+            return errors;
+        };
+        std::size_t refused = 0; // which stands for no limit
+        std::size_t least = std::size_t{1} << 26U;
+        while (least - refused > 1) {
+            const std::size_t middle = (least + refused) / 2;
+            const auto error = hostile::errorOf([&] { numbers({.threads = 3, .memoryLimit = middle}); });
+            if (error) {
+                QCOMPARE(error->kind(), ErrorKind::Memory);
+                QVERIFY2(std::string(error->what()).find("600 tokens") != std::string::npos, error->what());
+                QVERIFY(error->file() == m_folder.path() / "model");
+                refused = middle;
+            } else {
+                least = middle;
+            }
+        }
+        QVERIFY(refused > 0);
+        // In float32: a block, the states of a window, gate and up of 512 rows, the scores of 128 queries of two heads.
+        constexpr std::size_t block = 2 * 24 * 24 + 2 * 12 * 24 + 3 * 40 * 24;
+        constexpr std::size_t bytes = 4 * (block + 600 * 24 + 2 * 512 * 40 + 2 * 128 * 600);
+        QVERIFY2(least > bytes && least < 3 * bytes, qPrintable(QString::number(least)));
+        QCOMPARE(numbers({.threads = 3, .memoryLimit = least}), numbers({.threads = 1}));
     }
 
     void generatesSideBySide()

@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "core/evaluation/token_comparison.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/support/tiny_llama.h"
@@ -202,8 +203,9 @@ private slots:
         const Model other = open(changed, "changed");
         const auto ids = tiny::randomIds(1, 600, 50, 12).front();
         const auto expected = numbersOf(compareTokens(model, other, *m_device, ids, {.threads = 1}, {}));
+        const std::size_t least = divergenceMemory(model, other, ids.size(), 1).least();
         for (const std::size_t threads : {1, 2, 3})
-            for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20U})
+            for (const std::size_t limit : {std::size_t{0}, least, 2 * least})
                 QCOMPARE(numbersOf(compareTokens(model, other, *m_device, ids,
                                                  {.threads = threads, .memoryLimit = limit}, {})),
                          expected);

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
+#include <set>
 
 using namespace rankwright;
 
@@ -80,6 +82,8 @@ private slots:
 
     void choosesWhatLosesLeastOnHeldOutWindows()
     {
+        const SearchEstimate estimate =
+            estimateSearch(base(0.8), {.seconds = 1e6, .windows = 4, .perplexityRatio = {}}, {});
         const SearchResult found = search(base(0.8), {.seconds = 1e6, .windows = 4, .perplexityRatio = {}});
         QVERIFY(found.trials.size() > 5);
         QCOMPARE(found.trials.front().recipe.method, std::string("curvature-svd"));
@@ -95,7 +99,11 @@ private slots:
             QCOMPARE(run.state, RunState::Finished);
             QCOMPARE(run.tags, std::string("search"));
             QVERIFY(trial.keptRatio <= 0.8 && trial.keptRatio > 0.78);
+            QVERIFY2(std::ranges::find(estimate.trials, trial.change, &SearchEstimate::Trial::change) !=
+                         estimate.trials.end(),
+                     trial.change.c_str());
         }
+        QVERIFY(found.trials.size() <= estimate.trials.size());
         QCOMPARE(found.trials[found.best].score, least);
         // Off the calibration text's own windows it is better than where it started.
         QVERIFY(found.best > 0);
@@ -134,6 +142,70 @@ private slots:
                  ErrorKind::NotFound);
     }
 
+    void anEstimateIsOfAllTrials()
+    {
+        const SearchOptions options{.seconds = 1e6, .windows = 4, .perplexityRatio = {}};
+        const auto changes = [](const SearchEstimate& estimate) {
+            std::set<std::string> names;
+            for (const SearchEstimate::Trial& trial : estimate.trials)
+                names.insert(trial.change);
+            return names;
+        };
+        const SearchEstimate estimate = estimateSearch(base(0.8), options, {});
+        QCOMPARE(estimate.trials.front().change, std::string("start"));
+        QCOMPARE(changes(estimate).size(), estimate.trials.size());
+        std::size_t memory = 0;
+        std::size_t disk = 0;
+        double seconds = 0.0;
+        for (const SearchEstimate::Trial& trial : estimate.trials) {
+            memory = std::max(memory, trial.run.memory);
+            disk += trial.run.disk;
+            seconds += trial.run.seconds;
+        }
+        QCOMPARE(estimate.memory, memory);
+        // Moments of the inputs (20 taps) and of the gradients (35 linears), upper triangles with two vectors for
+        // these, are written once and not with every trial.
+        const std::size_t inputs = 5 * (3 * 64 * 65 / 2 + 172 * 173 / 2) * 8;
+        const std::size_t gradients =
+            5 * (3 * (64 * 65 / 2 + 2 * 64) + 2 * (32 * 33 / 2 + 2 * 32) + 2 * (172 * 173 / 2 + 2 * 172)) * 8;
+        QCOMPARE(estimate.trials.front().run.statistics, inputs + gradients);
+        QVERIFY(estimate.disk < disk - 5 * (inputs + gradients));
+        QVERIFY(estimate.disk > estimate.trials.size() * (estimate.trials.front().run.disk - inputs - gradients));
+        QVERIFY(estimate.seconds < seconds && estimate.seconds > estimate.trials.front().run.seconds);
+
+        // What these linears, or several texts, do not allow is no trial.
+        Recipe queries = base(0.8);
+        queries.only = {"q"};
+        const std::set<std::string> ofQueries = changes(estimateSearch(queries, options, {}));
+        QVERIFY(changes(estimate).contains("method curvature-latents"));
+        QVERIFY(!ofQueries.contains("method curvature-latents"));
+        QCOMPARE(ofQueries.size(), estimate.trials.size() - 1);
+        Recipe two = base(0.8);
+        two.moreCalibrations.push_back({*two.calibration, 0.5});
+        two.moreCalibrations.front().windows.text = demo / "stories-heldout.txt";
+        for (const std::string& change : changes(estimateSearch(two, options, {})))
+            QVERIFY2(!change.starts_with("sequential"), change.c_str());
+    }
+
+    void triesNoLatentsOfLinearsThatAreNotChosen()
+    {
+        Recipe recipe = base(0.8);
+        recipe.only = {"q"};
+        const SearchResult found = search(recipe, {.seconds = 1e6, .windows = 2, .perplexityRatio = {}});
+        QVERIFY(found.trials.size() > 5);
+        QCOMPARE(found.end, std::string("everything was tried"));
+        for (const SearchTrial& trial : found.trials)
+            QVERIFY(trial.recipe.method != "curvature-latents");
+    }
+
+    /// Below rank 1 everywhere, 1149 of 45312 parameters of a block, there is no recipe to try.
+    void goesDownToRankOne()
+    {
+        const SearchResult found = search(base(0.05), {.seconds = 1e6, .windows = 2, .perplexityRatio = 1e9});
+        QVERIFY2(found.trials[found.best].keptRatio < 0.035,
+                 qPrintable(QString::number(found.trials[found.best].keptRatio)));
+    }
+
     void severalTextsCountAlike()
     {
         Recipe recipe = base(0.8);
@@ -150,7 +222,9 @@ private slots:
     void refusesWhatCannotBeSearched()
     {
         const auto kind = [&](const Recipe& recipe, const SearchOptions& options) {
-            return failure([&] { search(recipe, options); });
+            const ErrorKind estimated = failure([&] { estimateSearch(recipe, options, {}); });
+            const ErrorKind searched = failure([&] { search(recipe, options); });
+            return estimated == searched ? searched : ErrorKind::Internal;
         };
         Recipe random = base(0.8);
         random.calibration->order = WindowOrder::Random;
@@ -164,6 +238,8 @@ private slots:
         QCOMPARE(kind(base(0.8), {.seconds = 0.0, .windows = 4, .perplexityRatio = {}}), ErrorKind::InvalidArgument);
         QCOMPARE(kind(base(0.8), {.seconds = 1.0, .windows = 0, .perplexityRatio = {}}), ErrorKind::InvalidArgument);
         QCOMPARE(kind(base(0.8), {.seconds = 1.0, .windows = 4, .perplexityRatio = 1.0}), ErrorKind::InvalidArgument);
+        constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+        QCOMPARE(kind(base(0.8), {.seconds = 1.0, .windows = huge, .perplexityRatio = {}}), ErrorKind::InvalidArgument);
         // More windows than the text has.
         QCOMPARE(kind(base(0.8), {.seconds = 1.0, .windows = 1000000, .perplexityRatio = {}}),
                  ErrorKind::InvalidArgument);

@@ -1,5 +1,7 @@
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/base/stopwatch.h"
+#include "core/experiment/run_texts.h"
 #include "core/experiment/runner.h"
 
 #include <QTemporaryDir>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <optional>
 
 using namespace rankwright;
@@ -203,14 +206,40 @@ private slots:
         }
     }
 
-    void hugeWindowsDoNotOverflow()
+    /// Up to the limits of recipes all times grow as the numbers do; nothing is estimated beyond.
+    void hugeNumbersDoNotOverflow()
     {
         Recipe recipe = demoRecipe();
-        recipe.calibration->length = std::size_t{1} << 63U;
-        recipe.calibration->count = 16;
-        const RunEstimate estimate = estimateRun(recipe, m_model, rates);
-        QVERIFY(stage(estimate, "calibrate") > 1e9);
-        QVERIFY(estimate.memory > std::size_t{1} << 60U);
+        recipe.forecast = true;
+        recipe.calibration->count = mostTokensOfText / 256;
+        recipe.evaluations[0].windows.count = mostTokensOfText / 256;
+        recipe.distillation = DistillationOptions{.training = {.epochs = mostEpochs}};
+        recipe.recovery = RecoveryOptions{.training = {.epochs = mostEpochs}};
+        const RunEstimate most = estimateRun(recipe, m_model, rates);
+        QVERIFY(most.memory > 0 && std::isfinite(most.seconds));
+        Recipe half = recipe;
+        half.calibration->count /= 2;
+        half.evaluations[0].windows.count /= 2;
+        const RunEstimate lessText = estimateRun(half, m_model, rates);
+        for (const char* name : {"calibrate", "curvature", "distill", "recover", "evaluate"})
+            QVERIFY2(std::abs(stage(most, name) / stage(lessText, name) - 2.0) < 1e-6, name);
+        half = recipe;
+        half.distillation->training.epochs /= 2;
+        half.recovery->training.epochs /= 2;
+        const RunEstimate fewerEpochs = estimateRun(half, m_model, rates);
+        for (const char* name : {"distill", "recover"})
+            QVERIFY2(std::abs(stage(most, name) / stage(fewerEpochs, name) - 2.0) < 1e-4, name);
+
+        constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+        QCOMPARE(trainingSteps(10, {.epochs = 3, .batch = huge}), std::size_t{3});
+        for (const std::size_t count : {mostTokensOfText / 256 + 1, huge}) {
+            half = recipe;
+            half.calibration->count = count;
+            QVERIFY(errorKind([&] { estimateRun(half, m_model, rates); }) == ErrorKind::InvalidArgument);
+        }
+        half = recipe;
+        half.evaluations[0].windows.length = longestWindow + 1;
+        QVERIFY(errorKind([&] { estimateRun(half, m_model, rates); }) == ErrorKind::InvalidArgument);
     }
 
     void denseExportsHoldAllParameters()
@@ -318,6 +347,66 @@ private slots:
             recipe.only = {"q", "v"};
         }));
         QVERIFY(refused([&](Recipe& recipe) { recipe.out = path; })); // not empty
+    }
+
+    /// And nothing of it is done: what texts lack is known before.
+    void textsARunRefusesAreRefusedBefore()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        Store store(path / "s.sqlite");
+        writeFileAtomically(path / "empty.txt", "");
+        writeFileAtomically(path / "bad.txt", "Once upon \xff a time");
+        writeFileAtomically(path / "short.txt", "Once upon a time there was a little girl.");
+        const auto refused = [&](const std::function<void(Recipe&)>& change) {
+            Recipe recipe = demoRecipe();
+            change(recipe);
+            const std::string before = messageOf([&] { requireTexts(recipe, m_model, {}); });
+            const std::string then = messageOf([&] { runRecipe(recipe, store, {.cache = path / "cache"}, {}); });
+            if (before != then)
+                qWarning("'%s' before, '%s' in the run", before.c_str(), then.c_str());
+            return !before.empty() && before == then;
+        };
+        for (const char* name : {"missing.txt", "empty.txt", "bad.txt", "short.txt"}) {
+            QVERIFY(refused([&](Recipe& recipe) { recipe.calibration->text = path / name; }));
+            QVERIFY(refused([&](Recipe& recipe) {
+                recipe.moreCalibrations = {{.windows = *recipe.calibration}};
+                recipe.moreCalibrations[0].windows.text = path / name;
+            }));
+            QVERIFY(refused([&](Recipe& recipe) { recipe.evaluations[0].windows.text = path / name; }));
+            QVERIFY(refused([&](Recipe& recipe) {
+                recipe.evaluations[0].windows.text = path / name;
+                recipe.evaluations[0].windows.count = 0;
+            }));
+        }
+        QVERIFY(refused([](Recipe& recipe) { recipe.calibration->count = 100'000; }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.calibration->count = 100'000;
+            recipe.calibration->order = WindowOrder::Random;
+        }));
+        QVERIFY(refused([](Recipe& recipe) { recipe.heldOutWindows = 100'000; }));
+        QVERIFY(refused([](Recipe& recipe) { recipe.recovery = RecoveryOptions{.training = {.windows = 100'000}}; }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.distillation = DistillationOptions{};
+            recipe.calibration->count = 1;
+        }));
+        // Beyond the context of 512.
+        QVERIFY(refused([](Recipe& recipe) { recipe.calibration->length = 513; }));
+        QVERIFY(refused([](Recipe& recipe) {
+            recipe.evaluations[0].windows = {.text = demo / "stories-heldout.txt", .length = 513};
+        }));
+        QVERIFY(!std::filesystem::exists(path / "cache"));
+
+        Recipe whole = demoRecipe();
+        whole.calibration->count = 0;
+        whole.evaluations[0].windows.count = 0;
+        whole.recovery = RecoveryOptions{};
+        QCOMPARE(messageOf([&] { requireTexts(whole, m_model, {}); }), std::string());
+        // One window, where a training takes two.
+        whole.calibration->text = path / "short.txt";
+        whole.calibration->length =
+            makeWindows(*m_model.tokenizer(), {.text = path / "short.txt", .length = 2}, {}).textTokens;
+        QVERIFY(messageOf([&] { requireTexts(whole, m_model, {}); }).find("2 windows") != std::string::npos);
     }
 
 private:

@@ -6,6 +6,7 @@
 #include <QTest>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 using namespace rankwright;
@@ -144,6 +145,47 @@ private slots:
         }
         const PassOptions most{.threads = 256, .memoryLimit = 0, .scratchFolder = {}};
         QCOMPARE(effectiveThreads(most), std::size_t{256});
+    }
+
+    /// More could not be counted in 64 bits.
+    void windowsHaveLimits()
+    {
+        constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+        constexpr std::size_t most = mostTokensOfText / 256; // windows of 256 tokens
+        const auto refused = [](const std::string& what, const std::function<void(Recipe&)>& change) {
+            Recipe recipe = fullRecipe();
+            recipe.heldOutWindows = 0;
+            change(recipe);
+            const std::string message = refusal(recipe);
+            if (message.starts_with(what + ": ") && has(message, "at most"))
+                return true;
+            qWarning("%s", message.c_str());
+            return false;
+        };
+        for (const std::size_t count : {most + 1, std::size_t{1} << 63U, huge}) {
+            QVERIFY(refused("calibration", [&](Recipe& recipe) { recipe.calibration->count = count; }));
+            QVERIFY(refused("calibration", [&](Recipe& recipe) { recipe.heldOutWindows = count; }));
+            QVERIFY(refused("distillation", [&](Recipe& recipe) { recipe.distillation->training.windows = count; }));
+            QVERIFY(refused("recovery", [&](Recipe& recipe) { recipe.recovery->training.windows = count; }));
+            QVERIFY(refused("evaluation", [&](Recipe& recipe) { recipe.evaluations[1].windows.count = count; }));
+        }
+        for (const std::size_t length : {longestWindow + 1, huge}) {
+            QVERIFY(refused("calibration", [&](Recipe& recipe) { recipe.calibration->length = length; }));
+            QVERIFY(refused("evaluation", [&](Recipe& recipe) { recipe.evaluations[0].windows.length = length; }));
+        }
+        Recipe recipe = smallRecipe();
+        recipe.method = "whitened-svd";
+        recipe.calibration = WindowOptions{.text = "a", .length = 256, .count = most};
+        QCOMPARE(refusal(recipe), std::string());
+        recipe.heldOutWindows = 1;
+        QVERIFY(has(refusal(recipe), "and 1 more windows"));
+        recipe.heldOutWindows = 0;
+        recipe.calibration->count = 1;
+        recipe.moreCalibrations = {{.windows = *recipe.calibration}};
+        QCOMPARE(refusal(recipe), std::string());
+        recipe.moreCalibrations[0].windows.text = "b";
+        recipe.moreCalibrations[0].windows.count = most + 1;
+        QVERIFY(has(refusal(recipe), "moreCalibrations: "));
     }
 
     void gradientsAreAskedForInTime()

@@ -1,4 +1,5 @@
 #include "core/compute/machine_rates.h"
+#include "core/evaluation/block_influence.h"
 #include "core/experiment/forecast_plan.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/sensitivities.h"
@@ -153,6 +154,53 @@ private slots:
         QVERIFY(tried.empty());
         QCOMPARE(planned.front().keptRatio, result.keptRatio);
         QVERIFY(std::abs(planned.front().nats - result.predictedNats) <= 1e-6 * result.predictedNats);
+    }
+
+    /// Ranks by block influence are those of the formula with influences measured apart, in a run of any sequential
+    /// mode and in a forecast before it; with the structure of the recipe, whatever the method.
+    void blockInfluenceDecidesRanks()
+    {
+        Place place;
+        Recipe recipe = demoRecipe("whitened-svd");
+        recipe.allocation = "block-influence";
+        recipe.forecast = true;
+        recipe.keptRatio = 0.7;
+        const std::vector<double> ratio{recipe.keptRatio};
+        const std::vector<PlannedForecast> planned =
+            forecastRecipe(recipe, ratio, place.store, {.cache = place.path / "cache"}, {});
+        const RunResult result = place.run(recipe);
+        QVERIFY(result.keptRatio <= 0.7 && result.keptRatio > 0.65);
+        QCOMPARE(planned.front().keptRatio, result.keptRatio);
+        QVERIFY(std::abs(planned.front().nats - result.predictedNats) <= 1e-6 * result.predictedNats);
+
+        const Model model = Model::open(recipe.model);
+        const auto device = openDevice("cpu", 1);
+        const std::vector<double> influence = evaluateBlockInfluence(
+            model, *device, makeWindows(*model.tokenizer(), *recipe.calibration, {}), {.threads = 1}, {});
+        double sum = 0.0;
+        for (const double s : influence)
+            sum += std::exp(-s / 0.15);
+        std::set<double> shares;
+        const auto blocks = static_cast<double>(influence.size());
+        for (const LinearOutcome& outcome : result.linears) {
+            const LinearInfo& info = model.linear(outcome.name);
+            const double removed = blocks * 0.3 * std::exp(-influence[info.block] / 0.15) / sum;
+            QVERIFY(removed < 0.8);
+            QCOMPARE(outcome.rank, rankForKeptRatio(recipe.structure, info.shape, 1.0 - removed));
+            shares.insert(removed);
+        }
+        QCOMPARE(shares.size(), influence.size());
+
+        recipe.forecast = false;
+        recipe.sequential = SequentialMode::Compressed;
+        const RunResult sequential = place.run(recipe);
+        for (std::size_t i = 0; i < result.linears.size(); ++i)
+            QCOMPARE(sequential.linears[i].rank, result.linears[i].rank);
+        recipe.calibration.reset();
+        recipe.method = "svd";
+        recipe.sequential = SequentialMode::Dense;
+        const std::optional<Error> error = errorOf([&] { validateRecipe(recipe); });
+        QVERIFY(error && QString::fromUtf8(error->what()).contains(QStringLiteral("calibration")));
     }
 
     void ranksSetByHandAreNotTried()

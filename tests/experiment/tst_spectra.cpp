@@ -9,6 +9,7 @@
 #include <QTemporaryDir>
 #include <QTest>
 
+#include <atomic>
 #include <cmath>
 
 using namespace rankwright;
@@ -138,6 +139,59 @@ private slots:
             // Half of the rank is one of the ranks that are measured where the curve is not known at every rank.
             QVERIFY2(std::abs(spectrum.nats[rank] - nats) < 1e-8 * nats, name);
         }
+    }
+
+    void manyAreWhatEachIs_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::newRow("whitened-svd") << QStringLiteral("whitened-svd");
+        QTest::newRow("joint-latents") << QStringLiteral("joint-latents");
+    }
+    void manyAreWhatEachIs()
+    {
+        QFETCH(QString, method);
+        const Method& chosen = findMethod(method.toStdString());
+        const std::vector<const LinearInfo*> linears = firstTwoBlocks();
+        std::atomic<std::size_t> reports = 0;
+        TaskContext context;
+        context.progress = [&](const Progress& progress) {
+            reports += progress.stage == "analyse" && progress.total == linears.size() ? 1 : 0;
+        };
+        const std::vector<LinearSpectrum> all =
+            analyseLinears(m_model, *m_device, chosen, {}, linears, &*m_statistics, true, {.threads = 3}, context);
+        QCOMPARE(all.size(), linears.size());
+        QCOMPARE(reports.load(), linears.size());
+        const BlasThreads one(1);
+        for (std::size_t i = 0; i < linears.size(); ++i) {
+            const TapStatistics statistics = m_statistics->load(statisticsTap(m_model, chosen, *linears[i]));
+            const LinearSpectrum own = analyseLinear(m_model, *m_device, chosen, {}, *linears[i], &statistics, true);
+            QCOMPARE(all[i].linear, linears[i]->index);
+            QCOMPARE(all[i].singularValues, own.singularValues);
+            QCOMPARE(all[i].loss, own.loss);
+        }
+    }
+
+    void spectraKeepToTheLimit()
+    {
+        const std::vector<const LinearInfo*> linears = firstTwoBlocks();
+        const auto spectra = [&](std::size_t limit) {
+            return analyseLinears(m_model, *m_device, findMethod("whitened-svd"), {}, linears, &*m_statistics, true,
+                                  {.threads = 3, .memoryLimit = limit}, {});
+        };
+        // Of down, which takes the statistics, a matrix of their size and more; gate and up take less.
+        constexpr std::size_t statistics = 172 * 172 * 8;
+        try {
+            spectra(3 * statistics);
+            QFAIL("was analysed");
+        } catch (const Error& error) {
+            QCOMPARE(error.kind(), ErrorKind::Memory);
+            QVERIFY2(std::string(error.what()).find("64x172") != std::string::npos, error.what());
+            QVERIFY(error.file() == m_model.checkpoint().path());
+        }
+        const std::vector<LinearSpectrum> unlimited = spectra(0);
+        const std::vector<LinearSpectrum> limited = spectra(8 * statistics);
+        for (std::size_t i = 0; i < linears.size(); ++i)
+            QCOMPARE(limited[i].loss, unlimited[i].loss);
     }
 
     void planningCurvesAreNamed()
@@ -286,6 +340,15 @@ private slots:
     }
 
 private:
+    std::vector<const LinearInfo*> firstTwoBlocks() const
+    {
+        std::vector<const LinearInfo*> linears;
+        for (const LinearInfo& info : m_model.linears())
+            if (info.block < 2)
+                linears.push_back(&info);
+        return linears;
+    }
+
     QTemporaryDir m_folder;
     WindowOptions m_windows{.text = demo / "stories-calibration.txt", .length = 64, .count = 8};
     Model m_model = Model::open(demo / "stories260K");

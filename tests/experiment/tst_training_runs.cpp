@@ -2,6 +2,7 @@
 #include "core/base/file.h"
 #include "core/experiment/linear_file.h"
 #include "core/experiment/runner.h"
+#include "core/training/distillation_loss.h"
 
 #include <QProcess>
 #include <QTemporaryDir>
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 using namespace rankwright;
 
@@ -71,6 +73,26 @@ std::size_t countFiles(const std::filesystem::path& folder, const std::string& p
     for (; entry != std::filesystem::recursive_directory_iterator(); entry.increment(ignored))
         count += entry->path().filename().string().starts_with(prefix) ? 1 : 0;
     return count;
+}
+
+/// On held-out windows, of one loss curve.
+struct Losses
+{
+    double first = NAN;
+    double least = NAN;
+};
+
+Losses heldOutLosses(const std::vector<TrainingPoint>& points, const std::string& stage, const std::string& part)
+{
+    Losses losses;
+    for (const TrainingPoint& point : points) {
+        if (point.stage != stage || point.part != part || !std::isfinite(point.heldOutLoss))
+            continue;
+        if (std::isnan(losses.first))
+            losses.first = losses.least = point.heldOutLoss;
+        losses.least = std::min(losses.least, point.heldOutLoss);
+    }
+    return losses;
 }
 
 double ratio(const EvaluationOutcome& outcome)
@@ -161,6 +183,92 @@ private slots:
         QVERIFY(result.evaluations[0].compressed.perplexity < plain.evaluations[0].compressed.perplexity);
     }
 
+    /// What a plan leaves in the factors of the checkpoint is not trained: the losses of the trainings are those of
+    /// what they keep.
+    void linearsThatAreLeftAreNotTrained()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.distillation.reset();
+        recipe.recovery.reset();
+        recipe.keptRatio = 0.7;
+        recipe.out = place.path / "factored";
+        place.run(recipe);
+        const Model model = Model::open(recipe.out);
+        recipe = trainingRecipe();
+        recipe.model = model.checkpoint().path();
+        recipe.distillation->inputs = DistillationInputs::Teacher;
+        for (const LinearInfo& info : model.linears())
+            if (info.role == Role::Down) {
+                QCOMPARE(info.structure, StructureKind::BlockIdentity);
+                recipe.ranks[info.name] = info.shape.fullRank(); // saves nothing
+            }
+        const RunResult result = place.run(recipe);
+        std::size_t left = 0;
+        for (const LinearInfo& info : model.linears()) {
+            const LinearOutcome& outcome = result.linears[info.index];
+            QCOMPARE(outcome.left, info.role == Role::Down);
+            left += outcome.left ? 1 : 0;
+            for (const char* word : {"distilled", "recovered"})
+                QCOMPARE(
+                    std::ranges::any_of(outcome.notes, [&](const std::string& note) { return note.starts_with(word); }),
+                    !outcome.left);
+        }
+        QCOMPARE(left, std::size_t{5});
+
+        const auto device = makeCpuDevice(1);
+        TokenWindows heldOut =
+            makeWindows(*model.tokenizer(), {.text = recipe.calibration->text, .length = 64, .count = 24}, {});
+        heldOut.ids.erase(heldOut.ids.begin(), heldOut.ids.end() - 3); // an eighth of them
+        heldOut.offsets.erase(heldOut.offsets.begin(), heldOut.offsets.end() - 3);
+        const Model distilled = model.withLinears([&](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            LinearRecord record =
+                readLinearFile(linearFile(result.folder, info.index, "distilled"), result.fingerprint, info);
+            return record.weights ? std::make_shared<const LinearWeights>(std::move(*record.weights)) : nullptr;
+        });
+        const RotaryTable rotary = makeRotaryTable(model.config(), 64);
+        ForwardScratch scratch;
+        double loss = 0.0;
+        for (const std::vector<std::int32_t>& ids : heldOut.ids) {
+            Matrix<float> target(ids.size(), model.config().hiddenSize);
+            model.embed(ids, target.view());
+            Matrix<float> output = target;
+            forwardBlock(*device, model.config(), *model.loadBlock(0), rotary, target.view(), scratch);
+            forwardBlock(*device, model.config(), *distilled.loadBlock(0), rotary, output.view(), scratch);
+            loss += distillationLoss(std::as_const(output).view(), std::as_const(target).view(), 1.0, {});
+        }
+        const Losses distillation = heldOutLosses(place.store.trainingPoints(result.id), "distill", "model.layers.0");
+        QVERIFY(distillation.least < distillation.first);
+        QVERIFY(std::abs(loss / (3.0 * 64.0) / distillation.least - 1.0) < 1e-5);
+
+        const Model recovered = compressedModel(model, place.store.run(result.id));
+        const double nats = std::log(evaluatePerplexity(recovered, *device, heldOut, {.threads = 1}, {}).perplexity);
+        const Losses recovery = heldOutLosses(place.store.trainingPoints(result.id), "recover", "");
+        QVERIFY(recovery.least < recovery.first);
+        QVERIFY2(std::abs(nats / recovery.least - 1.0) < 1e-5,
+                 qPrintable(QStringLiteral("%1 kept, %2 in the training").arg(nats).arg(recovery.least)));
+    }
+
+    /// Where a plan leaves everything there is nothing to train, and nothing is.
+    void runsThatLeaveEverythingTrainNothing()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.keptRatio = 1.0; // no factors save anything
+        recipe.structure = StructureKind::Factors;
+        const Model model = Model::open(recipe.model);
+        for (const LinearInfo& info : model.linears())
+            recipe.ranks[info.name] = info.shape.fullRank();
+        recipe.evaluations = {heldOutStories()};
+        const RunResult result = place.run(recipe);
+        for (const LinearOutcome& outcome : result.linears)
+            QVERIFY(outcome.left);
+        QVERIFY(place.store.trainingPoints(result.id).empty());
+        QCOMPARE(result.evaluations[0].compressed.windowNll, result.evaluations[0].original.windowNll);
+        // Again from the files of the first.
+        QCOMPARE(place.run(recipe).evaluations[0].compressed.windowNll, result.evaluations[0].original.windowNll);
+    }
+
     /// Killed anywhere in a training, a run goes on to the bytes of one that was left alone.
     void killedTrainingsLoseNothing()
     {
@@ -233,6 +341,7 @@ private slots:
         };
         QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.epochs = 0; }), "distillation"));
         QVERIFY(names(refusal([](Recipe& r) { r.recovery->training.batch = 0; }), "recovery"));
+        QVERIFY(names(refusal([](Recipe& r) { r.recovery->training.epochs = mostEpochs + 1; }), "1000001 epochs"));
         QVERIFY(names(refusal([](Recipe& r) { r.recovery->training.learningRate = -1.0; }), "learning rate"));
         QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.weightDecay = NAN; }), "weight decay"));
         QVERIFY(names(refusal([](Recipe& r) { r.distillation->training.windows = 1; }), "held-out"));

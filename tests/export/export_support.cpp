@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -175,8 +176,10 @@ std::vector<std::int32_t> greedy(const Model& model, const Device& device, std::
 {
     std::vector<std::int32_t> generated;
     while (generated.size() < tokens) {
-        const Matrix<float> logits = logitsOf(model, device, ids);
-        const float* last = logits.row(ids.size() - 1);
+        Matrix<float> logits = logitsOf(model, device, ids);
+        float* last = logits.row(ids.size() - 1);
+        if (model.config().eosToken)
+            last[*model.config().eosToken] = -std::numeric_limits<float>::infinity();
         const auto next = static_cast<std::int32_t>(std::max_element(last, last + logits.columns()) - last);
         generated.push_back(next);
         ids.push_back(next);

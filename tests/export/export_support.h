@@ -33,7 +33,7 @@ private:
 /// Logits of one window, T x vocabulary.
 Matrix<float> logitsOf(const Model& model, const Device& device, const std::vector<std::int32_t>& ids);
 
-/// `tokens` greedy tokens after `ids`, by the whole forward pass again for each.
+/// `tokens` greedy tokens after `ids`, none of them the end of the text, by the whole forward pass again for each.
 std::vector<std::int32_t> greedy(const Model& model, const Device& device, std::vector<std::int32_t> ids,
                                  std::size_t tokens);
 

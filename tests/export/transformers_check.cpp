@@ -47,14 +47,19 @@ void TransformersCheck::add(const std::string& name, const std::filesystem::path
 {
     const Model model = Model::open(source);
     const Replacements replacements(model, m_device, every, 0.5, biases, shared, sparse);
-    const Model compressed = model.withLinears(replacements.source());
+    add(name, model.withLinears(replacements.source()), format, texts, thorough);
+}
+
+std::filesystem::path TransformersCheck::add(const std::string& name, const Model& model, ExportFormat format,
+                                             const std::vector<std::string>& texts, bool thorough)
+{
     const std::filesystem::path folder = m_place / name;
-    exportModel(compressed, *m_device, folder, {.format = format}, {});
+    exportModel(model, *m_device, folder, {.format = format}, {});
 
     std::vector<std::int32_t> ids;
     for (std::size_t i = 0; i < tokens; ++i)
         ids.push_back(static_cast<std::int32_t>((1 + 37 * i) % model.config().vocabularySize));
-    const Matrix<float> logits = logitsOf(compressed, *m_device, ids);
+    const Matrix<float> logits = logitsOf(model, *m_device, ids);
     const std::filesystem::path logitsFile = m_place / (name + ".logits");
     const auto bytes = std::as_bytes(logits.span());
     AtomicFile file(logitsFile);
@@ -84,7 +89,7 @@ void TransformersCheck::add(const std::string& name, const std::filesystem::path
     const Model reopened = Model::open(folder);
     m_expected.push_back({.name = name,
                           .causalClass = std::string(architectureOf(model.config()).causalClass),
-                          .generated = greedy(compressed, *m_device, ids, generatedTokens),
+                          .generated = greedy(model, *m_device, ids, generatedTokens),
                           .factors = factorTensors(reopened),
                           .parameters = reopened.parameterCount(),
                           .custom = custom,
@@ -92,6 +97,7 @@ void TransformersCheck::add(const std::string& name, const std::filesystem::path
                           .thorough = thorough,
                           .tokenizer = !texts.empty(),
                           .withSpecial = std::move(withSpecial)});
+    return folder;
 }
 
 Json TransformersCheck::run(const std::vector<std::filesystem::path>& stocks, bool stockFirst) const

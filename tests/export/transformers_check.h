@@ -4,16 +4,18 @@
 
 namespace rankwright::exporting {
 
-/// Exports models with Replacements and lets check_exports.py load them with the transformers of RANKWRIGHT_PYTHON.
+/// Exports models and lets check_exports.py load them with the transformers of RANKWRIGHT_PYTHON.
 class TransformersCheck
 {
 public:
     /// Everything is written below `place`.
     TransformersCheck(std::filesystem::path place, std::shared_ptr<const Device> device);
 
-    /// One export of `source`, named `name`; `every` and `biases` as in Replacements. `texts` are tokenised by both
-    /// sides. Thorough checks load the folder in bfloat16, as a base model, from its configuration alone and with
-    /// gradients as well.
+    /// One export of `model`, named `name`. `texts` are tokenised by both sides. Thorough checks load the folder
+    /// in bfloat16, as a base model, from its configuration alone and with gradients as well. Returns the folder.
+    std::filesystem::path add(const std::string& name, const Model& model, ExportFormat format,
+                              const std::vector<std::string>& texts = {}, bool thorough = false);
+    /// The same of `source` with Replacements.
     void add(const std::string& name, const std::filesystem::path& source, ExportFormat format,
              const std::vector<std::string>& texts, std::size_t every = 1, bool thorough = true, bool biases = false,
              bool shared = false, bool sparse = false);

@@ -1,5 +1,7 @@
+#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/checkpoint/safetensors_writer.h"
 #include "core/model/summary.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/export/export_support.h"
@@ -119,6 +121,9 @@ private slots:
         QCOMPARE(result.files, names);
         QCOMPARE(result.bytes, bytes);
         QCOMPARE(result.weightBytes, content.at("model.safetensors").size());
+        const std::string size =
+            "take " + formatBytes(weightBytes(reopened)) + " (" + std::to_string(weightBytes(reopened)) + " bytes)";
+        QVERIFY(content.at("README.md").find(size) != std::string::npos);
         QCOMPARE(content.at("README.md").find("saves nothing") != std::string::npos, dense);
         QVERIFY(content.contains("LICENSE"));
     }
@@ -274,6 +279,68 @@ private slots:
             const bool dense = format == ExportFormat::Dense;
             QCOMPARE(reopened.readLinear(reopened.linear(0, Role::K)).bias, std::vector<float>(dense ? 32 : 0));
             QCOMPARE(reopened.checkpoint().find("transformer.h.0.attn.c_attn.weight") != nullptr, dense);
+        }
+    }
+
+    /// Masks of GPT-2 files before 2023 and a tied head stored once more: no export has them.
+    void onlyTensorsOfTheModelAreCounted()
+    {
+        const fs::path source = fs::path(RANKWRIGHT_TEST_DATA) / "models" / "random" / "gpt2";
+        const Model model = Model::open(source);
+        std::vector<TensorPlan> plans{{"transformer.h.0.attn.bias", DType::F32, {1, 1, 64, 64}},
+                                      {"transformer.h.1.attn.masked_bias", DType::F32, {1}}};
+        std::map<std::string, std::vector<float>> values{{plans[0].name, std::vector<float>(std::size_t{64} * 64)},
+                                                         {plans[1].name, std::vector<float>(1)}};
+        for (const TensorInfo& tensor : model.checkpoint().tensors()) {
+            std::vector<float> content(tensor.elements());
+            convertToFloat(tensor.dtype, model.checkpoint().data(tensor), content);
+            for (const std::string& name : {tensor.name, std::string("lm_head.weight")}) {
+                if (name != tensor.name && tensor.name != "transformer.wte.weight")
+                    continue;
+                plans.push_back({name, tensor.dtype, tensor.shape});
+                values.emplace(name, content);
+            }
+        }
+        const QTemporaryDir place;
+        const fs::path folder = place.path().toStdString();
+        fs::copy(source / "config.json", folder / "config.json");
+        SafetensorsWriter writer(folder / "model.safetensors", plans);
+        for (const TensorPlan& plan : writer.order())
+            writer.writeFloats(plan.name, values.at(plan.name));
+        writer.commit();
+
+        const Model padded = Model::open(folder);
+        QCOMPARE(padded.checkpoint().tensors().size(), model.checkpoint().tensors().size() + 3);
+        QCOMPARE(padded.parameterCount(), model.parameterCount());
+        QCOMPARE(weightBytes(padded), model.parameterCount() * 2);
+        QCOMPARE(weightBytes(padded), weightBytes(model));
+        QCOMPARE(weightTypes(padded), std::string("BF16"));
+        exportModel(padded, *m_device, folder / "out", {.dtype = DType::BF16}, {});
+        QCOMPARE(weightBytes(Model::open(folder / "out")), weightBytes(padded));
+    }
+
+    /// The stock Mistral classes of transformers before 4.48 would give other logits without a word.
+    void cardSaysWhatKnowsTheRotaryScaling()
+    {
+        const QTemporaryDir place;
+        const fs::path parent = place.path().toStdString();
+        for (const std::string name : {"mistral", "qwen2"}) {
+            const fs::path source = parent / name;
+            fs::copy(fs::path(RANKWRIGHT_TEST_DATA) / "models" / "random" / name, source);
+            Json config = readJson(source / "config.json");
+            for (const bool scaled : {false, true}) {
+                config["rope_scaling"] = scaled ? Json{{"rope_type", "linear"}, {"factor", 4.0}} : Json();
+                writeFileAtomically(source / "config.json", dumpJson(config));
+                const Model model = Model::open(source);
+                const exporting::Replacements replacements(model, m_device);
+                for (const ExportFormat format : {ExportFormat::Factored, ExportFormat::Dense}) {
+                    const fs::path folder =
+                        parent / (name + (scaled ? "-scaled-" : "-") + std::string(exportFormatName(format)));
+                    exportModel(model.withLinears(replacements.source()), *m_device, folder, {.format = format}, {});
+                    QCOMPARE(readFile(folder / "README.md").find("transformers 4.48") != std::string::npos,
+                             name == "mistral" && scaled && format == ExportFormat::Dense);
+                }
+            }
         }
     }
 

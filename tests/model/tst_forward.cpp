@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/evaluation/evaluation.h"
+#include "core/evaluation/evaluation_memory.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/compute/random_matrix.h"
 #include "tests/support/tiny_llama.h"
@@ -113,8 +114,9 @@ private slots:
         TokenWindows tokens;
         tokens.ids = tiny::randomIds(windows, 1100, tiny.vocabulary, 2);
         const PerplexityResult expected = evaluatePerplexity(model, *m_device, tokens, {.threads = 1}, {});
+        const std::size_t least = perplexityMemory(model, 1100, 1).least();
         for (const std::size_t threads : {1, 2, 3}) {
-            for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20U}) {
+            for (const std::size_t limit : {std::size_t{0}, least, 2 * least}) {
                 const PassOptions options{.threads = threads, .memoryLimit = limit};
                 QCOMPARE(evaluatePerplexity(model, *m_device, tokens, options, {}).windowNll, expected.windowNll);
             }

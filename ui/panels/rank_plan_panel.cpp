@@ -210,8 +210,8 @@ void RankPlanPanel::refresh()
         text.append(m_session.plansWithMethod()
                         ? tr("losses of %1").arg(toQString(findMethod(plan.analysis().method).title()))
                         : tr("losses of plain SVD: there are no calibration statistics yet"));
-        if (findAllocator(state.allocator).needsPerplexities && !state.edited)
-            text.append(tr("uniform ranks: a run measures perplexities first and plans its own"));
+        if (findAllocator(state.allocator).needsTrials() && !state.edited)
+            text.append(tr("uniform ranks: a run tries the model first and plans its own"));
         if (state.edited)
             text.append(tr("edited: a run takes exactly these ranks"));
         if (locked > 0)

@@ -46,7 +46,7 @@ std::vector<AllocationItem> makeItems(const Document& document, const std::vecto
 const Allocator& RankPlan::previewed(const std::string& allocator)
 {
     const Allocator& chosen = findAllocator(allocator);
-    return chosen.needsPerplexities ? allocators().front() : chosen;
+    return chosen.needsTrials() ? allocators().front() : chosen;
 }
 
 void RankPlan::reallocate(PlanState& state)

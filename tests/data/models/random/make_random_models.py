@@ -3,8 +3,8 @@
 usage: make_random_models.py TOKENIZER_DIR OUT
 
 Writes OUT/NAME with config.json, weights (BF16) and reference.json: windows of ids, logits of some positions, the loss of every window (sum over
-its predicted tokens, nats), per linear the raw sums over tokens of its input (trace and Frobenius norm of sum x x^T, norm of the mean), and what is
-added greedily to a prompt. TOKENIZER_DIR, whose tokenizer encodes the prompt, is tests/data/models/babyllama-tok105. Qwen3 is not in transformers 4.45: its checkpoint is written by hand and run
+its predicted tokens, nats), per linear the raw sums over tokens of its input (trace and Frobenius norm of sum x x^T, norm of the mean), per block
+the mean over tokens of 1 - cos(state before, state after), and what is added greedily to a prompt. TOKENIZER_DIR, whose tokenizer encodes the prompt, is tests/data/models/babyllama-tok105. Qwen3 is not in transformers 4.45: its checkpoint is written by hand and run
 by the plain loop at the end of this file, which is first compared with transformers on Qwen2.
 """
 
@@ -48,9 +48,10 @@ def randomise(parameters):
         parameter.data.copy_(value.bfloat16().float())
 
 
-def reference(forward, linears, generate):
-    """`forward(ids)` gives logits and calls the hooks of `linears`: {name: register(hook)}."""
+def reference(forward, linears, blocks, generate):
+    """`forward(ids)` gives logits and calls the hooks of `linears`: {name: register(hook)}, and of `blocks`: [register(hook)], with states before and after."""
     sums = {}
+    turns = [[] for _ in blocks]
 
     def observe(name):
         def hook(x):
@@ -63,6 +64,8 @@ def reference(forward, linears, generate):
 
     for name, register in linears.items():
         register(observe(name))
+    for block, register in enumerate(blocks):
+        register(lambda before, after, block=block: turns[block].append(1 - torch.cosine_similarity(before.double(), after.double(), -1).flatten()))
     ids = torch.randint(3, VOCABULARY, (WINDOWS, LENGTH))
     losses, first = [], None
     for window in ids:
@@ -72,7 +75,7 @@ def reference(forward, linears, generate):
     taps = {name: dict(tokens=n, trace=float(C.trace()), frobenius=float(C.norm()), meanNorm=float((s / n).norm()))
             for name, (n, C, s) in sums.items()}
     return dict(windows=ids.tolist(), positions=POSITIONS, logits=[first[p].tolist() for p in POSITIONS], windowNll=losses, linears=taps,
-                promptText=PROMPT_TEXT, prompt=PROMPT, newTokens=NEW_TOKENS, generated=generate())
+                blockInfluence=[float(torch.cat(turn).mean()) for turn in turns], promptText=PROMPT_TEXT, prompt=PROMPT, newTokens=NEW_TOKENS, generated=generate())
 
 
 def write_reference(folder, result):
@@ -88,6 +91,9 @@ def of_transformers(model):
         for part in [f"{name}.{p}" for p in "qkv"] if name.endswith("c_attn") else [name]:
             observers[part] = lambda hook, module=module: module.register_forward_pre_hook(lambda _, inputs: hook(inputs[0]))
 
+    blocks = next(module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    turns = [lambda hook, block=block: block.register_forward_hook(lambda _, inputs, outputs: hook(inputs[0], outputs[0])) for block in blocks]
+
     def forward(ids):
         return model(ids[None], use_cache=False).logits[0]
 
@@ -95,14 +101,14 @@ def of_transformers(model):
         ids = torch.tensor([PROMPT])
         return model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=NEW_TOKENS, pad_token_id=0)[0, len(PROMPT):].tolist()
 
-    return reference(forward, observers, generate)
+    return reference(forward, observers, turns, generate)
 
 
 class PlainLoop:
     """The forward pass of Qwen2 and Qwen3 head by head, without a line of transformers."""
 
     def __init__(self, config, tensors):
-        self.config, self.tensors, self.hooks = config, tensors, {}
+        self.config, self.tensors, self.hooks, self.turns = config, tensors, {}, {}
 
     def linear(self, name, x):
         if name in self.hooks:
@@ -125,7 +131,7 @@ class PlainLoop:
         width, sharing = c["head_dim"], c["num_attention_heads"] // c["num_key_value_heads"]
         hidden = self.tensors["model.embed_tokens.weight"][ids]
         for block in range(c["num_hidden_layers"]):
-            name = f"model.layers.{block}."
+            name, before = f"model.layers.{block}.", hidden
             x = self.norm(name + "input_layernorm", hidden)
             q, k, v = (self.linear(f"{name}self_attn.{part}_proj", x).split(width, -1) for part in "qkv")
             if name + "self_attn.q_norm.weight" in self.tensors:
@@ -140,6 +146,8 @@ class PlainLoop:
             x = self.norm(name + "post_attention_layernorm", hidden)
             gate = self.linear(name + "mlp.gate_proj", x)
             hidden = hidden + self.linear(name + "mlp.down_proj", gate * torch.sigmoid(gate) * self.linear(name + "mlp.up_proj", x))
+            if block in self.turns:
+                self.turns[block](before, hidden)
         head = self.tensors.get("lm_head.weight", self.tensors["model.embed_tokens.weight"])
         return self.norm("model.norm", hidden) @ head.T
 
@@ -153,7 +161,8 @@ class PlainLoop:
 
     def reference(self):
         names = [name.removesuffix(".weight") for name in self.tensors if "_proj." in name and name.endswith(".weight")]
-        return reference(self.forward, {name: lambda hook, name=name: self.hooks.update({name: hook}) for name in names}, self.generate)
+        blocks = [lambda hook, block=block: self.turns.update({block: hook}) for block in range(self.config["num_hidden_layers"])]
+        return reference(self.forward, {name: lambda hook, name=name: self.hooks.update({name: hook}) for name in names}, blocks, self.generate)
 
 
 def make_qwen3(folder):
