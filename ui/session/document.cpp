@@ -24,10 +24,8 @@ DocumentPtr openDocument(const QString& path)
     Document document{.path = absolute,
                       .name = documentName(absolute),
                       .model = Model::open(toPath(absolute)),
-                      .weightTypes = {},
-                      .tensorBytes = 0};
+                      .weightTypes = {}};
     document.weightTypes = toQString(weightTypes(document.model));
-    document.tensorBytes = weightBytes(document.model);
     return std::make_shared<const Document>(std::move(document));
 }
 

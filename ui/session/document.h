@@ -15,8 +15,7 @@ struct Document
     QString path; ///< as opened, absolute
     QString name; ///< of the folder or file, without endings
     Model model;
-    QString weightTypes;         ///< "Q4_1, F32", the type of most bytes first
-    std::size_t tensorBytes = 0; ///< of all tensors as stored
+    QString weightTypes; ///< "Q4_1, F32", the type of most bytes first
 };
 
 using DocumentPtr = std::shared_ptr<const Document>;
