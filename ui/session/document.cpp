@@ -21,10 +21,8 @@ QString documentName(const QString& path)
 DocumentPtr openDocument(const QString& path)
 {
     const QString absolute = QFileInfo(path).absoluteFilePath();
-    Document document{.path = absolute,
-                      .name = documentName(absolute),
-                      .model = Model::open(toPath(absolute)),
-                      .weightTypes = {}};
+    Document document{
+        .path = absolute, .name = documentName(absolute), .model = Model::open(toPath(absolute)), .weightTypes = {}};
     document.weightTypes = toQString(weightTypes(document.model));
     return std::make_shared<const Document>(std::move(document));
 }
