@@ -1,8 +1,10 @@
 #include "app/cli/help.h"
 
+#include "core/allocation/allocation.h"
 #include "core/decomposition/method.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 #include <string_view>
 
@@ -12,12 +14,27 @@ namespace {
 
 constexpr std::size_t descriptionColumn = 34;
 constexpr std::size_t pageWidth = 100;
-constexpr std::string_view methodType = "METHOD";
 
-/// "METHOD", or "METHOD|best" where a search is possible.
-bool takesMethod(const CLI::Option& option)
+/// What a word of a type stands for: the names of a registry, or itself.
+std::vector<std::string> choicesOf(const std::string& word)
 {
-    return option.get_type_name().starts_with(methodType);
+    std::vector<std::string> names;
+    if (word == "METHOD")
+        for (const Method* method : methods())
+            names.emplace_back(method->name());
+    else if (word == "ALLOCATION")
+        for (const std::string_view name : allocatorNames())
+            names.emplace_back(name);
+    else
+        names.push_back(word);
+    return names;
+}
+
+/// "METHOD", "METHOD|best" where a search is possible, "ALLOCATION".
+bool takesRegisteredName(const CLI::Option& option)
+{
+    const std::string type = option.get_type_name();
+    return type.starts_with("METHOD") || type == "ALLOCATION";
 }
 
 /// Words of `text` from descriptionColumn on, within pageWidth.
@@ -127,17 +144,12 @@ std::vector<std::string> optionChoices(const CLI::Option& option)
 {
     std::vector<std::string> choices;
     const std::string type = option.get_type_name();
-    if (!takesMethod(option) && type.find('|') == std::string::npos)
+    if (!takesRegisteredName(option) && type.find('|') == std::string::npos)
         return choices;
     std::istringstream words(type);
     std::string word;
-    while (std::getline(words, word, '|')) {
-        if (word != methodType)
-            choices.push_back(word);
-        else
-            for (const Method* method : methods())
-                choices.emplace_back(method->name());
-    }
+    while (std::getline(words, word, '|'))
+        std::ranges::move(choicesOf(word), std::back_inserter(choices));
     return choices;
 }
 
@@ -158,7 +170,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
         help += '\n' + group.title + ":\n";
         for (const CLI::Option* option : group.options) {
             std::string description = option->get_description();
-            if (takesMethod(*option)) {
+            if (takesRegisteredName(*option)) {
                 std::string names;
                 for (const std::string& name : optionChoices(*option))
                     names += (names.empty() ? ": " : ", ") + name;

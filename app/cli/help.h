@@ -26,8 +26,8 @@ std::string usageLine(const CLI::App& command);
 std::string optionSyntax(const CLI::Option& option);
 /// Whether the value is a path: FILE, MODEL or DIR.
 bool takesPath(const CLI::Option& option);
-/// What may be given for an option: the words of "uniform|marginal-loss", the methods for METHOD among them, else
-/// nothing.
+/// What may be given for an option: the words of "dense|compressed", all methods and allocators for METHOD and
+/// ALLOCATION among them, else nothing.
 std::vector<std::string> optionChoices(const CLI::Option& option);
 
 /// Help of the program and of each verb.

@@ -1,11 +1,10 @@
 #include "app/cli/recipe_options.h"
 
 #include "app/cli/output.h"
-#include "core/allocation/allocation.h"
 #include "core/base/error.h"
 
 #include <algorithm>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <set>
 
 namespace rankwright::cli {
@@ -205,8 +204,8 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
             "Share of the linears' parameters to keep, above 0 and at most 1")
         ->type_name("RATIO")
         ->group("Options");
-    option("--allocation", choice.allocation, fmt::format("{}", fmt::join(allocatorNames(), "|")),
-           "How ranks are shared out (default: uniform, the same share for every linear); see the manual page");
+    option("--allocation", choice.allocation, "ALLOCATION",
+           "How ranks are shared out (default: uniform, the same share for every linear); the manual page says how");
     option("--structure", choice.structure, "factors|block-identity",
            "Factors B A (default), or with an identity inside A, which buys a higher rank");
     option("--sequential", choice.sequential, "dense|compressed|anchored|update|alternate",

@@ -26,6 +26,7 @@ AllocationItem itemOf(const std::string& name, LinearShape shape, double decay, 
     AllocationItem item{name, shape, tailCurve(shape.fullRank(), decay, scale), 1.0, std::nullopt};
     for (std::size_t r = 0; r < shape.fullRank(); ++r)
         item.singularValues.push_back(std::sqrt(item.loss[r] - item.loss[r + 1]));
+    item.blockInfluence = 0.2;
     return item;
 }
 
@@ -168,6 +169,7 @@ private slots:
                     item.singularValues.push_back(uniform(generator));
                 std::sort(item.singularValues.rbegin(), item.singularValues.rend());
                 item.block = i / 2;
+                item.blockInfluence = 0.1 * static_cast<double>(item.block);
                 item.role = i % 3 == 0 ? "q" : "down";
                 if (uniform(generator) < 0.2)
                     item.rank = 1 + static_cast<std::size_t>(uniform(generator) *
@@ -203,7 +205,8 @@ private slots:
 
     void everythingIsDenseAtRatioOne()
     {
-        const std::vector<AllocationItem> items{itemOf("a", {20, 30}, 0.9, 1.0), itemOf("b", {30, 10}, 0.9, 1.0)};
+        std::vector<AllocationItem> items{itemOf("a", {20, 30}, 0.9, 1.0), itemOf("b", {30, 10}, 0.9, 1.0)};
+        items[1].blockInfluence = 0.4;
         for (const std::string_view allocator : allocatorNames())
             for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity}) {
                 const AllocationPlan plan = allocate(allocator, kind, 1.0, items);

@@ -150,6 +150,7 @@ std::vector<AllocationItem> randomItems(std::mt19937& random, Curve kind, std::s
             value = std::uniform_real_distribution<double>(0.0, 3.0)(random);
         std::sort(items[i].singularValues.rbegin(), items[i].singularValues.rend());
         items[i].block = i / 3;
+        items[i].blockInfluence = 0.1 * static_cast<double>(i / 3);
         items[i].role = std::string(i % 2 + 1, 'q');
     }
     return items;

@@ -52,11 +52,14 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_ghost->setObjectName(u"ghostAllocator"_s);
     m_bars->setObjectName(u"rankBars"_s);
     m_ghost->addItem(tr("none"), QString());
+    const auto add = [](QComboBox* list, const Allocator& allocator) {
+        list->addItem(toQString(allocator.name), toQString(allocator.name));
+        list->setItemData(list->count() - 1, toQString(allocator.description), Qt::ToolTipRole);
+    };
     for (const Allocator& allocator : allocators()) {
-        for (QComboBox* list : {m_allocator, m_ghost}) {
-            list->addItem(toQString(allocator.name), toQString(allocator.name));
-            list->setItemData(list->count() - 1, toQString(allocator.description), Qt::ToolTipRole);
-        }
+        add(m_allocator, allocator);
+        if (!allocator.needsTrials()) // has no plan to show before a run
+            add(m_ghost, allocator);
     }
     for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity})
         m_structure->addItem(toQString(structureName(kind)), static_cast<int>(kind));
