@@ -47,7 +47,7 @@ std::span<const Allocator> allocators()
           "Each linear takes the smallest kept ratio of 0.4, ..., 0.9, 1 at which the model, with this linear alone "
           "compressed, stays below one perplexity; measured once, then kept.",
           "the search of ASVD (arXiv 2312.05821), its cut by a plain scan", true, false, false, true},
-         {"block-influence",
+         {"modegpt",
           "Blocks that turn the hidden states less give up more, by a softmax of 1 - cos of the states before and "
           "after; measured in a run.",
           "the global sparsity of MoDeGPT (arXiv 2408.09632), temperature 0.15, at most 0.8 of a block removed", false,

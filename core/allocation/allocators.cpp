@@ -279,7 +279,7 @@ void raiseByBlockInfluence(const AllocationTask& task, std::vector<std::size_t>&
         const AllocationItem& item = task.items[i];
         if (!std::isfinite(item.blockInfluence))
             throw Error(ErrorKind::InvalidArgument,
-                        "allocation block-influence needs the influence of its block; a run measures it",
+                        "allocation modegpt needs the influence of its block; a run measures it",
                         {.tensor = item.name});
         least = std::min(least, item.blockInfluence);
     }

@@ -36,7 +36,7 @@ void raise(std::string_view allocator, const AllocationTask& task, std::vector<s
         raiseByThreshold(task, 1, ranks);
     else if (allocator == "strs")
         raiseByThreshold(task, strsLowestTenths, ranks);
-    else if (allocator == "block-influence")
+    else if (allocator == "modegpt")
         raiseByBlockInfluence(task, ranks);
     else if (allocator == "partial-layers")
         raiseLastBlocks(task, ranks);

@@ -172,7 +172,7 @@ private slots:
         for (AllocationItem& item : items)
             item.blockInfluence = influence[item.block];
         const double kept = 0.8;
-        const AllocationPlan plan = allocate("block-influence", StructureKind::Factors, kept, items);
+        const AllocationPlan plan = allocate("modegpt", StructureKind::Factors, kept, items);
         double sum = 0.0;
         for (const double s : influence)
             sum += std::exp(-s / 0.15);
@@ -198,7 +198,7 @@ private slots:
         const std::vector<double> removed{0.8, std::min(0.8, factor * std::exp(-2.0)),
                                           std::min(0.8, factor * std::exp(-2.0)), factor * std::exp(-4.0)};
         QVERIFY(removed[1] < 0.8);
-        const AllocationPlan plan = allocate("block-influence", StructureKind::Factors, kept, items);
+        const AllocationPlan plan = allocate("modegpt", StructureKind::Factors, kept, items);
         for (std::size_t i = 0; i < items.size(); ++i)
             QCOMPARE(plan.ranks[i].rank,
                      rankForKeptRatio(StructureKind::Factors, items[i].shape, 1.0 - removed[items[i].block]));

@@ -162,7 +162,7 @@ private slots:
     {
         Place place;
         Recipe recipe = demoRecipe("whitened-svd");
-        recipe.allocation = "block-influence";
+        recipe.allocation = "modegpt";
         recipe.forecast = true;
         recipe.keptRatio = 0.7;
         const std::vector<double> ratio{recipe.keptRatio};
