@@ -1,20 +1,35 @@
 #include "core/experiment/export_run.h"
 
 #include "core/base/error.h"
+#include "core/base/paths.h"
 #include "core/experiment/runner.h"
 
+#include <cerrno>
 #include <fmt/format.h>
+#include <system_error>
+#include <unistd.h>
 
 namespace rankwright {
 
 void requireFreeTarget(const std::filesystem::path& out)
 {
-    std::error_code failure;
-    if (out.empty() || !std::filesystem::exists(out, failure))
+    if (out.empty())
         return;
-    if (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure))
+    std::error_code failure;
+    if (isPresent(out) && (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure)))
         throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another one for the export",
                     {.file = out});
+    std::filesystem::path parent = std::filesystem::absolute(out).parent_path();
+    while (!isPresent(parent))
+        parent = parent.parent_path();
+    if (!std::filesystem::is_directory(parent, failure))
+        throw Error(ErrorKind::Io, "is no folder, and an export is to go into it; choose another place",
+                    {.file = parent});
+    if (::access(parent.c_str(), W_OK | X_OK) != 0)
+        throw Error(ErrorKind::Io,
+                    fmt::format("no export can be written into this folder: {}; choose another place",
+                                std::generic_category().message(errno)),
+                    {.file = parent});
 }
 
 Json runCard(const Recipe& recipe, const RunResult& result, std::size_t calibrationWindows)

@@ -8,7 +8,8 @@
 
 namespace rankwright {
 
-/// Throws Error(InvalidArgument) where an export to `out` would find something there; empty: no export.
+/// Throws Error(InvalidArgument) where an export to `out` would find something there, Error(Io) where the folder that
+/// it or its parents would be made in is none or cannot be written; empty: no export. Makes nothing.
 void requireFreeTarget(const std::filesystem::path& out);
 
 /// What the model card of an export states of a run. `calibrationWindows` are those that were used; 0: not known.

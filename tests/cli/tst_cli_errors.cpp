@@ -238,7 +238,8 @@ private slots:
              {QStringList{u"--evaluate-text"_s, u"missing.txt"_s, u"--evaluate-window"_s, u"64"_s},
               QStringList{u"--evaluate-text"_s, u"short.txt"_s, u"--evaluate-window"_s, u"64"_s},
               QStringList{u"--evaluate-text"_s, heldOutText(), u"--evaluate-window"_s, u"513"_s},
-              QStringList{u"--out"_s, u"taken"_s}})
+              QStringList{u"--out"_s, u"taken"_s}, QStringList{u"--out"_s, u"short.txt/sub/folder"_s},
+              QStringList{u"--out"_s, QString(300, u'a')}})
             for (const QString& method : {u"whitened-svd"_s, u"best"_s}) {
                 const QStringList call = compressCall(method, u"0.7"_s, wrong);
                 const Json dry = expectError(home, call + QStringList{u"--dry-run"_s}, 1);
