@@ -12,8 +12,23 @@ namespace rankwright {
 
 namespace {
 
-/// lambda diag(C), see LowRankSparse. A channel that no input uses gets a small step, and a gradient of zero.
-std::vector<double> majorant(const Device& device, const Matrix<double>& C)
+/// What the channels that inputs use have in C, in the middle; 1 where they use none.
+double usualMoment(const Matrix<double>& C)
+{
+    std::vector<double> used;
+    for (std::size_t j = 0; j < C.rows(); ++j) {
+        if (C(j, j) > 0.0)
+            used.push_back(C(j, j));
+    }
+    if (used.empty())
+        return 1.0;
+    const auto middle = used.begin() + static_cast<std::ptrdiff_t>(used.size() / 2);
+    std::nth_element(used.begin(), middle, used.end());
+    return *middle;
+}
+
+/// The diagonal of D, see LowRankSparse.
+std::vector<double> majorant(const Device& device, const Matrix<double>& C, double proximal)
 {
     const std::size_t n = C.rows();
     std::vector<double> diagonal(n);
@@ -21,7 +36,8 @@ std::vector<double> majorant(const Device& device, const Matrix<double>& C)
         diagonal[j] = C(j, j);
     const double largest = *std::max_element(diagonal.begin(), diagonal.end());
     if (largest <= 0.0)
-        return std::vector<double>(n, 1.0);
+        return std::vector<double>(n, proximal);
+    // Where rounding alone is left of a channel, its row is of no use for the eigenvalue.
     constexpr double unused = 1e-12;
     for (double& value : diagonal)
         value = std::max(value, unused * largest);
@@ -32,7 +48,7 @@ std::vector<double> majorant(const Device& device, const Matrix<double>& C)
     // A little more than the eigenvalue, which has a rounding error.
     const double lambda = device.symmetricEigen(std::move(scaled), 1).values.front() * (1.0 + 1e-9);
     for (double& value : diagonal)
-        value *= lambda;
+        value = lambda * value + proximal;
     return diagonal;
 }
 
@@ -97,7 +113,8 @@ LowRankSparse::LowRankSparse(const Device& device, const Matrix<double>& W, cons
     , m_W(W)
     , m_C(C)
     , m_rankBound(rankBound)
-    , m_metric(majorant(device, C))
+    , m_proximal(proximalShare * usualMoment(C))
+    , m_metric(majorant(device, C, m_proximal))
     , m_start(projectionBasis(device, W, {.secondMoment = &C, .scale = {}, .rankBound = rankBound}))
 {}
 
@@ -153,9 +170,9 @@ void LowRankSparse::improveSparse(State& state, std::size_t entries) const
 
 void LowRankSparse::fitRow(const State& state, std::size_t row, SparseMatrix<double>& next) const
 {
-    // In coordinates of the metric, so that channels of any size are alike. A proximal term about the gradient step
+    // In coordinates of the metric, so that channels of any size are alike. The proximal term about the gradient step
     // keeps the system definite where inputs are dependent, and the step one that raises nothing.
-    constexpr double proximal = 1e-9;
+    constexpr double least = 1e-9;
     const SparseMatrix<double>& S = state.parts.S;
     const std::size_t first = next.begin(row);
     const std::size_t count = next.end(row) - first;
@@ -169,6 +186,7 @@ void LowRankSparse::fitRow(const State& state, std::size_t row, SparseMatrix<dou
         const double* moments = m_C.row(places[a]);
         for (std::size_t b = 0; b < count; ++b)
             block(a, b) = moments[places[b]] / (root[a] * root[b]);
+        const double proximal = least + m_proximal / (root[a] * root[a]);
         block(a, a) += proximal;
         // Row `row` of (W - B A) C, from the gradient at the S of before.
         double right = state.gradient(row, places[a]);

@@ -23,15 +23,20 @@ struct LowRankSparseParts
 /// min ||(W - B A - S) C^{1/2}||_F^2 over B A of a rank and S of a number of entries (LatentLLM, appendix;
 /// methods 1.7), from the best B A without S on, in turn:
 ///   S: a gradient step G = (W - B A - S) C in the metric D, Y = S + G D^{-1}, of which the entries largest in
-///      |Y_ij| D_jj^{1/2} are kept; on these places then the least squares. D = lambda diag(C) with lambda the largest
-///      eigenvalue of diag(C)^{-1/2} C diag(C)^{-1/2}, so that D - C is positive semidefinite and no step raises the
-///      objective (a majorisation). A massive channel does not shorten the steps of the others, as 1 / lambda_max(C)
-///      would.
+///      |Y_ij| D_jj^{1/2} are kept; on these places then the least squares. D = lambda diag(C) + rho with lambda the
+///      largest eigenvalue of diag(C)^{-1/2} C diag(C)^{-1/2}, so that D - C is positive semidefinite and no step
+///      raises the objective (a majorisation). A massive channel does not shorten the steps of the others, as 1 /
+///      lambda_max(C) would. rho = proximalShare of the median of diag(C), also of a proximal term of the least
+///      squares, bounds what one step changes: a channel that hardly any token uses could else take values of any size
+///      to repair these tokens. It moves no fixed point.
 ///   B: least squares for A, an orthonormal basis of (W - S) C A^T; A: least squares for B, B^T (W - S).
 /// Last, B A is the whitened SVD of W - S.
 class LowRankSparse
 {
 public:
+    /// See rho.
+    static constexpr double proximalShare = 1e-4;
+
     /// W and C are kept by reference; `rankBound` as in InputMetric.
     LowRankSparse(const Device& device, const Matrix<double>& W, const Matrix<double>& C, std::size_t rankBound);
 
@@ -58,6 +63,7 @@ private:
     const Matrix<double>& m_W;
     const Matrix<double>& m_C;
     std::size_t m_rankBound;
+    double m_proximal = 0.0;      ///< rho
     std::vector<double> m_metric; ///< diagonal of D
     ProjectionBasis m_start;
 };

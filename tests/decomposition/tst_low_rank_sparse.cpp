@@ -243,6 +243,28 @@ private slots:
         QVERIFY(errorOf(W, alone, X) > 1e-3 * total);
     }
 
+    /// A channel that one token uses, and hardly: without a bound its entries would repair the error of that token, by
+    /// values of error over input.
+    void aRareChannelTakesNoHugeValues()
+    {
+        const Matrix<double> W = randomWeights(20, 28, 25);
+        Matrix<double> X = correlatedInputs(28, 140, 26);
+        for (std::size_t t = 0; t < X.columns(); ++t)
+            X(9, t) = t == 60 ? 1e-5 * X(9, t) : 0.0;
+        const Matrix<double> C = statisticsOf(X).secondMoment;
+        const LowRankSparseParts parts = LowRankSparse(*m_device, W, C, 28).solve(5, 200, 20);
+        const auto largest = [](std::span<const double> values) {
+            return std::abs(*std::ranges::max_element(values, {}, [](double value) { return std::abs(value); }));
+        };
+        QVERIFY(largest(parts.S.values) < 20.0 * largest(W.span()));
+        QVERIFY(largest(parts.B.span()) <= 1.0 + 1e-12);
+        QVERIFY(largest(parts.A.span()) < 20.0 * largest(W.span()));
+        // And gives nothing away: it comes to half of the loss without S.
+        QVERIFY(parts.objective.back() < 0.5 * parts.objective.front());
+        qInfo("largest entry %.3g, of W %.3g, loss %.3g of that without S", largest(parts.S.values), largest(W.span()),
+              parts.objective.back() / parts.objective.front());
+    }
+
     /// Ten alternations are ahead of fifty of the textbook's, also past a channel that shortens its steps.
     void aheadOfPlainThresholding()
     {
