@@ -152,16 +152,12 @@ void Compression::describe(const WorkUnit& unit, const UnitAnalysis& analysis, s
     }
 }
 
-LinearShape Compression::largestShape(const TapTask& task) const
+LinearShape Compression::largestOf(const TapTask& task) const
 {
-    const double share = storedStructure(m_job.recipe).sparseShare;
-    LinearShape largest;
-    for (const std::size_t unit : task.units) {
-        const LinearShape shape = shapeOf(m_job, m_units[unit]);
-        if (analysisPeakBytes(shape, share) > analysisPeakBytes(largest, share))
-            largest = shape;
-    }
-    return largest;
+    std::vector<LinearShape> shapes;
+    for (const std::size_t unit : task.units)
+        shapes.push_back(shapeOf(m_job, m_units[unit]));
+    return largestShape(shapes, storedStructure(m_job.recipe).sparseShare);
 }
 
 void Compression::analyseAll(std::vector<AllocationItem>& items)
@@ -171,7 +167,7 @@ void Compression::analyseAll(std::vector<AllocationItem>& items)
     std::vector<LinearShape> shapes;
     shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
-        shapes.push_back(largestShape(task));
+        shapes.push_back(largestOf(task));
     std::size_t done = 0;
     std::size_t dropped = 0;
     runOnPool(m_job, shapes, [&](std::size_t taskIndex) {
@@ -215,7 +211,7 @@ void Compression::compressDense(const AllocationPlan& plan, RunJournal& journal)
     std::vector<LinearShape> shapes;
     shapes.reserve(tasks.size());
     for (const TapTask& task : tasks)
-        shapes.push_back(largestShape(task));
+        shapes.push_back(largestOf(task));
     runOnPool(m_job, shapes, [&](std::size_t taskIndex) {
         const TapTask& task = tasks[taskIndex];
         const TapStatistics statistics = m_calibration ? m_calibration->load(task.tap) : TapStatistics{};

@@ -64,7 +64,7 @@ private:
     void record(const ReplacedLinear& replaced, const AllocationPlan& plan, double seconds, RunJournal& journal);
     /// What a linear that stays as it is has in the end.
     StoredRank leftForm(const LinearInfo& info, const AllocationPlan& plan) const;
-    LinearShape largestShape(const TapTask& task) const;
+    LinearShape largestOf(const TapTask& task) const;
     /// Gives items their curves from the analysis of a unit.
     void describe(const WorkUnit& unit, const UnitAnalysis& analysis, std::vector<AllocationItem>& items) const;
     void compressTap(const TapTask& task, const AllocationPlan& plan, const TapInfo& tap,

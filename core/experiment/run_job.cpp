@@ -5,6 +5,7 @@
 #include "core/base/parallel.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/linear_groups.h"
+#include "core/export/stock_biases.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -69,6 +70,26 @@ AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>
     return allocate(known ? recipe.allocation : "uniform", storedStructure(recipe), recipe.keptRatio, items);
 }
 
+namespace {
+
+/// Roles of which the method gives linears a bias, or may do so.
+std::vector<Role> biasedRoles(const Recipe& recipe, const Model& model, std::span<const LinearInfo* const> linears)
+{
+    const Method& method = findMethod(recipe.method);
+    std::vector<Role> result;
+    for (const LinearInfo* info : linears) {
+        // Joint values and outputs fold the bias of the values into that of the outputs.
+        const std::vector<const LinearInfo*> group = groupOf(model, method, *info);
+        const bool folded = info->role == Role::O && model.config().queryKeyValueBias &&
+                            std::ranges::any_of(group, [](const LinearInfo* l) { return l->role == Role::V; });
+        if (folded || updatesBias(method, recipe.parameters))
+            result.push_back(info->role);
+    }
+    return result;
+}
+
+} // namespace
+
 void requirePossible(const Recipe& recipe, const Model& model)
 {
     validateWindowLimits(recipe);
@@ -76,6 +97,8 @@ void requirePossible(const Recipe& recipe, const Model& model)
     checkMethod(findMethod(recipe.method), model);
     const std::vector<const LinearInfo*> linears = chosenLinears(model, recipe);
     static_cast<void>(firstPlan(recipe, rankedItems(model, recipe, linears)));
+    if (!recipe.out.empty() && exportFormatFromName(recipe.exportFormat) == ExportFormat::Dense)
+        static_cast<void>(stockConfigWith(model.config(), biasedRoles(recipe, model, linears), recipe.model));
 }
 
 std::vector<WorkUnit> workUnits(const RunJob& job)
@@ -137,6 +160,12 @@ std::size_t analysisPeakBytes(LinearShape shape, double sparseShare)
     const std::size_t products = sparseShare > 0.0 ? 7 : 4;
     return sizeof(double) * (2 * shape.columns * shape.columns + products * shape.parameters() + 2 * k * k) +
            analysisBytes(shape, sparseShare);
+}
+
+LinearShape largestShape(std::span<const LinearShape> shapes, double sparseShare)
+{
+    return *std::ranges::max_element(shapes, {},
+                                     [&](LinearShape shape) { return analysisPeakBytes(shape, sparseShare); });
 }
 
 void runOnPool(const RunJob& job, const std::vector<LinearShape>& shapes, const std::function<void(std::size_t)>& work)

@@ -42,8 +42,9 @@ std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe
 /// set by hand can be kept. Throws as allocate().
 AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items);
 /// What a run refuses before any work, without its texts: windows that cannot be counted, an export folder that is not
-/// empty, a method that does not fit the model, linears, ranks and a budget that no plan can have. Throws as
-/// validateWindowLimits(), requireFreeTarget(), checkMethod(), chosenLinears(), rankedItems() and firstPlan().
+/// empty, a method that does not fit the model, linears, ranks and a budget that no plan can have, and biases that a
+/// dense export cannot hold. Throws as validateWindowLimits(), requireFreeTarget(), checkMethod(), chosenLinears(),
+/// rankedItems(), firstPlan() and stockConfigWith().
 void requirePossible(const Recipe& recipe, const Model& model);
 
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.
@@ -74,6 +75,8 @@ LinearShape shapeOf(const RunJob& job, const WorkUnit& unit);
 
 /// Bytes that statistics and one analysis of a linear need while it is made.
 std::size_t analysisPeakBytes(LinearShape shape, double sparseShare);
+/// The shape of which that is most.
+LinearShape largestShape(std::span<const LinearShape> shapes, double sparseShare);
 /// Bytes of a kept analysis, with the share of a sparse S as in Structure.
 std::size_t analysisBytes(LinearShape shape, double sparseShare);
 

@@ -77,13 +77,12 @@ std::vector<LinearSpectrum> analyseLinears(const Model& model, const Device& dev
     const std::vector<std::pair<std::size_t, std::vector<std::size_t>>> taps(byTap.begin(), byTap.end());
     std::vector<LinearShape> shapes;
     for (const auto& [tap, positions] : taps) {
-        LinearShape& largest = shapes.emplace_back();
+        std::vector<LinearShape> ofTap;
         for (const std::size_t position : positions) {
             const std::vector<const LinearInfo*> group = groupOf(model, method, *linears[position]);
-            const LinearShape shape = group.empty() ? linears[position]->shape : shapeOfGroup(group);
-            if (analysisPeakBytes(shape, sparseShare) > analysisPeakBytes(largest, sparseShare))
-                largest = shape;
+            ofTap.push_back(group.empty() ? linears[position]->shape : shapeOfGroup(group));
         }
+        shapes.push_back(largestShape(ofTap, sparseShare));
     }
     std::vector<LinearSpectrum> spectra(linears.size());
     std::atomic<std::size_t> done = 0;

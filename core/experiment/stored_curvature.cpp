@@ -18,11 +18,10 @@ std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& mom
     std::vector<std::vector<std::size_t>> tasks;
     std::vector<LinearShape> shapes;
     for (auto& [tap, positions] : byTap) {
-        LinearShape largest;
+        std::vector<LinearShape> ofTap;
         for (const std::size_t position : positions)
-            if (analysisPeakBytes(job.linears[position]->shape, share) > analysisPeakBytes(largest, share))
-                largest = job.linears[position]->shape;
-        shapes.push_back(largest);
+            ofTap.push_back(job.linears[position]->shape);
+        shapes.push_back(largestShape(ofTap, share));
         tasks.push_back(std::move(positions));
     }
     std::vector<double> nats(job.linears.size(), 0.0);

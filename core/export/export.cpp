@@ -142,13 +142,12 @@ ExportResult exportModel(const Model& model, const Device& device, const std::fi
     const BlasThreads oneBlasThread(1);
 
     CardFacts facts;
-    ModelConfig stock;
     {
         ExportedWeights weights(model, device, options, context);
         facts.parameters = weights.parameters();
         facts.structures = weights.structures();
         facts.factored = weights.factored();
-        stock = weights.stockConfig();
+        facts.stock = weights.stockConfig();
         weights.write(files);
     }
     facts.tokenizer = exportTokenizer(model, files);
@@ -160,7 +159,7 @@ ExportResult exportModel(const Model& model, const Device& device, const std::fi
     writeText("README.md", modelCard(model, options, facts));
     writeText("generation_config.json", dumpJson(exportedGenerationConfig(model), 2) + "\n");
     // Last, because a folder without it is no model.
-    writeText("config.json", dumpJson(exportedConfig(model, stock, options.dtype, facts.structures), 2) + "\n");
+    writeText("config.json", dumpJson(exportedConfig(model, facts.stock, options.dtype, facts.structures), 2) + "\n");
 
     ExportResult result;
     result.folder = folder.has_filename() ? folder : folder.parent_path();

@@ -1,7 +1,7 @@
 #include "core/export/exported_weights.h"
 
-#include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/export/stock_biases.h"
 #include "core/model/architecture.h"
 #include "core/model/tensor_names.h"
 
@@ -41,27 +41,6 @@ bool writtenDense(const LinearWeights& weights, ExportFormat format)
     const auto* identity = std::get_if<BlockIdentityWeights>(&weights.form);
     return format == ExportFormat::Dense || weights.structure() == StructureKind::Dense ||
            (identity && identity->rest.empty());
-}
-
-/// With the fewest further biases that the stock classes of the architecture can have together.
-ModelConfig withStockBiases(ModelConfig config)
-{
-    const bool attention = config.queryKeyValueBias || config.outputBias;
-    if (config.architecture == "llama" || config.architecture == "qwen3")
-        config.queryKeyValueBias = config.outputBias = attention;
-    if (config.architecture == "opt" || config.architecture == "gpt2")
-        config.queryKeyValueBias = config.outputBias = config.mlpBias = attention || config.mlpBias;
-    return config;
-}
-
-/// Whether the stock classes can have the biases of withStockBiases().
-bool biasesCanBeStock(const ModelConfig& config)
-{
-    if (config.architecture == "mistral")
-        return !config.queryKeyValueBias && !config.outputBias && !config.mlpBias;
-    if (config.architecture == "qwen2")
-        return !config.outputBias && !config.mlpBias;
-    return config.architecture != "qwen3" || !config.mlpBias;
 }
 
 } // namespace
@@ -266,21 +245,12 @@ void ExportedWeights::planIndices(const std::string& name, DType dtype, std::vec
 
 void ExportedWeights::planZeroBiases()
 {
+    std::vector<Role> biased;
     for (const LinearInfo& info : m_model.linears()) {
-        if (!m_hasBias[info.index])
-            continue;
-        const bool queryKeyValue = siteOf(info.role) == TapSite::AttentionInput;
-        (queryKeyValue          ? m_stock.queryKeyValueBias
-         : info.role == Role::O ? m_stock.outputBias
-                                : m_stock.mlpBias) = true;
+        if (m_hasBias[info.index])
+            biased.push_back(info.role);
     }
-    m_stock = withStockBiases(m_stock);
-    const Architecture& architecture = architectureOf(m_stock);
-    if (!biasesCanBeStock(m_stock))
-        throw Error(ErrorKind::Unsupported,
-                    fmt::format("linears got biases where {} of transformers has none; export in the factored format",
-                                architecture.causalClass),
-                    {.file = m_model.checkpoint().path()});
+    m_stock = stockConfigWith(m_model.config(), biased, m_model.checkpoint().path());
     const TensorNames names(m_stock);
     for (const LinearInfo& info : m_model.linears()) {
         const std::string fused =

@@ -34,7 +34,8 @@ public:
     /// as in the stock classes.
     const Json& structures() const { return m_structures; }
     /// The model's configuration with the biases that the stock classes have. In the dense format a bias of one linear
-    /// makes all of its kind have one, of zeros where there was none.
+    /// makes all of its kind have one, of zeros where there was none, and another architecture may be the one that has
+    /// it, see stockConfigWith().
     const ModelConfig& stockConfig() const { return m_stock; }
     /// Linears in factors.
     std::size_t factored() const { return m_factored; }

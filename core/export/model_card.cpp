@@ -2,6 +2,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/version.h"
+#include "core/model/architecture.h"
 
 #include <algorithm>
 #include <array>
@@ -200,8 +201,13 @@ std::string modelCard(const Model& model, const ExportOptions& options, const Ca
                         version(), facts.tokenizer, exportLogitBound(options.dtype));
     if (model.config().ropeScaling && model.config().ropeScaling->kind == "factors")
         card += "The rotary scaling is the llama3 one whose divisors the GGUF file lists.\n\n";
+    if (facts.stock.architecture != model.config().architecture)
+        card +=
+            fmt::format("The classes of {} have no such biases as the linears got; those of {} have them and compute "
+                        "the same beside, so that `config.json` names these.\n\n",
+                        architectureOf(model.config()).stem, architectureOf(facts.stock).stem);
     // The modeling file mends this; without it nothing can speak up when the folder is loaded.
-    if (model.config().ropeScaling && model.config().architecture == "mistral" && !custom)
+    if (model.config().ropeScaling && facts.stock.architecture == "mistral" && !custom)
         card += "**Needs transformers 4.48 or later:** the Mistral classes of earlier versions take no notice of the "
                 "rotary scaling in `config.json` and give other logits.\n\n";
     addLoading(card, custom);

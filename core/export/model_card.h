@@ -11,6 +11,7 @@ namespace rankwright {
 struct CardFacts
 {
     ExportedParameters parameters;
+    ModelConfig stock;                 ///< ExportedWeights::stockConfig()
     Json structures;                   ///< ExportedWeights::structures()
     std::size_t factored = 0;          ///< linears in factors
     std::string tokenizer;             ///< sentence of exportTokenizer()

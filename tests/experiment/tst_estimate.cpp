@@ -349,6 +349,40 @@ private slots:
         QVERIFY(refused([&](Recipe& recipe) { recipe.out = path; })); // not empty
     }
 
+    void biasesThatADenseExportCannotHoldAreRefusedBefore()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        const std::filesystem::path random = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "models" / "random";
+        Store store(path / "s.sqlite");
+        // Stock Qwen3 has no biases in its MLP, Mistral none at all, and Llama has no sliding window.
+        for (const char* name : {"qwen3", "mistral"}) {
+            const Model model = Model::open(random / name);
+            Recipe recipe = demoRecipe();
+            recipe.model = random / name;
+            recipe.method = "afm";
+            recipe.out = path / "out";
+            const auto estimate = [&] { return messageOf([&] { estimateRun(recipe, model, rates); }); };
+            QCOMPARE(estimate(), std::string());
+            recipe.exportFormat = "dense";
+            QVERIFY(estimate().find("factored") != std::string::npos);
+            QCOMPARE(messageOf([&] { runRecipe(recipe, store, {.cache = path / "cache"}, {}); }), estimate());
+            QVERIFY(!std::filesystem::exists(path / "cache"));
+            recipe.method = "whitened-svd";
+            QCOMPARE(estimate(), std::string());
+            recipe.parameters = {{std::string(biasUpdateParameter), 1.0}};
+            QVERIFY(!estimate().empty());
+            recipe.only = {"q"};
+            QCOMPARE(estimate().empty(), model.config().queryKeyNorm); // Qwen3 can have biases in its attention
+        }
+        // Llama has them everywhere.
+        Recipe recipe = demoRecipe();
+        recipe.method = "afm";
+        recipe.out = path / "out";
+        recipe.exportFormat = "dense";
+        QCOMPARE(messageOf([&] { estimateRun(recipe, m_model, rates); }), std::string());
+    }
+
     /// And nothing of it is done: what texts lack is known before.
     void textsARunRefusesAreRefusedBefore()
     {

@@ -156,6 +156,14 @@ LinearSource Replacements::source() const
     };
 }
 
+std::vector<std::int32_t> someIds(const Model& model, std::size_t count)
+{
+    std::vector<std::int32_t> ids(count);
+    for (std::size_t i = 0; i < count; ++i)
+        ids[i] = static_cast<std::int32_t>((1 + 37 * i) % model.config().vocabularySize);
+    return ids;
+}
+
 Matrix<float> logitsOf(const Model& model, const Device& device, const std::vector<std::int32_t>& ids)
 {
     Matrix<float> result(ids.size(), model.config().vocabularySize);
@@ -205,6 +213,14 @@ std::map<std::string, std::string> contentOf(const std::filesystem::path& folder
     for (const auto& entry : std::filesystem::directory_iterator(folder))
         content[entry.path().filename().string()] = readFile(entry.path());
     return content;
+}
+
+void copyWithout(const std::filesystem::path& model, const std::filesystem::path& folder, const std::string& key)
+{
+    std::filesystem::copy(model, folder);
+    Json config = readJson(folder / "config.json");
+    config.erase(key);
+    writeFileAtomically(folder / "config.json", dumpJson(config));
 }
 
 } // namespace rankwright::exporting

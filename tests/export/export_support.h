@@ -30,6 +30,9 @@ private:
     std::shared_ptr<State> m_state;
 };
 
+/// Tokens all over the vocabulary.
+std::vector<std::int32_t> someIds(const Model& model, std::size_t count);
+
 /// Logits of one window, T x vocabulary.
 Matrix<float> logitsOf(const Model& model, const Device& device, const std::vector<std::int32_t>& ids);
 
@@ -42,5 +45,8 @@ double relativeDifference(const Matrix<float>& expected, const Matrix<float>& fo
 
 /// Name -> bytes of every file of a folder.
 std::map<std::string, std::string> contentOf(const std::filesystem::path& folder);
+
+/// A copy of a model in a new folder, whose config.json has no `key`.
+void copyWithout(const std::filesystem::path& model, const std::filesystem::path& folder, const std::string& key);
 
 } // namespace rankwright::exporting

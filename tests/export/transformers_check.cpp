@@ -56,9 +56,7 @@ std::filesystem::path TransformersCheck::add(const std::string& name, const Mode
     const std::filesystem::path folder = m_place / name;
     exportModel(model, *m_device, folder, {.format = format}, {});
 
-    std::vector<std::int32_t> ids;
-    for (std::size_t i = 0; i < tokens; ++i)
-        ids.push_back(static_cast<std::int32_t>((1 + 37 * i) % model.config().vocabularySize));
+    const std::vector<std::int32_t> ids = someIds(model, tokens);
     const Matrix<float> logits = logitsOf(model, *m_device, ids);
     const std::filesystem::path logitsFile = m_place / (name + ".logits");
     const auto bytes = std::as_bytes(logits.span());
@@ -70,10 +68,11 @@ std::filesystem::path TransformersCheck::add(const std::string& name, const Mode
     for (const std::string& text : texts)
         tokenIds.push_back(model.tokenizer()->encode(text));
     const bool custom = format == ExportFormat::Factored;
+    const Model reopened = Model::open(folder);
     m_exports.push_back({{"name", name},
                          {"folder", folder.string()},
                          {"custom", custom},
-                         {"class", architectureOf(model.config()).causalClass},
+                         {"class", architectureOf(reopened.config()).causalClass},
                          {"ids", ids},
                          {"logits", logitsFile.string()},
                          {"generate", generatedTokens},
@@ -86,9 +85,8 @@ std::filesystem::path TransformersCheck::add(const std::string& name, const Mode
         for (const std::vector<std::int32_t>& more : {model.tokenizer()->encode(texts[0]), model.tokenizer()->suffix()})
             withSpecial.insert(withSpecial.end(), more.begin(), more.end());
     }
-    const Model reopened = Model::open(folder);
     m_expected.push_back({.name = name,
-                          .causalClass = std::string(architectureOf(model.config()).causalClass),
+                          .causalClass = std::string(architectureOf(reopened.config()).causalClass),
                           .generated = greedy(model, *m_device, ids, generatedTokens),
                           .factors = factorTensors(reopened),
                           .parameters = reopened.parameterCount(),
