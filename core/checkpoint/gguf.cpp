@@ -22,45 +22,39 @@ constexpr std::size_t defaultAlignment = 32;
 constexpr std::size_t smallestKeyValue = 8 + 4 + 1;
 constexpr std::size_t smallestTensor = 8 + 4 + 4 + 8;
 
-std::optional<DType> tensorType(std::uint32_t type)
+/// The names of ggml's types by their numbers (ggml_type of ggml.h).
+constexpr std::array<std::string_view, 42> typeNames = {
+    "F32",        "F16",        "Q4_0",       "Q4_1",  "Q4_2",     "Q4_3",     "Q5_0",     "Q5_1",    "Q8_0",
+    "Q8_1",       "Q2_K",       "Q3_K",       "Q4_K",  "Q5_K",     "Q6_K",     "Q8_K",     "IQ2_XXS", "IQ2_XS",
+    "IQ3_XXS",    "IQ1_S",      "IQ4_NL",     "IQ3_S", "IQ2_S",    "IQ4_XS",   "I8",       "I16",     "I32",
+    "I64",        "F64",        "IQ1_M",      "BF16",  "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0",
+    "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4", "NVFP4",    "Q1_0"};
+
+/// Those that can be read; DType calls them by the same names.
+constexpr std::array readableTypes = {DType::F64,    DType::F32,  DType::F16,  DType::BF16, DType::Q8_0,
+                                      DType::Q6_K,   DType::Q5_K, DType::Q5_1, DType::Q5_0, DType::Q4_K,
+                                      DType::Q4_1,   DType::Q4_0, DType::Q3_K, DType::Q2_K, DType::IQ4_NL,
+                                      DType::IQ4_XS, DType::I64,  DType::I32,  DType::I16,  DType::I8};
+
+std::optional<DType> tensorType(std::uint32_t number)
 {
-    switch (type) {
-    case 0:
-        return DType::F32;
-    case 1:
-        return DType::F16;
-    case 2:
-        return DType::Q4_0;
-    case 3:
-        return DType::Q4_1;
-    case 8:
-        return DType::Q8_0;
-    case 24:
-        return DType::I8;
-    case 25:
-        return DType::I16;
-    case 26:
-        return DType::I32;
-    case 27:
-        return DType::I64;
-    case 28:
-        return DType::F64;
-    case 30:
-        return DType::BF16;
-    default:
-        return {};
+    for (const DType dtype : readableTypes) {
+        if (number < typeNames.size() && dtypeName(dtype) == typeNames[number])
+            return dtype;
     }
+    return {};
 }
 
-std::string tensorTypeName(std::uint32_t type)
+std::string unreadable(std::uint32_t number)
 {
-    constexpr std::array<std::string_view, 40> names = {
-        "F32",      "F16",      "Q4_0",    "Q4_1",  "Q4_2",       "Q4_3",       "Q5_0",       "Q5_1",
-        "Q8_0",     "Q8_1",     "Q2_K",    "Q3_K",  "Q4_K",       "Q5_K",       "Q6_K",       "Q8_K",
-        "IQ2_XXS",  "IQ2_XS",   "IQ3_XXS", "IQ1_S", "IQ4_NL",     "IQ3_S",      "IQ2_S",      "IQ4_XS",
-        "I8",       "I16",      "I32",     "I64",   "F64",        "IQ1_M",      "BF16",       "Q4_0_4_4",
-        "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
-    return type < names.size() ? std::string(names[type]) : fmt::format("number {}", type);
+    std::string readable;
+    for (const DType dtype : readableTypes) {
+        if (isFloating(dtype))
+            readable.append(readable.empty() ? "" : ", ").append(dtypeName(dtype));
+    }
+    const std::string name =
+        number < typeNames.size() ? std::string(typeNames[number]) : fmt::format("number {}", number);
+    return fmt::format("its type {} cannot be read; convert the model to one of {}", name, readable);
 }
 
 template <typename T>
@@ -268,10 +262,7 @@ TensorInfo GgufFile::readTensor(Reader& reader) const
     const auto type = reader.number<std::uint32_t>("a tensor description");
     const std::optional<DType> dtype = tensorType(type);
     if (!dtype)
-        throw reader.unsupported(
-            fmt::format("its type {} cannot be read; convert the model to F16, BF16, Q8_0, Q4_0 or Q4_1",
-                        tensorTypeName(type)),
-            tensor.name);
+        throw reader.unsupported(unreadable(type), tensor.name);
     tensor.dtype = *dtype;
     tensor.offset = reader.number<std::uint64_t>("a tensor description");
 

@@ -22,7 +22,8 @@ class GgufFile
 {
 public:
     /// Throws Error(Corrupt), or Error(Unsupported) for another version or byte order, a split model, nested arrays and
-    /// tensor types other than F64, F32, F16, BF16, I8 to I64, Q8_0, Q4_0, Q4_1 (naming type and tensor).
+    /// tensor types other than F64, F32, F16, BF16, I8 to I64, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, Q2_K to Q6_K, IQ4_NL and
+    /// IQ4_XS (naming type, tensor and what can be read).
     explicit GgufFile(std::shared_ptr<const MappedFile> file);
 
     unsigned version() const { return m_version; }

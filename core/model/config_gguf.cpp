@@ -2,11 +2,16 @@
 #include "core/checkpoint/gguf.h"
 #include "core/model/config_sources.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <fmt/ranges.h>
 
 namespace rankwright {
 
 namespace {
+
+/// Families whose metadata differ in their prefix only.
+constexpr std::array<std::string_view, 3> families = {"llama", "qwen2", "qwen3"};
 
 class MetadataReader
 {
@@ -15,6 +20,19 @@ public:
         : m_gguf(gguf)
         , m_file(file)
     {}
+
+    /// "llama.rope.freq_base" for "rope.freq_base".
+    std::string keyOf(std::string_view name) const { return fmt::format("{}.{}", family(), name); }
+
+    /// general.architecture. Throws Error(Unsupported) for one that is not known.
+    std::string family() const
+    {
+        const std::string name = m_gguf.string("general.architecture").value_or("");
+        if (std::ranges::find(families, name) == families.end())
+            refuse(ErrorKind::Unsupported, fmt::format("general.architecture \"{}\" is not supported; supported are {}",
+                                                       name, fmt::join(families, ", ")));
+        return name;
+    }
 
     [[noreturn]] void refuse(ErrorKind kind, const std::string& why) const { throw Error(kind, why, {.file = m_file}); }
 
@@ -51,17 +69,18 @@ private:
     const std::filesystem::path& m_file;
 };
 
-std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const ModelConfig& config)
+std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const MetadataReader& reader,
+                                       const ModelConfig& config)
 {
     const GgufFile& gguf = *checkpoint.gguf();
     const std::filesystem::path& file = checkpoint.files().front();
-    const std::string kind = gguf.string("llama.rope.scaling.type").value_or("none");
+    const std::string kind = gguf.string(reader.keyOf("rope.scaling.type")).value_or("none");
     RopeScaling scaling;
     // Files of early converters have rope.scale_linear alone.
-    const std::optional<double> early = gguf.real("llama.rope.scale_linear");
+    const std::optional<double> early = gguf.real(reader.keyOf("rope.scale_linear"));
     if (kind == "linear" || (kind == "none" && early && *early != 1.0)) {
         scaling.kind = "linear";
-        scaling.factor = gguf.real("llama.rope.scaling.factor").value_or(early.value_or(0.0));
+        scaling.factor = gguf.real(reader.keyOf("rope.scaling.factor")).value_or(early.value_or(0.0));
         if (checkpoint.find("rope_freqs.weight"))
             throw Error(ErrorKind::Unsupported, "a linear rotary scaling beside rotary factors is not supported",
                         {.file = file, .tensor = "rope_freqs.weight"});
@@ -97,53 +116,53 @@ ModelConfig readGgufConfig(const Checkpoint& checkpoint)
     const GgufFile& gguf = *checkpoint.gguf();
     const std::filesystem::path& file = checkpoint.files().front();
     const MetadataReader reader(gguf, file);
-    const std::string architecture = gguf.string("general.architecture").value_or("");
-    if (architecture != "llama")
-        reader.refuse(ErrorKind::Unsupported,
-                      fmt::format("general.architecture \"{}\" is not supported; supported is llama", architecture));
-    if (gguf.integer("llama.expert_count").value_or(0) > 0)
-        reader.refuse(ErrorKind::Unsupported, "mixtures of experts (llama.expert_count) are not supported");
-
+    const auto key = [&](std::string_view name) { return reader.keyOf(name); };
     ModelConfig config;
-    config.architecture = "llama";
-    config.hiddenSize = reader.needSize("llama.embedding_length");
-    config.intermediateSize = reader.needSize("llama.feed_forward_length");
-    config.blocks = reader.needSize("llama.block_count");
-    config.heads = reader.needSize("llama.attention.head_count");
-    config.keyValueHeads = reader.size("llama.attention.head_count_kv").value_or(config.heads);
-    config.contextLength = reader.needSize("llama.context_length");
-    if (const std::optional<std::size_t> width = reader.size("llama.attention.key_length"))
+    config.architecture = reader.family();
+    if (gguf.integer(key("expert_count")).value_or(0) > 0)
+        reader.refuse(ErrorKind::Unsupported,
+                      fmt::format("mixtures of experts ({}) are not supported", key("expert_count")));
+    config.hiddenSize = reader.needSize(key("embedding_length"));
+    config.intermediateSize = reader.needSize(key("feed_forward_length"));
+    config.blocks = reader.needSize(key("block_count"));
+    config.heads = reader.needSize(key("attention.head_count"));
+    config.keyValueHeads = reader.size(key("attention.head_count_kv")).value_or(config.heads);
+    config.contextLength = reader.needSize(key("context_length"));
+    if (const std::optional<std::size_t> width = reader.size(key("attention.key_length")))
         config.headWidth = *width;
     else if (config.hiddenSize % config.heads == 0)
         config.headWidth = config.hiddenSize / config.heads;
     else
         reader.refuse(ErrorKind::Corrupt, fmt::format("the embedding length {} is not a multiple of {} heads",
                                                       config.hiddenSize, config.heads));
-    if (const std::size_t width = reader.size("llama.attention.value_length").value_or(config.headWidth);
+    if (const std::size_t width = reader.size(key("attention.value_length")).value_or(config.headWidth);
         width != config.headWidth)
         reader.refuse(
             ErrorKind::Unsupported,
             fmt::format("values of width {} beside keys of width {} are not supported", width, config.headWidth));
-    if (const std::size_t width = reader.size("llama.rope.dimension_count").value_or(config.headWidth);
+    if (const std::size_t width = reader.size(key("rope.dimension_count")).value_or(config.headWidth);
         width != config.headWidth)
         reader.refuse(ErrorKind::Unsupported,
                       fmt::format("a partial rotary embedding ({} of {}) is not supported", width, config.headWidth));
-    const std::optional<double> epsilon = gguf.real("llama.attention.layer_norm_rms_epsilon");
+    const std::optional<double> epsilon = gguf.real(key("attention.layer_norm_rms_epsilon"));
     if (!epsilon)
-        reader.refuse(ErrorKind::Corrupt, "llama.attention.layer_norm_rms_epsilon is missing");
+        reader.refuse(ErrorKind::Corrupt, key("attention.layer_norm_rms_epsilon") + " is missing");
     config.normEpsilon = static_cast<float>(*epsilon);
-    config.ropeTheta = gguf.real("llama.rope.freq_base").value_or(config.ropeTheta);
-    config.ropeScaling = readScaling(checkpoint, config);
+    config.ropeTheta = gguf.real(key("rope.freq_base")).value_or(config.ropeTheta);
+    config.ropeScaling = readScaling(checkpoint, reader, config);
 
     const TensorInfo& embedding = checkpoint.at("token_embd.weight");
     if (embedding.shape.size() != 2)
         throw Error(ErrorKind::Mismatch, fmt::format("the embedding has the shape {}", shapeText(embedding.shape)),
                     {.file = file, .tensor = embedding.name});
-    config.vocabularySize = reader.size("llama.vocab_size").value_or(embedding.shape[0]);
+    config.vocabularySize = reader.size(key("vocab_size")).value_or(embedding.shape[0]);
     config.tiedHead = !checkpoint.find("output.weight");
-    config.queryKeyValueBias = checkpoint.find("blk.0.attn_q.bias") != nullptr;
-    config.outputBias = checkpoint.find("blk.0.attn_output.bias") != nullptr;
-    config.mlpBias = checkpoint.find("blk.0.ffn_gate.bias") != nullptr;
+    // Qwen2 has biases at q, k and v and nowhere else whatever the file holds, Qwen3 none.
+    const bool free = config.architecture == "llama";
+    config.queryKeyValueBias = free ? checkpoint.find("blk.0.attn_q.bias") != nullptr : config.architecture == "qwen2";
+    config.outputBias = free && checkpoint.find("blk.0.attn_output.bias") != nullptr;
+    config.mlpBias = free && checkpoint.find("blk.0.ffn_gate.bias") != nullptr;
+    config.queryKeyNorm = config.architecture == "qwen3";
     config.bosToken = reader.token("tokenizer.ggml.bos_token_id");
     config.eosToken = reader.token("tokenizer.ggml.eos_token_id");
     for (const std::optional<std::int32_t>& end : {config.eosToken, reader.token("tokenizer.ggml.eot_token_id")}) {

@@ -1,33 +1,19 @@
 #include "core/base/error.h"
 #include "core/tensor/dtype.h"
+#include "core/tensor/instruction_set.h"
+#include "core/tensor/quantised.h"
 
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
 #include <utility>
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
 namespace rankwright {
 
 namespace {
-
-// The loops are written once and compiled twice on x86-64: for the base instruction set and for AVX2 with F16C, chosen
-// when the program runs. Both give the same bits.
-#define RANKWRIGHT_INLINE [[gnu::always_inline]] inline
-#define RANKWRIGHT_AVX2 [[gnu::target("avx2,f16c")]]
-
-constexpr std::size_t blockLength = 32;
-
-template <typename T>
-RANKWRIGHT_INLINE T readAt(const std::byte* data)
-{
-    T value;
-    std::memcpy(&value, data, sizeof(T));
-    return value;
-}
 
 RANKWRIGHT_INLINE std::uint16_t brainBits(float value)
 {
@@ -57,28 +43,6 @@ RANKWRIGHT_INLINE void doublesToFloats(const std::byte* source, float* target, s
         target[i] = static_cast<float>(readAt<double>(source + 8 * i));
 }
 
-/// Every product d q is exact in float32 (11 by 8 bits at most), so that only d q + m of Q4_1 rounds, once.
-template <DType dtype>
-RANKWRIGHT_INLINE void blocksToFloats(const std::byte* source, float* target, std::size_t blocks)
-{
-    constexpr std::size_t size = dtype == DType::Q8_0 ? 34 : dtype == DType::Q4_0 ? 18 : 20;
-    for (std::size_t block = 0; block < blocks; ++block, source += size, target += blockLength) {
-        const float d = halfToFloat(readAt<std::uint16_t>(source));
-        if constexpr (dtype == DType::Q8_0) {
-            for (std::size_t i = 0; i < blockLength; ++i)
-                target[i] = d * static_cast<float>(readAt<std::int8_t>(source + 2 + i));
-        } else {
-            constexpr std::size_t scales = dtype == DType::Q4_1 ? 4 : 2;
-            const float m = dtype == DType::Q4_1 ? halfToFloat(readAt<std::uint16_t>(source + 2)) : -8.0F * d;
-            for (std::size_t i = 0; i < blockLength / 2; ++i)
-                target[i] = d * static_cast<float>(readAt<std::uint8_t>(source + scales + i) & 0xF) + m;
-            for (std::size_t i = 0; i < blockLength / 2; ++i)
-                target[i + blockLength / 2] =
-                    d * static_cast<float>(readAt<std::uint8_t>(source + scales + i) >> 4) + m;
-        }
-    }
-}
-
 void halfToFloats(const std::byte* source, float* target, std::size_t count)
 {
     for (std::size_t i = 0; i < count; ++i)
@@ -100,14 +64,8 @@ void decodeBase(DType dtype, const std::byte* source, float* target, std::size_t
         return brainToFloats(source, target, count);
     case DType::F16:
         return halfToFloats(source, target, count);
-    case DType::F64:
-        return doublesToFloats(source, target, count);
-    case DType::Q8_0:
-        return blocksToFloats<DType::Q8_0>(source, target, count / blockLength);
-    case DType::Q4_0:
-        return blocksToFloats<DType::Q4_0>(source, target, count / blockLength);
     default:
-        return blocksToFloats<DType::Q4_1>(source, target, count / blockLength);
+        return doublesToFloats(source, target, count);
     }
 }
 
@@ -120,19 +78,6 @@ void encodeBase(DType dtype, const float* source, std::byte* target, std::size_t
 }
 
 #if defined(__x86_64__)
-
-bool hasAvx2()
-{
-    // F16C by its bit of the processor: clang 14 does not know the name.
-    static const bool has = [] {
-        unsigned int eax = 0;
-        unsigned int ebx = 0;
-        unsigned int ecx = 0;
-        unsigned int edx = 0;
-        return __builtin_cpu_supports("avx2") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-    }();
-    return has;
-}
 
 RANKWRIGHT_AVX2 void halfToFloatsAvx2(const std::byte* source, float* target, std::size_t count)
 {
@@ -162,14 +107,8 @@ RANKWRIGHT_AVX2 void decodeAvx2(DType dtype, const std::byte* source, float* tar
         return brainToFloats(source, target, count);
     case DType::F16:
         return halfToFloatsAvx2(source, target, count);
-    case DType::F64:
-        return doublesToFloats(source, target, count);
-    case DType::Q8_0:
-        return blocksToFloats<DType::Q8_0>(source, target, count / blockLength);
-    case DType::Q4_0:
-        return blocksToFloats<DType::Q4_0>(source, target, count / blockLength);
     default:
-        return blocksToFloats<DType::Q4_1>(source, target, count / blockLength);
+        return doublesToFloats(source, target, count);
     }
 }
 
@@ -182,11 +121,6 @@ RANKWRIGHT_AVX2 void encodeAvx2(DType dtype, const float* source, std::byte* tar
 }
 
 #else
-
-bool hasAvx2()
-{
-    return false;
-}
 
 constexpr auto decodeAvx2 = decodeBase;
 constexpr auto encodeAvx2 = encodeBase;
@@ -236,6 +170,8 @@ void convertToFloat(DType dtype, std::span<const std::byte> data, std::span<floa
         return;
     if (dtype == DType::F32)
         std::memcpy(values.data(), data.data(), data.size());
+    else if (elementsPerBlock(dtype) > 1)
+        dequantise(dtype, data.data(), values.size() / elementsPerBlock(dtype), values.data());
     else
         (hasAvx2() ? decodeAvx2 : decodeBase)(dtype, data.data(), values.data(), values.size());
 }

@@ -38,9 +38,9 @@ std::string smallGguf()
         ggufValue("u", 10, raw<std::uint64_t>(9));
     file.valueCount = 7;
     file.tensors = ggufTensor("w", {32, 2}, 3, 0) + ggufTensor("q", {32}, 8, 64) + ggufTensor("f", {3, 2}, 1, 128) +
-                   ggufTensor("i", {2}, 26, 160);
-    file.tensorCount = 4;
-    file.data = std::string(168, '\x2a');
+                   ggufTensor("i", {2}, 26, 160) + ggufTensor("k", {256}, 12, 192);
+    file.tensorCount = 5;
+    file.data = std::string(192 + 144, '\x2a');
     return file.bytes();
 }
 

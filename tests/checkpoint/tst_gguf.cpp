@@ -4,6 +4,8 @@
 
 #include <QTest>
 
+#include <cstring>
+#include <filesystem>
 #include <limits>
 #include <vector>
 
@@ -130,7 +132,15 @@ std::vector<Case> brokenFiles()
                    {"tensor w", "overflows"}),
         tensorCase("bytes overflow", ggufTensor("w", {1ULL << 62U}, 0, 0), corrupt, {"tensor w", "overflows"}),
         tensorCase("row does not fill blocks", ggufTensor("w", {16, 2}, 8, 0), corrupt, {"tensor w", "16", "Q8_0"}),
-        tensorCase("type not readable", ggufTensor("w", {256}, 12, 0), unsupported, {"tensor w", "Q4_K", "convert"}),
+        tensorCase("row does not fill blocks of 256", ggufTensor("w", {288, 2}, 12, 0), corrupt,
+                   {"tensor w", "288", "Q4_K blocks of 256"}),
+        tensorCase("scalar in blocks of 256", ggufTensor("w", {}, 14, 0), corrupt, {"tensor w", "Q6_K blocks of 256"}),
+        tensorCase("blocks of 256 longer than the file", ggufTensor("w", {256, 3}, 12, 0), corrupt,
+                   {"tensor w", "432 bytes", "incomplete download"}),
+        tensorCase("type not readable", ggufTensor("w", {256}, 16, 0), unsupported,
+                   {"tensor w", "IQ2_XXS", "convert", "Q8_0", "Q5_0", "Q4_K", "IQ4_XS"}),
+        tensorCase("type of activations", ggufTensor("w", {256}, 15, 0), unsupported, {"tensor w", "Q8_K", "convert"}),
+        tensorCase("newer type", ggufTensor("w", {256}, 39, 0), unsupported, {"tensor w", "MXFP4", "convert"}),
         tensorCase("type of no format", ggufTensor("w", {256}, 1000, 0), unsupported, {"tensor w", "1000"}),
         tensorCase("offset not aligned", ggufTensor("w", {4}, 0, 4), corrupt, {"tensor w", "4", "alignment 32"}),
         tensorCase("offset behind the file", ggufTensor("w", {4}, 0, 1ULL << 40U), corrupt,
@@ -229,6 +239,57 @@ private slots:
             for (std::size_t i = 0; i < 32; ++i)
                 QVERIFY(q[i] == (static_cast<float>(i) - 16) / 2);
         }
+    }
+
+    void quantisedTensorsAreReadWholeAndByRows_data()
+    {
+        QTest::addColumn<QString>("name");
+        for (const char* name :
+             {"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"})
+            QTest::newRow(name) << QString::fromLatin1(name);
+    }
+
+    /// A file that gguf-py wrote, with what gguf-py makes of its blocks beside them.
+    void quantisedTensorsAreReadWholeAndByRows()
+    {
+        QFETCH(QString, name);
+        const auto file = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "quantised/quantised.gguf";
+        const Checkpoint checkpoint = Checkpoint::open(file);
+        const TensorInfo& tensor = checkpoint.at(name.toStdString());
+        const Matrix<float> expected = checkpoint.readMatrix(checkpoint.at(tensor.name + ".values"));
+        const std::size_t rows = expected.rows();
+        const std::size_t columns = expected.columns();
+        QCOMPARE(tensor.shape, (std::vector<std::size_t>{rows, columns}));
+        QCOMPARE(tensor.bytes, bytesFor(tensor.dtype, columns) * rows);
+
+        const Matrix<float> whole = checkpoint.readMatrix(tensor);
+        QVERIFY(std::memcmp(whole.data(), expected.data(), 4 * expected.size()) == 0);
+        for (std::size_t first = 0; first < rows; ++first) {
+            for (std::size_t count = 0; count <= rows - first; ++count) {
+                Matrix<float> part(count, columns);
+                checkpoint.readRows(tensor, first, count, part.view());
+                QVERIFY(count == 0 || std::memcmp(part.data(), expected.row(first), 4 * part.size()) == 0);
+                // The same into rows that lie apart; what lies between stays.
+                Matrix<float> wide(count, columns + 1);
+                checkpoint.readRows(tensor, first, count, wide.view().columnRange(0, columns));
+                for (std::size_t i = 0; i < count; ++i) {
+                    QVERIFY(std::memcmp(wide.row(i), expected.row(first + i), 4 * columns) == 0);
+                    QVERIFY(wide(i, columns) == 0.0F);
+                }
+            }
+        }
+        QVERIFY(!firstNonFiniteTensor(checkpoint));
+    }
+
+    void blocksWithoutFiniteScaleAreFound()
+    {
+        Gguf file;
+        file.tensors = ggufTensor("w", {512}, 14, 0);
+        file.tensorCount = 1;
+        file.data = std::string(418, '\x11') + raw<std::uint16_t>(0x7C00); // Q6_K ends with its scale: infinity
+        const Checkpoint checkpoint = Checkpoint::open(save(file.bytes()));
+        QVERIFY(hostile::refuses([&] { checkFinite(checkpoint, checkpoint.at("w")); }, ErrorKind::NonFinite,
+                                 {"tensor w", "element 256"}));
     }
 
     void ownAlignmentIsUsed()

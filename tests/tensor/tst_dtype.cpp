@@ -1,13 +1,18 @@
 #include "core/base/error.h"
+#include "core/checkpoint/checkpoint.h"
 #include "core/tensor/dtype.h"
+#include "core/tensor/quantised.h"
 
 #include <QTest>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <random>
+#include <span>
+#include <string>
 #include <vector>
 
 using namespace rankwright;
@@ -233,6 +238,47 @@ private slots:
             QVERIFY(values[i] == static_cast<float>(expected[i])); // QCOMPARE of floats is not exact
     }
 
+    void blocksHaveTheValuesOfTheReference_data()
+    {
+        QTest::addColumn<QString>("name");
+        for (const char* name :
+             {"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"})
+            QTest::newRow(name) << QString::fromLatin1(name);
+    }
+
+    /// Bit for bit those of gguf-py, by both instruction sets and from unaligned bytes.
+    void blocksHaveTheValuesOfTheReference()
+    {
+        QFETCH(QString, name);
+        const auto file = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "quantised/quantised.gguf";
+        const Checkpoint checkpoint = Checkpoint::open(file);
+        const TensorInfo& tensor = checkpoint.at(name.toStdString());
+        QCOMPARE(dtypeName(tensor.dtype), std::string_view(tensor.name));
+        const std::span<const std::byte> blocks = checkpoint.data(tensor);
+        const std::span<const std::byte> expected = checkpoint.data(checkpoint.at(tensor.name + ".values"));
+        const std::size_t elements = tensor.elements();
+        QCOMPARE(expected.size(), 4 * elements);
+        QCOMPARE(blocks.size(), bytesFor(tensor.dtype, elements));
+
+        std::vector<float> values(elements);
+        const auto differences = [&] {
+            std::size_t count = 0;
+            for (std::size_t i = 0; i < elements; ++i)
+                count += std::memcmp(&values[i], expected.data() + 4 * i, 4) != 0 ? 1U : 0U;
+            return count;
+        };
+        convertToFloat(tensor.dtype, blocks, values);
+        QCOMPARE(differences(), std::size_t{0});
+        values.assign(elements, -7.0F);
+        dequantiseBase(tensor.dtype, blocks.data(), elements / elementsPerBlock(tensor.dtype), values.data());
+        QCOMPARE(differences(), std::size_t{0});
+        values.assign(elements, -7.0F);
+        std::vector<std::byte> shifted(blocks.size() + 1);
+        std::memcpy(shifted.data() + 1, blocks.data(), blocks.size());
+        convertToFloat(tensor.dtype, std::span(shifted).subspan(1), values);
+        QCOMPARE(differences(), std::size_t{0});
+    }
+
     void wrongSizesAndTypesAreRefused()
     {
         std::vector<std::byte> data(64);
@@ -248,7 +294,10 @@ private slots:
         QCOMPARE(kindOf([&] { convertToFloat(DType::F32, data, values); }), ErrorKind::Corrupt);
         QCOMPARE(kindOf([&] { convertToFloat(DType::I32, data, values); }), ErrorKind::Unsupported);
         QCOMPARE(kindOf([&] { convertToFloat(DType::Q8_0, data, std::span(values).first(31)); }), ErrorKind::Corrupt);
+        QCOMPARE(kindOf([&] { convertToFloat(DType::Q2_K, data, values); }), ErrorKind::Corrupt); // 32 of 256
+        QCOMPARE(kindOf([&] { convertToFloat(DType::Q5_0, data, values); }), ErrorKind::Corrupt); // 64 bytes, not 22
         QCOMPARE(kindOf([&] { convertFromFloat(values, DType::Q8_0, data); }), ErrorKind::Unsupported);
+        QCOMPARE(kindOf([&] { dequantise(DType::F16, data.data(), 1, values.data()); }), ErrorKind::Internal);
         QCOMPARE(kindOf([&] { convertFromFloat(values, DType::F32, data); }), ErrorKind::Internal);
         QCOMPARE(kindOf([&] { bytesFor(DType::F64, std::numeric_limits<std::size_t>::max() / 2); }),
                  ErrorKind::Corrupt);
