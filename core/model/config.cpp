@@ -33,6 +33,9 @@ ModelConfig readHuggingFace(const Json& json, const std::filesystem::path& file)
             fmt::format("model_type \"{}\" is not supported; supported are {}", stated, supportedTypes()));
     if (reader.find("quantization_config"))
         reader.unsupported("weights packed by a quantization_config are not supported");
+    // Embedding models made from decoders; transformers before version 5 takes no notice of the key.
+    if (!reader.boolean("is_causal", !reader.has("is_causal")))
+        reader.unsupported("is_causal = false, attention to later tokens, is not supported");
     if (type == "opt")
         return readOptConfig(reader);
     if (type == "gpt2")
@@ -58,8 +61,10 @@ void readTokens(const ConfigReader& reader, ModelConfig& config, std::optional<s
 {
     const auto read = [&](const char* key, std::optional<std::int32_t> otherwise) {
         std::vector<std::int32_t> ids = reader.tokens(key);
-        if (!reader.has(key) && otherwise && static_cast<std::size_t>(*otherwise) < config.vocabularySize)
+        if (!reader.has(key) && otherwise)
             ids.push_back(*otherwise);
+        // A GPT-2 with a small vocabulary of its own often names 50256: such a token never comes.
+        std::erase_if(ids, [&](std::int32_t id) { return static_cast<std::size_t>(id) >= config.vocabularySize; });
         return ids;
     };
     const std::vector<std::int32_t> bos = read("bos_token_id", bosToken);

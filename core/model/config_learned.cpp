@@ -7,11 +7,27 @@ namespace rankwright {
 
 namespace {
 
+/// `otherwise` is the default of transformers for a missing key; null is false to it.
+bool readFlag(const ConfigReader& reader, const char* key, bool otherwise)
+{
+    return reader.boolean(key, otherwise && !reader.has(key));
+}
+
 /// `key` must have this value, which is also what transformers takes where it is missing.
 void requireFlag(const ConfigReader& reader, const char* key, bool value)
 {
-    if (reader.boolean(key, value) != value)
+    if (readFlag(reader, key, value) != value)
         reader.unsupported(fmt::format("{} = {} is not supported", key, !value));
+}
+
+/// A size that transformers reads under two names.
+std::optional<std::size_t> readSize(const ConfigReader& reader, const char* key, const char* alias)
+{
+    const std::optional<std::size_t> stated = reader.size(key);
+    const std::optional<std::size_t> aliased = reader.size(alias);
+    if (stated && aliased && *stated != *aliased)
+        reader.refuse(key, fmt::format("{} disagrees with {} {}; keep one of them", *stated, alias, *aliased));
+    return aliased ? aliased : stated;
 }
 
 void readActivation(const ConfigReader& reader, const std::string& otherwise, ModelConfig& config)
@@ -40,7 +56,7 @@ void finish(const ConfigReader& reader, std::int32_t bosToken, std::int32_t eosT
                     fmt::format("the hidden size {} is not a multiple of {} heads", config.hiddenSize, config.heads),
                     {.file = reader.file()});
     config.headWidth = config.hiddenSize / config.heads;
-    config.tiedHead = reader.boolean("tie_word_embeddings", true);
+    config.tiedHead = readFlag(reader, "tie_word_embeddings", true);
     readTokens(reader, config, bosToken, eosToken);
 }
 
@@ -64,7 +80,7 @@ ModelConfig readOptConfig(const ConfigReader& reader)
     if (width != config.hiddenSize)
         reader.unsupported(
             fmt::format("word_embed_proj_dim {} beside hidden_size {} is not supported", width, config.hiddenSize));
-    const bool biases = reader.boolean("enable_bias", true);
+    const bool biases = readFlag(reader, "enable_bias", true);
     config.queryKeyValueBias = config.outputBias = config.mlpBias = biases;
     finish(reader, 2, 2, config);
     return config;
@@ -74,12 +90,12 @@ ModelConfig readGpt2Config(const ConfigReader& reader)
 {
     ModelConfig config;
     config.architecture = "gpt2";
-    config.hiddenSize = reader.size("n_embd").value_or(768);
+    config.hiddenSize = readSize(reader, "n_embd", "hidden_size").value_or(768);
     config.intermediateSize = reader.size("n_inner").value_or(4 * config.hiddenSize);
-    config.blocks = reader.size("n_layer").value_or(12);
-    config.heads = reader.size("n_head").value_or(12);
+    config.blocks = readSize(reader, "n_layer", "num_hidden_layers").value_or(12);
+    config.heads = readSize(reader, "n_head", "num_attention_heads").value_or(12);
     config.vocabularySize = reader.size("vocab_size").value_or(50257);
-    config.contextLength = reader.size("n_positions").value_or(1024);
+    config.contextLength = readSize(reader, "n_positions", "max_position_embeddings").value_or(1024);
     config.normEpsilon = static_cast<float>(reader.real("layer_norm_epsilon", 1e-5));
     readActivation(reader, "gelu_new", config);
     requireFlag(reader, "scale_attn_weights", true);

@@ -94,6 +94,9 @@ std::optional<Rotary> readRotaryPart(const ConfigReader& reader, const char* key
         return {};
     if (!value->is_object())
         reader.refuse(key, "must be an object");
+    for (const auto& [kind, inner] : value->items())
+        if (inner.is_object())
+            reader.unsupported(fmt::format("{} by kind of attention, \"{}\", is not supported", key, kind));
     const ConfigReader part(*value, reader.file());
     requireWholeRotation(part);
     return Rotary{part.real("rope_theta", config.ropeTheta), readScaling(reader, part, config.contextLength)};
@@ -110,6 +113,10 @@ void readRotary(const ConfigReader& reader, ModelConfig& config)
     if (scaling && parameters && !isSame(*scaling, *parameters))
         reader.refuse("rope_scaling", "disagrees with rope_parameters; keep one of them");
     if (const std::optional<Rotary>& stated = parameters ? parameters : scaling) {
+        // Which of two bases counts differs between versions too.
+        if (reader.find("rope_theta") && stated->theta != config.ropeTheta)
+            reader.refuse("rope_theta", fmt::format("{} disagrees with {} of {}; keep one of them", config.ropeTheta,
+                                                    stated->theta, parameters ? "rope_parameters" : "rope_scaling"));
         config.ropeTheta = stated->theta;
         config.ropeScaling = stated->scaling;
     }

@@ -32,7 +32,7 @@ public:
                                     m_checkpoint.tensors().size()),
                         {.file = m_checkpoint.files().front()});
         const std::vector<std::size_t> tokens{m_config.vocabularySize, m_config.hiddenSize};
-        m_layout.embedding = take(m_names.embedding() + ".weight", tokens);
+        m_layout.embedding = take(embeddingName(), tokens);
         if (m_config.positions == PositionKind::Learned)
             m_layout.positions =
                 take(m_names.positions() + ".weight",
@@ -41,7 +41,7 @@ public:
             addBlock(block);
         refuseUnknownEntries();
         m_layout.finalNorm = takeNorm(m_names.finalNorm());
-        m_layout.head = m_config.tiedHead ? m_layout.embedding : take(m_names.head() + ".weight", tokens);
+        m_layout.head = m_config.tiedHead ? m_layout.embedding : takeHead(tokens);
         refuseOthers();
         return std::move(m_layout);
     }
@@ -57,6 +57,25 @@ private:
             throw Error(ErrorKind::Corrupt, "\"rankwright\" must be an object that holds an object \"linears\"",
                         {.file = configFile()});
         return &table["linears"];
+    }
+
+    /// A tied embedding may be stored as the head alone: safetensors keeps the first name of a shared tensor.
+    std::string embeddingName() const
+    {
+        const std::string head = m_names.head() + ".weight";
+        std::string embedding = m_names.embedding() + ".weight";
+        return m_config.tiedHead && !m_checkpoint.find(embedding) && m_checkpoint.find(head) ? head : embedding;
+    }
+
+    const TensorInfo* takeHead(const std::vector<std::size_t>& shape)
+    {
+        const std::string name = m_names.head() + ".weight";
+        if (!m_checkpoint.find(name))
+            throw Error(ErrorKind::NotFound,
+                        "there is no head, as in files of base models, classifiers and embedding models; take the "
+                        "language model's, or set tie_word_embeddings to true if its head is the embedding",
+                        {.file = m_checkpoint.files().front(), .tensor = name});
+        return take(name, shape);
     }
 
     std::filesystem::path configFile() const { return m_checkpoint.folder() / "config.json"; }
@@ -242,7 +261,8 @@ private:
         tensors.weight = take(name + ".weight", shape);
         if (hasBias)
             tensors.bias = take(name + ".bias", {rows});
-        if (m_checkpoint.gguf() && (info.role == Role::Q || info.role == Role::K))
+        // llama.cpp rotates neighbouring rows of Llama, halves of all others.
+        if (m_checkpoint.gguf() && m_config.architecture == "llama" && (info.role == Role::Q || info.role == Role::K))
             tensors.pairedHeadWidth = m_config.headWidth;
         return tensors;
     }

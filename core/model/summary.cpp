@@ -19,7 +19,9 @@ namespace {
 std::vector<const TensorInfo*> usedTensors(const Model& model)
 {
     const TensorNames names(model.checkpoint(), model.config());
-    const std::string unusedHead = model.config().tiedHead ? names.head() + ".weight" : std::string();
+    const bool headIsStoredTwice =
+        model.config().tiedHead && model.checkpoint().find(names.embedding() + ".weight") != nullptr;
+    const std::string unusedHead = headIsStoredTwice ? names.head() + ".weight" : std::string();
     std::vector<const TensorInfo*> tensors;
     for (const TensorInfo& tensor : model.checkpoint().tensors())
         if (tensor.name != unusedHead && !names.ignored(tensor.name))

@@ -100,7 +100,7 @@ bool TensorNames::ignored(std::string_view name) const
     // Masks that GPT-2 files before 2023 carry.
     if (m_names.modelType == "gpt2" && (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")))
         return true;
-    return name.ends_with(".rotary_emb.inv_freq");
+    return name.ends_with("rotary_emb.inv_freq");
 }
 
 } // namespace rankwright

@@ -1,10 +1,12 @@
 #include "core/base/error.h"
 #include "core/model/model.h"
+#include "core/model/summary.h"
 #include "tests/checkpoint/hostile_files.h"
 #include "tests/support/tiny_llama.h"
 
 #include <QTest>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 
@@ -105,7 +107,11 @@ std::vector<Refusal> refusals()
          {}},
         {"absurd blocks", set("num_hidden_layers", 2000000000), ErrorKind::Mismatch, "", {"2000000000"}},
         {"missing tensor", [=](TinyLlama& tiny, Json&) { tiny.tensors.erase(k); }, ErrorKind::NotFound, k, {}},
-        {"missing head", set("tie_word_embeddings", false), ErrorKind::NotFound, "lm_head.weight", {}},
+        {"missing head",
+         set("tie_word_embeddings", false),
+         ErrorKind::NotFound,
+         "lm_head.weight",
+         {"no head", "base models", "tie_word_embeddings"}},
         {"missing bias", set("attention_bias", true), ErrorKind::NotFound, "model.layers.0.self_attn.q_proj.bias", {}},
         {"unknown tensor",
          [](TinyLlama& tiny, Json&) {
@@ -128,6 +134,17 @@ std::vector<Refusal> refusals()
          ErrorKind::Unsupported,
          "",
          {"partial"}},
+        {"rotation of its own for a kind of blocks",
+         set("rope_parameters", {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 100.0}}}}),
+         ErrorKind::Unsupported,
+         "",
+         {"rope_parameters", "full_attention"}},
+        {"rotary bases that disagree",
+         set("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 100.0}}),
+         ErrorKind::Corrupt,
+         "",
+         {"rope_theta", "10000", "100 of rope_parameters"}},
+        {"attention to later tokens", set("is_causal", false), ErrorKind::Unsupported, "", {"is_causal"}},
         {"yarn", scaling({{"rope_type", "yarn"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"yarn"}},
         {"dynamic", scaling({{"type", "dynamic"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"dynamic"}},
         {"scaling types that disagree",
@@ -173,7 +190,6 @@ std::vector<Refusal> refusals()
          "lm_head.weight",
          {"model.embed_tokens.weight", "tie_word_embeddings"}},
         {"scaling that is no object", scaling("llama3"), ErrorKind::Corrupt, "", {"rope_scaling"}},
-        {"token outside the vocabulary", set("bos_token_id", 50), ErrorKind::Corrupt, "", {"50"}},
         {"token text", set("eos_token_id", "</s>"), ErrorKind::Corrupt, "", {"eos_token_id"}},
         {"mistral with a window of zero",
          [](TinyLlama&, Json& config) {
@@ -261,7 +277,8 @@ private slots:
         const auto row = [](const char* name, const std::string& key, const std::string& value, ErrorKind kind) {
             QTest::newRow(name) << key << value << static_cast<int>(kind);
         };
-        row("other family", "general.architecture", "\"qwen2\"", ErrorKind::Unsupported);
+        row("other family", "general.architecture", "\"gemma3\"", ErrorKind::Unsupported);
+        row("metadata of another family", "general.architecture", "\"qwen3\"", ErrorKind::Corrupt);
         row("experts", "llama.expert_count", "8", ErrorKind::Unsupported);
         row("no blocks", "llama.block_count", "null", ErrorKind::Corrupt);
         row("no context", "llama.context_length", "null", ErrorKind::Corrupt);
@@ -360,6 +377,11 @@ private slots:
         config["eos_token_id"] = nullptr;
         read = configOf(tiny, config);
         QVERIFY(!read.eosToken && read.endTokens.empty());
+        config["eos_token_id"] = {7, 50}; // the vocabulary ends at 49
+        config["bos_token_id"] = 50256;
+        read = configOf(tiny, config);
+        QCOMPARE(read.endTokens, std::vector<std::int32_t>{7});
+        QVERIFY(!read.bosToken);
         config["eos_token_id"] = -1;
         QVERIFY(configOf(tiny, config).endTokens.empty());
         config["eos_token_id"] = 7;
@@ -381,6 +403,7 @@ private slots:
         Json config = tiny.config();
         config["rope_parameters"] = llama3Scaling();
         config["rope_parameters"]["rope_theta"] = 500000.0;
+        config.erase("rope_theta");
         const ModelConfig read = configOf(tiny, config);
         QCOMPARE(read.ropeTheta, 500000.0);
         QVERIFY(read.ropeScaling.has_value());
@@ -399,6 +422,7 @@ private slots:
         TinyLlama tiny;
         tiny.fill(1);
         tiny.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {{3}, {1, 1, 1}};
+        tiny.tensors["rotary_emb.inv_freq"] = {{3}, {1, 1, 1}};
         tiny.tensors["lm_head.weight"] = tiny.tensors["model.embed_tokens.weight"];
         tiny.write(m_folder.path());
         const Model model = Model::open(m_folder.path());
@@ -406,6 +430,27 @@ private slots:
         plain.fill(1);
         plain.write(m_folder.path() / "plain");
         QCOMPARE(model.parameterCount(), Model::open(m_folder.path() / "plain").parameterCount());
+    }
+
+    /// safetensors keeps one name of a tensor that has two.
+    void tiedHeadAloneIsTheEmbedding()
+    {
+        TinyLlama tiny;
+        tiny.fill(1);
+        tiny.write(m_folder.path());
+        const Model both = Model::open(m_folder.path());
+        Matrix<float> expected(1, 24);
+        both.embed(std::vector<std::int32_t>{7}, expected.view());
+        const std::size_t bytes = weightBytes(both);
+        tiny.tensors["lm_head.weight"] = tiny.tensors.extract("model.embed_tokens.weight").mapped();
+        const std::filesystem::path folder = m_folder.path() / "head";
+        tiny.write(folder);
+        const Model model = Model::open(folder);
+        Matrix<float> read(1, 24);
+        model.embed(std::vector<std::int32_t>{7}, read.view());
+        QVERIFY(std::ranges::equal(read.span(), expected.span()));
+        QCOMPARE(model.parameterCount(), both.parameterCount());
+        QCOMPARE(weightBytes(model), bytes);
     }
 
     void mistralHasNoBiases()
@@ -448,6 +493,7 @@ private slots:
                                                          << static_cast<int>(kind) << std::string(word);
         };
         row("opt", "do_layer_norm_before", "false", ErrorKind::Unsupported, "do_layer_norm_before");
+        row("opt", "do_layer_norm_before", "null", ErrorKind::Unsupported, "do_layer_norm_before");
         row("opt", "_remove_final_layer_norm", "true", ErrorKind::Unsupported, "_remove_final_layer_norm");
         row("opt", "layer_norm_elementwise_affine", "false", ErrorKind::Unsupported, "layer_norm_elementwise_affine");
         row("opt", "word_embed_proj_dim", "16", ErrorKind::Unsupported, "word_embed_proj_dim");
@@ -461,6 +507,8 @@ private slots:
         row("opt", "num_hidden_layers", "4", ErrorKind::NotFound, "model.decoder.layers.3");
         row("opt", "tie_word_embeddings", "false", ErrorKind::NotFound, "lm_head.weight");
         row("gpt2", "scale_attn_weights", "false", ErrorKind::Unsupported, "scale_attn_weights");
+        row("gpt2", "is_causal", "false", ErrorKind::Unsupported, "is_causal");
+        row("gpt2", "num_attention_heads", "8", ErrorKind::Corrupt, "num_attention_heads");
         row("gpt2", "scale_attn_by_inverse_layer_idx", "true", ErrorKind::Unsupported, "inverse_layer_idx");
         row("gpt2", "add_cross_attention", "true", ErrorKind::Unsupported, "add_cross_attention");
         row("gpt2", "activation_function", "\"gelu\"", ErrorKind::Unsupported, "gelu");
@@ -490,6 +538,29 @@ private slots:
         QVERIFY(error.has_value());
         QVERIFY2(static_cast<int>(error->kind()) == kind, error->what());
         QVERIFY2(std::string(error->what()).find(word) != std::string::npos, error->what());
+    }
+
+    /// transformers reads these sizes of GPT-2 by either name.
+    void otherNamesOfGpt2()
+    {
+        const auto source = std::filesystem::path(RANKWRIGHT_TEST_DATA) / "models" / "random" / "gpt2";
+        const std::filesystem::path folder = m_folder.path() / "gpt2-names";
+        std::filesystem::copy(source, folder);
+        Json config = readJson(folder / "config.json");
+        for (const auto& [key, other] : {std::pair{"n_embd", "hidden_size"},
+                                         {"n_layer", "num_hidden_layers"},
+                                         {"n_head", "num_attention_heads"},
+                                         {"n_positions", "max_position_embeddings"}}) {
+            config[other] = config.at(key);
+            config.erase(key);
+        }
+        std::ofstream(folder / "config.json") << config;
+        const ModelConfig read = Model::open(folder).config();
+        const ModelConfig expected = Model::open(source).config();
+        QCOMPARE(read.heads, expected.heads);
+        QCOMPARE(read.hiddenSize, expected.hiddenSize);
+        QCOMPARE(read.blocks, expected.blocks);
+        QCOMPARE(read.contextLength, expected.contextLength);
     }
 
 private:
