@@ -75,7 +75,7 @@ Json toJson(const Model& model, const CalibrationSet& set)
 
 std::string toText(const Model& model, const CalibrationSet& set)
 {
-    std::string result = model.checkpoint().path().string() + '\n';
+    std::string result = oneLine(model.checkpoint().path().string()) + '\n';
     result += facts(
         {{"tokens", fmt::format("{}: {} windows of {}", grouped(set.tokens()), set.windows(), set.windowLength())},
          {"fingerprint", set.fingerprint()},

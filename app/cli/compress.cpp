@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/places.h"
+#include "core/experiment/recompression.h"
 #include "core/experiment/run_texts.h"
 
 #include <fmt/format.h>
@@ -46,10 +47,14 @@ void showPlan(Session& session, const Recipe& recipe)
                             {"disk", estimate.disk}}}});
         return;
     }
-    session.out.write(commandToText(recipeToCommand(recipe)) + "\n\n" + dumpJson(recipeToJson(recipe), 2) + "\n\n" +
-                      facts({{"time", "about " + stagesText(estimate.stageSeconds)},
-                             {"memory", "about " + memoryText(estimate.memory, recipe.memoryLimit)},
-                             {"disk", "about " + formatBytes(estimate.disk)}}));
+    std::vector<std::pair<std::string, std::string>> lines = {
+        {"time", "about " + stagesText(estimate.stageSeconds)},
+        {"memory", "about " + memoryText(estimate.memory, recipe.memoryLimit)},
+        {"disk", "about " + formatBytes(estimate.disk)}};
+    if (const auto growth = plannedGrowth(recipe, model))
+        lines.emplace_back("note", growth->message);
+    session.out.write(commandToText(recipeToCommand(recipe)) + "\n\n" + printable(dumpJson(recipeToJson(recipe), 2)) +
+                      "\n\n" + facts(lines));
 }
 
 void showSearchPlan(Session& session, const Recipe& recipe, const SearchOptions& options)
@@ -106,11 +111,12 @@ void run(Session& session, const Options& options)
         session.out.json(json);
         return;
     }
+    const std::string total = lossTotal(findMethod(recipe.method), recipe.parameters, recipe.calibration.has_value());
     session.out.write((found ? searchToText(*found) : "") +
                       fmt::format("run {}{}: {} of {}\n", result.id,
                                   recipe.name.empty() ? "" : fmt::format(" ({})", oneLine(recipe.name)),
-                                  findMethod(recipe.method).title(), recipe.model.filename().string()) +
-                      resultToText(result, options.linears,
+                                  findMethod(recipe.method).title(), oneLine(recipe.model.filename().string())) +
+                      resultToText(result, options.linears, total,
                                    {{"cache", fmt::format("{} a token in float32, {} of latents if a runtime cached "
                                                           "those",
                                                           formatBytes(cache.expanded * sizeof(float)),

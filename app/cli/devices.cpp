@@ -39,7 +39,7 @@ std::string toText(const std::vector<DeviceInfo>& devices, const std::vector<Dev
                    formatBytes(device.memoryTotal), formatBytes(device.memoryFree)});
     std::string result = table.text();
     for (const DeviceModuleInfo& module : modules)
-        result += "\nmodule " + module.file.string() + ": " + module.description + '\n';
+        result += "\nmodule " + oneLine(module.file.string()) + ": " + oneLine(module.description) + '\n';
     return result;
 }
 

@@ -89,7 +89,7 @@ std::string toText(const Options& options, const Scores& scores)
                            fmt::format("{} of {} positions have the same most likely token",
                                        percent(divergence.topOneAgreement), grouped(divergence.positions)));
     }
-    return options.model + '\n' + facts(lines);
+    return oneLine(options.model) + '\n' + facts(lines);
 }
 
 } // namespace

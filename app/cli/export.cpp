@@ -36,7 +36,7 @@ void run(Session& session, const Options& options)
                           {"largestLogitDifference", result.largestLogitDifference}});
         return;
     }
-    session.out.write(result.folder.string() + '\n' +
+    session.out.write(oneLine(result.folder.string()) + '\n' +
                       facts({{"format", fmt::format("{}, {}{}", exportFormatName(options.target.format),
                                                     dtypeName(options.target.dtype),
                                                     options.target.format == ExportFormat::Dense

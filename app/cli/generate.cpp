@@ -91,7 +91,7 @@ void run(Session& session, const Options& options)
     }
     const auto show = [&](const std::string& name, const Model& model) {
         if (side)
-            session.out.write(name + ":\n");
+            session.out.write(oneLine(name) + ":\n");
         session.out.write(options.prompt);
         session.out.flush();
         GenerationResult result = generate(session, options, model, true);
@@ -106,8 +106,8 @@ void run(Session& session, const Options& options)
         return;
     session.out.write("\n");
     const GenerationResult other = show(options.against, *second);
-    session.out.write(fmt::format("\n{} {}; {} {}; the first {} tokens are equal\n", options.model, speed(result),
-                                  options.against, speed(other), commonTokens(result, other)));
+    session.out.write(fmt::format("\n{} {}; {} {}; the first {} tokens are equal\n", oneLine(options.model),
+                                  speed(result), oneLine(options.against), speed(other), commonTokens(result, other)));
 }
 
 } // namespace

@@ -153,7 +153,7 @@ std::string toText(const Model& model, bool each)
     const std::string tokenizer = tokenizerText(model, usable);
     const double share =
         static_cast<double>(model.linearParameterCount()) / static_cast<double>(model.parameterCount());
-    std::string result = model.checkpoint().path().string() + '\n';
+    std::string result = oneLine(model.checkpoint().path().string()) + '\n';
     result += facts(
         {{"architecture", fmt::format("{}: {} blocks, hidden size {}, feed-forward {}, {} heads of {} ({} key/value)",
                                       config.architecture, config.blocks, config.hiddenSize, config.intermediateSize,

@@ -25,6 +25,7 @@ struct Character
 {
     std::size_t bytes;
     std::size_t columns;
+    UChar32 code; ///< below 0 for bytes that are no character
 };
 
 std::size_t columnsOf(UChar32 code)
@@ -45,7 +46,7 @@ Character characterAt(std::string_view text, std::size_t at)
     std::int32_t end = 0;
     UChar32 code = 0;
     U8_NEXT(rest.data(), end, static_cast<std::int32_t>(rest.size()), code);
-    return {static_cast<std::size_t>(end), columnsOf(code)};
+    return {static_cast<std::size_t>(end), columnsOf(code), code};
 }
 
 } // namespace
@@ -203,13 +204,28 @@ std::string shortened(const std::string& text, std::size_t width)
 std::string oneLine(std::string_view text)
 {
     std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    for (std::size_t at = 0; at < text.size();) {
+        const Character character = characterAt(text, at);
         // U+0080 to U+009F are control characters too: some terminals take U+009B as the start of an escape.
-        const bool longControl = byte == 0xC2U && next >= 0x80U && next < 0xA0U;
-        result += byte < 0x20U || byte == 0x7FU || longControl ? ' ' : text[i];
-        i += longControl ? 1 : 0;
+        if (character.code < 0)
+            result += "\uFFFD";
+        else if (u_charType(character.code) == U_CONTROL_CHAR)
+            result += ' ';
+        else
+            result += text.substr(at, character.bytes);
+        at += character.bytes;
+    }
+    return result;
+}
+
+std::string printable(std::string_view text)
+{
+    std::string result;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        result += oneLine(text.substr(0, end));
+        result += end < text.size() ? "\n" : "";
+        text.remove_prefix(std::min(end + 1, text.size()));
     }
     return result;
 }

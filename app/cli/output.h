@@ -66,8 +66,11 @@ std::size_t displayWidth(std::string_view text);
 std::string firstColumns(std::string_view text, std::size_t width);
 /// Cut in the middle, between characters, to at most `width` columns.
 std::string shortened(const std::string& text, std::size_t width);
-/// Line ends and other control characters replaced, so that a message is one line.
+/// What a terminal can show, on one line: line ends and other control characters become spaces, bytes that are not
+/// UTF-8 U+FFFD.
 std::string oneLine(std::string_view text);
+/// The same with the line ends as they are.
+std::string printable(std::string_view text);
 /// A path as the user's shell would take it from anywhere, without a slash at its end.
 std::filesystem::path absolutePath(const std::filesystem::path& path);
 

@@ -4,7 +4,8 @@
 #include "core/base/error.h"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <ranges>
 #include <set>
 
 namespace rankwright::cli {
@@ -206,7 +207,8 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
         ->group("Options");
     option("--allocation", choice.allocation, "ALLOCATION",
            "How ranks are shared out (default: uniform, the same share for every linear); the manual page says how");
-    option("--structure", choice.structure, "factors|block-identity",
+    option("--structure", choice.structure,
+           fmt::format("{}", fmt::join(recipeStructures | std::views::transform(structureName), "|")),
            "Factors B A (default), or with an identity inside A, which buys a higher rank");
     option("--sequential", choice.sequential, "dense|compressed|anchored|update|alternate",
            "Statistics of the dense model (default), of the compressed blocks before, both, or dense ones with factors "
@@ -295,7 +297,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
     }
     recipe.keptRatio = choice.keep.value_or(recipe.keptRatio);
     change(recipe.allocation, choice.allocation, "--allocation", asIs);
-    change(recipe.structure, choice.structure, "--structure", structureFromName);
+    change(recipe.structure, choice.structure, "--structure", recipeStructureFromName);
     change(recipe.sequential, choice.sequential, "--sequential", sequentialModeFromName);
     change(recipe.storage, choice.storage, "--storage", weightTypeFromName);
     std::set<std::string> ranks;
@@ -322,6 +324,8 @@ Recipe makeRecipe(const RecipeChoice& choice)
     change(recipe.exportDType, choice.dtype, "--dtype", weightTypeFromName);
     makeAbsolute(recipe);
     checkRecipe(recipe, read, choice);
+    if (recipe.out.empty() && (choice.format || choice.dtype))
+        throw CLI::RequiresError(choice.format ? "--format" : "--dtype", "--out");
     return recipe;
 }
 

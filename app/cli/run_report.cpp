@@ -1,6 +1,7 @@
 #include "app/cli/run_report.h"
 
 #include "app/cli/output.h"
+#include "app/cli/run_notes.h"
 #include "core/base/bytes.h"
 
 #include <algorithm>
@@ -276,10 +277,26 @@ std::string memoryText(std::size_t bytes, std::size_t limit)
 
 std::string commandToText(const std::string& command)
 {
-    return oneLine(command) == command ? command : "(the command holds control characters; --json gives it)";
+    return oneLine(command) == command ? command : "(the command holds what a terminal cannot show; --json gives it)";
 }
 
-std::string resultToText(const RunResult& result, bool everyLinear,
+std::string lossTotal(const Method& method, const MethodParameters& parameters, bool calibrated)
+{
+    if (method.needsGradients())
+        return "the nats of rank 0";
+    if (!calibrated)
+        return "the energy of the weights";
+    std::string joint;
+    // Groups that share latents have the losses of their linears.
+    for (const std::vector<Role>& roles : method.sharesLatents() ? std::vector<std::vector<Role>>() : method.groups())
+        joint +=
+            fmt::format("{}{} with {}: of the {}", joint.empty() ? " (" : "; ", roleName(roles.front()),
+                        roleName(roles.back()), roles.front() == Role::Q ? "attention logits" : "paths of the heads");
+    return (updatesBias(method, parameters) ? "the energy of the centred outputs" : "the output energy") + joint +
+           (joint.empty() ? "" : ")");
+}
+
+std::string resultToText(const RunResult& result, bool everyLinear, const std::string& total,
                          std::vector<std::pair<std::string, std::string>> lines)
 {
     std::size_t resumed = 0;
@@ -296,8 +313,10 @@ std::string resultToText(const RunResult& result, bool everyLinear,
             lines.emplace_back("curvature", fmt::format("{:.4g} nats per token predicted to second order, sum over the "
                                                         "linears",
                                                         result.predictedNats));
-        lines.emplace_back("loss", fmt::format("{:.4f} of the output energy predicted, mean over the linears",
-                                               meanPredictedLoss(result.linears)));
+        lines.emplace_back("loss", fmt::format("{:.4f} of {} predicted, mean over the linears",
+                                               meanPredictedLoss(result.linears), total));
+        for (auto& note : runNotes(result.events))
+            lines.push_back(std::move(note));
     }
     if (!result.stageSeconds.empty())
         lines.emplace_back("time", stagesText(result.stageSeconds));

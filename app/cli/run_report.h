@@ -15,10 +15,13 @@ Json forecastToJson(const Forecast& forecast);
 Json cacheToJson(const CacheWidth& cache);
 /// One row of the runs table.
 Json summaryToJson(const RunSummary& summary);
+/// What the relative losses of a method are shares of: "the output energy". `calibrated`: with input statistics.
+std::string lossTotal(const Method& method, const MethodParameters& parameters, bool calibrated);
 /// What `compress` prints: ratios, sizes, perplexities, linears, events, seconds per stage.
 Json resultToJson(const RunResult& result);
-/// The same for a person, after `lines` (names and values); `everyLinear`: a line per linear, else per role.
-std::string resultToText(const RunResult& result, bool everyLinear,
+/// The same for a person, after `lines` (names and values); `everyLinear`: a line per linear, else per role; `total` is
+/// the lossTotal() of the run.
+std::string resultToText(const RunResult& result, bool everyLinear, const std::string& total,
                          std::vector<std::pair<std::string, std::string>> lines = {});
 
 /// Seconds in all and per stage: "2 min 49 s (calibrate 93 s, ...)".

@@ -37,7 +37,7 @@ void list(Session& session, const Options& options)
     }
     if (runs.empty()) {
         session.out.write(options.filter.empty() ? "no runs yet; rankwright-cli compress makes one\n"
-                                                 : fmt::format("no run matches '{}'\n", options.filter));
+                                                 : fmt::format("no run matches '{}'\n", oneLine(options.filter)));
         return;
     }
     Table table({{"run"},
@@ -68,14 +68,20 @@ void list(Session& session, const Options& options)
     session.out.write(table.text());
 }
 
-/// The line that runs a recorded recipe again; nothing where this version cannot read the recipe.
-std::string commandOf(const RunRecord& record)
+/// Nothing where this version cannot read the recorded recipe.
+std::optional<Recipe> recipeOf(const RunRecord& record)
 {
     try {
-        return recipeToCommand(recipeFromJson(record.recipe, {}));
+        return recipeFromJson(record.recipe, {});
     } catch (const std::exception&) {
-        return {};
+        return std::nullopt;
     }
+}
+
+std::string lossTotalOf(const std::optional<Recipe>& recipe)
+{
+    return recipe ? lossTotal(findMethod(recipe->method), recipe->parameters, recipe->calibration.has_value())
+                  : "the loss of rank 0";
 }
 
 Json environmentToJson(const RunEnvironment& environment)
@@ -90,7 +96,8 @@ Json environmentToJson(const RunEnvironment& environment)
 void show(Session& session, const Options& options)
 {
     const RunRecord record = session.storeWithRuns().run(*options.run);
-    const std::string command = commandOf(record);
+    const std::optional<Recipe> recipe = recipeOf(record);
+    const std::string command = recipe ? recipeToCommand(*recipe) : std::string(); // that runs it again
     if (session.json) {
         Json json = summaryToJson(record.summary);
         json.update(resultToJson(record.result));
@@ -110,7 +117,7 @@ void show(Session& session, const Options& options)
     if (!run.finished.empty())
         lines.emplace_back("ended", run.finished);
     if (!run.error.empty())
-        lines.emplace_back("error", oneLine(run.error));
+        lines.emplace_back("error", run.error);
     if (!run.tags.empty())
         lines.emplace_back("tags", run.tags);
     if (!run.notes.empty())
@@ -121,11 +128,11 @@ void show(Session& session, const Options& options)
     std::string text =
         fmt::format("run {}{}, {}\n", run.id, run.name.empty() ? "" : fmt::format(" ({})", oneLine(run.name)),
                     runStateName(run.state)) +
-        resultToText(record.result, options.linears, std::move(lines));
+        resultToText(record.result, options.linears, lossTotalOf(recipe), std::move(lines));
     if (!record.result.events.empty()) {
         text += "\nnotes of the numerics:\n";
         for (const NumericEvent& event : record.result.events)
-            text += fmt::format("  {}{}{}: {}\n", event.kind, event.linear.empty() ? "" : " ", event.linear,
+            text += fmt::format("  {}{}{}: {}\n", event.kind, event.linear.empty() ? "" : " ", oneLine(event.linear),
                                 oneLine(event.message));
     }
     if (!command.empty())

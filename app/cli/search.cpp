@@ -4,6 +4,7 @@
 #include "app/cli/run_report.h"
 #include "core/base/bytes.h"
 #include "core/base/nearest_name.h"
+#include "core/experiment/recompression.h"
 #include "core/experiment/run_texts.h"
 
 #include <algorithm>
@@ -159,10 +160,12 @@ std::size_t SearchPlan::disk() const
 
 SearchPlan planSearch(const Recipe& asked, const SearchOptions& options, const TaskContext& context)
 {
-    SearchPlan plan{.start = withRequests(searchStart(asked), asked), .options = options, .search = {}, .last = {}};
+    SearchPlan plan{
+        .start = withRequests(searchStart(asked), asked), .options = options, .search = {}, .last = {}, .growth = {}};
     const Model model = Model::open(asked.model);
     requireTexts(plan.start, model, context);
     plan.last = estimateRun(plan.start, model);
+    plan.growth = plannedGrowth(plan.start, model);
     plan.search = estimateSearch(asked, options, context);
     return plan;
 }
@@ -194,16 +197,18 @@ std::string planToText(const SearchPlan& plan)
     Table table({{"trial", Table::Align::Left}, {"time, alone"}, {"memory"}});
     for (const SearchEstimate::Trial& trial : plan.search.trials)
         table.row({trial.change, duration(trial.run.seconds), formatBytes(trial.run.memory)});
-    return "the search starts from\n" + dumpJson(recipeToJson(plan.start), 2) + "\n\n" + table.text() + '\n' +
-           facts({{"trials",
-                   fmt::format("at most {}, each of the best recipe before it{}", plan.search.trials.size(),
+    std::vector<std::pair<std::string, std::string>> lines = {
+        {"trials", fmt::format("at most {}, each of the best recipe before it{}", plan.search.trials.size(),
                                plan.options.perplexityRatio ? ", then kept ratios as long as there is time" : "")},
-                  {"time", fmt::format("about {} for the search: no trial starts that is likely to end after {}; then "
-                                       "about {}",
-                                       duration(plan.searchSeconds()), duration(plan.options.seconds),
-                                       stagesText(plan.lastSeconds()))},
-                  {"memory", "about " + memoryText(plan.memory(), plan.start.memoryLimit)},
-                  {"disk", "about " + formatBytes(plan.disk())}});
+        {"time",
+         fmt::format("about {} for the search: no trial starts that is likely to end after {}; then about {}",
+                     duration(plan.searchSeconds()), duration(plan.options.seconds), stagesText(plan.lastSeconds()))},
+        {"memory", "about " + memoryText(plan.memory(), plan.start.memoryLimit)},
+        {"disk", "about " + formatBytes(plan.disk())}};
+    if (plan.growth)
+        lines.emplace_back("note", plan.growth->message);
+    return "the search starts from\n" + printable(dumpJson(recipeToJson(plan.start), 2)) + "\n\n" + table.text() +
+           '\n' + facts(lines);
 }
 
 Json searchToJson(const SearchResult& found)

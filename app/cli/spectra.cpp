@@ -1,5 +1,6 @@
 #include "core/experiment/spectra.h"
 #include "app/cli/options.h"
+#include "app/cli/run_report.h"
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/experiment/places.h"
@@ -105,7 +106,7 @@ std::string toText(const Options& options, const Model& model, const std::vector
 {
     const bool weighted = needsStatistics(*options.method, options.parameters);
     std::string result =
-        fmt::format("{}: singular values of {} ({})\n\n", options.model,
+        fmt::format("{}: singular values of {} ({})\n\n", oneLine(options.model),
                     weighted ? "what the method truncates, weights times input statistics" : "the weights",
                     options.method->title());
     Table table({{"linear", Table::Align::Left},
@@ -130,9 +131,10 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    errorAt(structure, spectrum, 0.6), errorAt(structure, spectrum, 0.4)});
     }
     return result + table.text() +
-           fmt::format("\nerror: relative {} error where factors keep that share of the linear's parameters{}\n",
-                       weighted ? "output" : "weight",
-                       exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
+           fmt::format(
+               "\nerror: root of the loss over {}, where factors keep that share of the linear's parameters{}\n",
+               lossTotal(*options.method, options.parameters, weighted),
+               exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
 }
 
 void prepare(Options& options)

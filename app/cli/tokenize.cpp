@@ -53,7 +53,7 @@ void writeJson(Session& session, const std::vector<std::int32_t>& ids)
 void writeText(Session& session, const Options& options, const Tokenizer& tokenizer, std::size_t bytes,
                std::size_t count, const std::vector<std::int32_t>& first)
 {
-    session.out.write(options.text + '\n' +
+    session.out.write(oneLine(options.text) + '\n' +
                       facts({{"tokenizer", tokenizer.description()},
                              {"tokens", grouped(count)},
                              {"bytes", fmt::format("{}, {:.3f} per token", grouped(bytes),
@@ -61,7 +61,7 @@ void writeText(Session& session, const Options& options, const Tokenizer& tokeni
                       '\n');
     Table table({{"position"}, {"id"}, {"token", Table::Align::Left}});
     for (std::size_t i = 0; i < first.size(); ++i)
-        table.row({std::to_string(i), std::to_string(first[i]), oneLine(tokenizer.tokenText(first[i]))});
+        table.row({std::to_string(i), std::to_string(first[i]), tokenizer.tokenText(first[i])});
     session.out.write(table.text());
     if (count > first.size())
         session.out.write(fmt::format("... and {} more; --json lists all ids\n", grouped(count - first.size())));

@@ -7,8 +7,10 @@
 #include "core/base/version.h"
 #include "core/export/export.h"
 #include "core/model/forward.h"
+#include "core/tokenizer/text_file.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <fmt/format.h>
@@ -218,10 +220,27 @@ void validateWindowLimits(const Recipe& recipe)
         validateLimits(text.windows, "evaluation");
 }
 
+StructureKind recipeStructureFromName(std::string_view name)
+{
+    // Of these two validateRecipe() says why they cannot be chosen.
+    for (const StructureKind kind : {StructureKind::Dense, StructureKind::SharedLatent})
+        if (structureName(kind) == name)
+            return kind;
+    std::array<std::string_view, recipeStructures.size()> names;
+    std::ranges::transform(recipeStructures, names.begin(), structureName);
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end())
+        refuse(fmt::format("unknown structure \"{}\"{}", name, knownNames(name, names)));
+    return recipeStructures[static_cast<std::size_t>(found - names.begin())];
+}
+
 void validateRecipe(const Recipe& recipe)
 {
     if (recipe.model.empty())
         refuse("the recipe names no model");
+    if (const std::size_t bad = findInvalidUtf8(recipe.name); bad != std::string_view::npos)
+        refuse(fmt::format("the name of the run is not UTF-8: byte 0x{:02x} at offset {} begins no character",
+                           static_cast<unsigned char>(recipe.name[bad]), bad));
     validateMethod(recipe);
     validateAllocation(recipe);
     validateGradients(recipe);

@@ -6,6 +6,7 @@
 #include "core/structure/structure.h"
 #include "core/training/training_options.h"
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -70,6 +71,11 @@ struct Recipe
 
 /// "F32", "F16" or "BF16", in any case: what weights can be stored as. Throws Error(InvalidArgument).
 DType weightTypeFromName(std::string_view name);
+
+/// What a recipe can have linears stored as; the first is the default.
+inline constexpr std::array recipeStructures{StructureKind::Factors, StructureKind::BlockIdentity};
+/// By name; also those that validateRecipe() refuses. Throws Error(InvalidArgument) listing recipeStructures.
+StructureKind recipeStructureFromName(std::string_view name);
 
 /// Reads a recipe; relative paths are taken from `folder`; what is absent has its default, except `model`. Keys are
 /// camelCase: name, model, method, parameters {NAME: number, or the name of a choice}, keptRatio, allocation,

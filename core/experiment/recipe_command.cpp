@@ -193,10 +193,11 @@ std::string recipeToCommand(const Recipe& recipe)
         command.option("--held-out-windows", recipe.heldOutWindows);
     if (!recipe.evaluations.empty())
         addEvaluations(recipe, command);
-    if (!recipe.out.empty())
+    if (!recipe.out.empty()) { // without an export its format means nothing, and is refused
         command.option("--out", recipe.out.string());
-    command.changed("--format", recipe.exportFormat, usual.exportFormat);
-    command.changed("--dtype", dtypeName(recipe.exportDType), dtypeName(usual.exportDType));
+        command.changed("--format", recipe.exportFormat, usual.exportFormat);
+        command.changed("--dtype", dtypeName(recipe.exportDType), dtypeName(usual.exportDType));
+    }
     command.changed("--device", recipe.device, usual.device);
     command.changed("--threads", recipe.threads, usual.threads);
     if (recipe.memoryLimit > 0)

@@ -262,7 +262,7 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
                 [&](const Json& value, const std::string& key) { return parametersFrom(value, key, recipe.method); });
     fields.read("keptRatio", recipe.keptRatio, asNumber);
     fields.read("allocation", recipe.allocation, asString);
-    fields.readName("structure", recipe.structure, structureFromName);
+    fields.readName("structure", recipe.structure, recipeStructureFromName);
     fields.readName("sequential", recipe.sequential, sequentialModeFromName);
     fields.readName("storage", recipe.storage, weightTypeFromName);
     fields.read("ranks", recipe.ranks, ranksFrom);

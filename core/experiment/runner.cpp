@@ -9,6 +9,7 @@
 #include "core/experiment/compression.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/linear_groups.h"
+#include "core/experiment/recompression.h"
 #include "core/experiment/run_calibration.h"
 #include "core/experiment/run_evaluation.h"
 #include "core/experiment/run_folder.h"
@@ -120,7 +121,7 @@ private:
         m_model = Model::open(m_recipe.model);
         m_context.report("open", "checking weights", 0, 0);
         m_model->requireFinite();
-        checkMethod(m_method, *m_model);
+        requirePossible(m_recipe, *m_model);
         m_result.modelFingerprint = modelFingerprint(*m_model);
         m_result.vocabulary = m_model->config().vocabularySize;
         m_linears = chosenLinears(*m_model, m_recipe);
@@ -298,6 +299,8 @@ private:
         m_result.wholeModelRatio =
             totals.wholeModelRatio + static_cast<double>(biases) / static_cast<double>(m_model->parameterCount());
         m_result.bytes = totals.bytes + biases * sizeof(float); // see writeLinearFile()
+        if (const std::optional<NumericEvent> growth = growthNote(*m_model, m_linears, m_result.parameters))
+            m_context.note(*growth);
     }
 
     Model compressed() const { return m_model->withLinears(runLinears(m_result.folder, m_result.fingerprint)); }

@@ -1,6 +1,7 @@
 #include "core/experiment/training_stages.h"
 
 #include "core/base/error.h"
+#include "core/model/architecture.h"
 #include "core/training/distill.h"
 #include "core/training/recover.h"
 
@@ -98,6 +99,17 @@ std::vector<Role> TrainingStages::trainedRoles(std::size_t block) const
     return roles;
 }
 
+void TrainingStages::noteWithoutGain(const std::string& part, double startLoss, double endLoss) const
+{
+    if (endLoss != startLoss)
+        return;
+    m_job.context.note({"trainedWithoutGain", part,
+                        fmt::format("training did not lower the loss on held-out windows, {:.6g}: the factors from "
+                                    "before it are kept",
+                                    startLoss),
+                        startLoss});
+}
+
 TrainingObserver TrainingStages::observer() const
 {
     return [this](const TrainingPoint& point) {
@@ -119,6 +131,8 @@ void TrainingStages::distill(const TokenWindows& windows, const DistillationOpti
         for (const LinearInfo* info : chosenOf(block))
             keep(*info, "linear", "distilled", trained.trains(info->role) ? &trained.linear(info->role) : nullptr,
                  note);
+        if (trained.size() > 0)
+            noteWithoutGain(blockName(m_job.model.config(), block), outcome.startLoss, outcome.endLoss);
     };
     distillBlocks(m_job.model, modelOf({"distilled", "linear"}), m_job.device, windows, options, pass, m_job.context,
                   observer(),
@@ -160,6 +174,7 @@ void TrainingStages::recover(const TokenWindows& windows, const RecoveryOptions&
                                          outcome.steps, outcome.startLoss, outcome.endLoss);
     for (const auto& [info, weights] : trained)
         keep(*info, from, "recovered", weights ? &*weights : nullptr, note);
+    noteWithoutGain({}, outcome.startLoss, outcome.endLoss);
     std::filesystem::remove(stateFile);
 }
 

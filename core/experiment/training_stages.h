@@ -36,6 +36,9 @@ private:
     /// Writes a linear of kind `from` as `kind`, with trained weights and a note where there are such.
     void keep(const LinearInfo& info, std::string_view from, std::string_view kind, const LinearWeights* trained,
               const std::string& note) const;
+    /// The event "trainedWithoutGain" (value: the loss) where a training kept what it started from; `part` is the
+    /// block, or empty for all.
+    void noteWithoutGain(const std::string& part, double startLoss, double endLoss) const;
     /// Linears of a block that were put in the place of others.
     std::vector<Role> trainedRoles(std::size_t block) const;
     TrainingObserver observer() const;

@@ -86,10 +86,18 @@ private slots:
         row("no calibration", {u"compress"_s, demoModel(), u"--method"_s, u"asvd"_s, u"--keep"_s, u"0.5"_s},
             u"needs a calibration text"_s);
         row("unknown structure", compressCall(u"svd"_s, u"0.5"_s, {u"--structure"_s, u"factor"_s}),
-            u"did you mean \"factors\"?"_s);
+            u"did you mean \"factors\"? Known: factors, block-identity"_s);
+        row("structure that compresses nothing", compressCall(u"svd"_s, u"0.5"_s, {u"--structure"_s, u"dense"_s}),
+            u"use factors or block-identity"_s);
         row("unknown allocation", compressCall(u"svd"_s, u"0.5"_s, {u"--allocation"_s, u"unifrom"_s}),
             u"did you mean \"uniform\"?"_s);
         row("unknown format", compressCall(u"svd"_s, u"0.5"_s, {u"--format"_s, u"onnx"_s}), u"onnx"_s);
+        for (const QString& method : {u"svd"_s, u"best"_s}) {
+            row(qPrintable(u"format of no export, "_s + method),
+                compressCall(method, u"0.5"_s, {u"--format"_s, u"dense"_s}), u"--format requires --out"_s);
+            row(qPrintable(u"type of no export, "_s + method), compressCall(method, u"0.5"_s, {u"--dtype"_s, u"F16"_s}),
+                u"--dtype requires --out"_s);
+        }
         row("unknown parameter", compressCall(u"asvd"_s, u"0.5"_s, {u"--parameter"_s, u"alhpa=1"_s}), u"alpha"_s);
         row("no method that could be meant", compressCall(u"qqqqq"_s, u"0.5"_s),
             u"unknown method \"qqqqq\"; known: svd"_s);

@@ -130,6 +130,37 @@ private slots:
         QVERIFY(recipeToJson(smallRecipe())["calibration"].is_null());
     }
 
+    /// An unknown name lists what can be chosen; what cannot is refused with the reason.
+    void structuresThatCanBeChosen()
+    {
+        Json json = smallJson();
+        for (const char* name : {"factors", "block-identity"}) {
+            json["structure"] = name;
+            QCOMPARE(refusal(json), std::string());
+            QCOMPARE(structureName(recipeFromJson(json, {}).structure), std::string_view(name));
+        }
+        for (const char* name : {"factor", "sparse", ""}) {
+            json["structure"] = name;
+            const std::string message = refusal(json);
+            QVERIFY2(message.ends_with("nown: factors, block-identity"), message.c_str());
+        }
+        for (const char* name : {"dense", "shared-latent"}) {
+            json["structure"] = name;
+            QVERIFY2(has(refusal(json), std::string("structure ") + name) &&
+                         has(refusal(json), "use factors or block-identity"),
+                     refusal(json).c_str());
+        }
+    }
+
+    void namesAreUtf8()
+    {
+        Recipe recipe = smallRecipe();
+        recipe.name = "\u00e9t\u00e9 \u65e5\u672c";
+        QCOMPARE(refusal(recipe), std::string());
+        recipe.name = "bad \xff name";
+        QVERIFY2(has(refusal(recipe), "byte 0xff at offset 4"), refusal(recipe).c_str());
+    }
+
     void threadsHaveALimit()
     {
         Recipe recipe = smallRecipe();
@@ -455,6 +486,11 @@ private slots:
                         "--evaluate-text /texts/test.txt --evaluate-text /texts/other.txt --evaluate-rows "
                         "--evaluate-window 2048 --evaluate-windows 10 --out /out/dir --format dense --dtype F16 "
                         "--threads 2 --memory-limit 1536MiB"));
+        // Options of an export that is not made would be refused.
+        recipe = smallRecipe();
+        recipe.exportFormat = "dense";
+        recipe.exportDType = DType::BF16;
+        QCOMPARE(recipeToCommand(recipe), recipeToCommand(smallRecipe()));
     }
 
     void theCommandSurvivesAShell()

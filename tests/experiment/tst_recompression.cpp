@@ -1,4 +1,5 @@
 #include "core/experiment/linear_file.h"
+#include "core/experiment/recompression.h"
 #include "core/experiment/run_folder.h"
 #include "core/experiment/runner.h"
 #include "run_support.h"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 using namespace rankwright;
 
@@ -146,6 +148,64 @@ private slots:
             }
             QCOMPARE(m_place->store.run(result.id).result.linears[0].structure, StructureKind::BlockIdentity);
         }
+    }
+
+    /// Kept ratios are of dense linears: one above that of the checkpoint makes it larger, and that is said before and
+    /// after, with what the files hold.
+    void modelsThatGrowAreNoted()
+    {
+        const auto notesOf = [](const RunResult& result) {
+            std::vector<NumericEvent> notes;
+            std::ranges::copy_if(result.events, std::back_inserter(notes),
+                                 [](const NumericEvent& event) { return event.kind == "storesMore"; });
+            return notes;
+        };
+        const auto percent = [](std::size_t part, std::size_t whole) {
+            return QString::number(100.0 * static_cast<double>(part) / static_cast<double>(whole), 'f', 2) +
+                   QStringLiteral(" %");
+        };
+        const std::filesystem::path half = m_place->path / "half";
+        Recipe recipe = plainRecipe(demo / "stories260K", 0.9);
+        QVERIFY(!plannedGrowth(recipe, Model::open(recipe.model)));
+        recipe.keptRatio = 0.5;
+        recipe.out = half;
+        QVERIFY(notesOf(m_place->run(recipe)).empty());
+
+        const Model model = Model::open(half);
+        std::size_t inFactors = 0;
+        std::size_t dense = 0;
+        for (const LinearInfo& info : model.linears()) {
+            inFactors += countTensors(half, info.name).parameters;
+            dense += info.shape.rows * info.shape.columns;
+        }
+        for (const char* allocation : {"uniform", "marginal-loss"}) {
+            recipe = plainRecipe(half, 0.9);
+            recipe.allocation = allocation;
+            recipe.out = m_place->path / allocation;
+            const std::optional<NumericEvent> planned = plannedGrowth(recipe, model);
+            const RunResult result = m_place->run(recipe);
+            const std::size_t before = countTensors(half).parameters;
+            const std::size_t after = countTensors(recipe.out).parameters;
+            QVERIFY(after > before);
+            QCOMPARE(notesOf(result).size(), std::size_t{1});
+            const NumericEvent note = notesOf(result).front();
+            QCOMPARE(note.value, static_cast<double>(after) / static_cast<double>(before));
+            const QString text = QString::fromStdString(note.message);
+            QVERIFY2(text.startsWith(QString::number(after) + QStringLiteral(" parameters are stored, ") +
+                                     percent(after, before)) &&
+                         text.contains(percent(inFactors, dense) + QStringLiteral(" of the dense")),
+                     note.message.c_str());
+            QVERIFY(planned);
+            // Losses spend less of the budget where the rank is known.
+            if (recipe.allocation == "uniform")
+                QCOMPARE(planned->message, note.message);
+            else
+                QVERIFY(planned->message.starts_with("with uniform ranks ") && planned->value > note.value);
+            QCOMPARE(notesOf(m_place->store.run(result.id).result).size(), std::size_t{1});
+        }
+        recipe = plainRecipe(half, 0.4);
+        QVERIFY(!plannedGrowth(recipe, model));
+        QVERIFY(notesOf(m_place->run(recipe)).empty());
     }
 
     /// afm adds a bias to every linear, which has none in the checkpoint.

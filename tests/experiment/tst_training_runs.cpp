@@ -323,6 +323,28 @@ private slots:
         QVERIFY(std::isfinite(result.evaluations[0].compressed.perplexity));
     }
 
+    /// Where no step was better than none, the factors are those of before, and that is noted.
+    void trainingWithoutGainIsNoted()
+    {
+        const auto partsWithout = [](const RunResult& result) {
+            std::vector<std::string> parts;
+            for (const NumericEvent& event : result.events)
+                if (event.kind == "trainedWithoutGain")
+                    parts.push_back(event.linear);
+            return parts;
+        };
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.evaluations = {heldOutStories()};
+        QVERIFY(partsWithout(place.run(recipe)).empty());
+        recipe.distillation->training.learningRate = 1e30;
+        recipe.recovery->training.learningRate = 1e30;
+        const RunResult result = place.run(recipe);
+        QCOMPARE(partsWithout(result), (std::vector<std::string>{"model.layers.0", "model.layers.1", "model.layers.2",
+                                                                 "model.layers.3", "model.layers.4", ""}));
+        QCOMPARE(result.evaluations[0].compressed.windowNll, result.evaluations[1].compressed.windowNll);
+    }
+
     void refusesTrainingsThatMeanNothing()
     {
         const auto refusal = [](const auto& edit) -> std::string {
