@@ -4,10 +4,8 @@
 
 namespace rankwright {
 
-void AddedTokenScanner::add(const AddedToken& token, std::string_view pattern)
+bool AddedTokenScanner::add(const AddedToken& token, std::string_view pattern)
 {
-    if (pattern.empty())
-        return;
     std::uint32_t node = 0;
     for (const char c : pattern) {
         const auto [edge, isNew] =
@@ -15,7 +13,8 @@ void AddedTokenScanner::add(const AddedToken& token, std::string_view pattern)
         m_nodes += isNew ? 1 : 0;
         node = edge->second;
     }
-    m_ends.insert_or_assign(node, m_tokens.size());
+    if (!m_ends.emplace(node, m_tokens.size()).second)
+        return false;
     m_tokens.push_back(token);
     for (std::size_t at = 0; at < pattern.size();) {
         const CodePoint point = codePointAt(pattern, at);
@@ -23,6 +22,7 @@ void AddedTokenScanner::add(const AddedToken& token, std::string_view pattern)
         at += point.length;
     }
     m_divisible = m_divisible && !token.singleWord;
+    return true;
 }
 
 AddedTokenScanner::Match AddedTokenScanner::longestAt(std::string_view section, std::size_t at) const

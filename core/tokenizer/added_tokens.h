@@ -29,8 +29,8 @@ public:
     using Text = std::function<void(std::string_view)>;
     using Token = std::function<void(std::int32_t)>;
 
-    /// `pattern` is what to look for: the content, normalized where the token is.
-    void add(const AddedToken& token, std::string_view pattern);
+    /// `pattern` is what to look for: the content, normalized where the token is. False where another token has it.
+    bool add(const AddedToken& token, std::string_view pattern);
     bool empty() const { return m_tokens.empty(); }
 
     /// Calls `text` for what lies between tokens (never empty) and `token` for each, in order.

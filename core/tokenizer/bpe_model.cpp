@@ -103,17 +103,24 @@ BpeModel::BpeModel(const std::vector<std::pair<std::string, std::int64_t>>& voca
             throw Error(ErrorKind::Corrupt, fmt::format("token \"{}\" appears twice in the vocabulary", m_texts[id]),
                         {.file = file});
     }
-    if (m_options.unknown) {
-        const auto unknown = id(*m_options.unknown);
-        if (!unknown)
-            throw Error(ErrorKind::Corrupt,
-                        fmt::format("the unknown token \"{}\" is not in the vocabulary", *m_options.unknown),
-                        {.file = file});
-        m_unknown = *unknown;
-    }
     for (unsigned byte = 0; byte < 256; ++byte) {
         const std::string token = m_options.byteLevel ? byteLevelAlphabet().at(byte) : fmt::format("<0x{:02X}>", byte);
         m_byteIds.at(byte) = id(token).value_or(-1);
+    }
+    const auto bytes = std::count_if(m_byteIds.begin(), m_byteIds.end(), [](std::int32_t i) { return i >= 0; });
+    m_allBytes = bytes == 256 && (m_options.byteLevel || m_options.byteFallback);
+    if (m_options.byteLevel && m_options.byteFallback && !m_allBytes)
+        throw Error(ErrorKind::Unsupported,
+                    fmt::format("byte_fallback of a byte-level vocabulary that lacks {} of the 256 bytes", 256 - bytes),
+                    {.file = file});
+    if (m_options.unknown) {
+        const auto unknown = id(*m_options.unknown);
+        // Some files name an empty unknown token: no harm where no character is ever unknown.
+        if (!unknown && !m_allBytes)
+            throw Error(ErrorKind::Corrupt,
+                        fmt::format("the unknown token \"{}\" is not in the vocabulary", *m_options.unknown),
+                        {.file = file});
+        m_unknown = unknown.value_or(-1);
     }
     addMerges(merges, file);
     prepareCuts();
@@ -188,7 +195,6 @@ void BpeModel::prepareCuts()
     const auto bytes = std::count_if(m_byteIds.begin(), m_byteIds.end(), [](std::int32_t i) { return i >= 0; });
     if (m_options.byteFallback && bytes != 0 && bytes != 256)
         m_splittable = false;
-    m_allBytes = bytes == 256 && (m_options.byteLevel || m_options.byteFallback);
     for (const auto& [left, right] : m_pairs) {
         const std::string& before = m_texts[static_cast<std::size_t>(left)];
         const std::string& after = m_texts[static_cast<std::size_t>(right)];

@@ -141,6 +141,9 @@ BpeTokenizer::BpeTokenizer(TokenizerJson json, TokenRoles roles, const std::file
     m_preTokenizer = PreTokenizer(member(m_rest, "pre_tokenizer"), m_file);
     m_decoder = Decoder(member(m_rest, "decoder"), m_file);
     options.byteLevel = m_preTokenizer.byteLevel();
+    if (m_preTokenizer.seesStart() && m_normalizer.mayDropStart())
+        root.unsupported("pre_tokenizer: a Metaspace with prepend_scheme \"first\" behind a normalizer that may remove "
+                         "the start of a text");
     m_model = std::make_unique<BpeModel>(json.vocabulary, json.merges, std::move(options), m_file);
     m_size = m_model->size();
     readAddedTokens(root);
@@ -171,6 +174,9 @@ void BpeTokenizer::readAddedTokens(const JsonObject& root)
         token.normalized = value.flag("normalized", !token.special);
         const auto inModel = m_model->id(token.content);
         const std::string* atId = m_model->text(token.id);
+        // The reference counts on from the vocabulary and the tokens before, whatever ids the file says.
+        const std::size_t counted = m_added.empty() ? 0 : static_cast<std::size_t>(m_added.rbegin()->first) + 1;
+        const auto expected = static_cast<std::int64_t>(std::max(m_model->count(), counted));
         if (inModel && *inModel != token.id)
             value.corrupt(fmt::format("token \"{}\" has id {}, but {} in the vocabulary", token.content, id, *inModel));
         if (atId != nullptr && *atId != token.content)
@@ -178,13 +184,22 @@ void BpeTokenizer::readAddedTokens(const JsonObject& root)
                 fmt::format("token \"{}\" has id {}, which the vocabulary gives to \"{}\"", token.content, id, *atId));
         if (!m_added.emplace(token.id, token).second || !m_addedIds.emplace(token.content, token.id).second)
             value.corrupt(fmt::format("token \"{}\" or its id {} appears twice", token.content, id));
+        if (!inModel && id != expected)
+            value.unsupported(
+                fmt::format("token \"{}\" has id {}, but Hugging Face tokenizers gives it {}; put it into "
+                            "the vocabulary with its id",
+                            token.content, id, expected));
         m_size = std::max(m_size, static_cast<std::size_t>(id) + 1);
         if (!token.normalized) {
             m_rawScanner.add(token, token.content);
             continue;
         }
         const std::string pattern = m_normalizer.apply(token.content, true, true);
-        m_normalizedScanner.add(token, pattern);
+        if (pattern.empty())
+            value.unsupported(fmt::format("the normalizer leaves nothing of the token \"{}\"", token.content));
+        // Which of them it finds differs between versions of the reference.
+        if (!m_normalizedScanner.add(token, pattern))
+            value.unsupported(fmt::format("the normalizer makes \"{}\" equal to another added token", token.content));
         if (pattern != token.content)
             m_normalizedAdded.emplace(token.id, pattern);
     }
@@ -199,20 +214,22 @@ void BpeTokenizer::readPostProcessor(const JsonObject& value)
             value.corrupt(fmt::format("\"{}\" is not a token and its id", key));
         return pair[1].get<std::int64_t>();
     };
-    const auto add = [&](std::vector<std::int32_t>& ids, std::int64_t id) {
+    const auto checked = [&](std::int64_t id) {
         if (id < 0 || static_cast<std::size_t>(id) >= m_size)
             value.corrupt(fmt::format("id {} is outside the vocabulary of {}", id, m_size));
-        ids.push_back(static_cast<std::int32_t>(id));
+        return static_cast<std::int32_t>(id);
     };
+    std::vector<std::int32_t> before;
+    std::vector<std::int32_t> behind;
     if (type == "Sequence") {
         for (const Json& part : value.array("processors"))
             readPostProcessor(JsonObject(part, value.where() + ".processors", m_file));
     } else if (type == "TemplateProcessing") {
-        bool behind = false;
+        std::size_t texts = 0;
         for (const Json& part : value.array("single")) {
             const JsonObject piece(part, value.where() + ".single", m_file);
             if (piece.find("Sequence") != nullptr) {
-                behind = true;
+                ++texts;
                 continue;
             }
             const std::string name = piece.object("SpecialToken").text("id");
@@ -220,15 +237,23 @@ void BpeTokenizer::readPostProcessor(const JsonObject& value)
             for (const Json& id : special.array("ids")) {
                 if (!id.is_number_integer())
                     special.corrupt("an id is not an integer");
-                add(behind ? m_suffix : m_prefix, id.get<std::int64_t>());
+                (texts > 0 ? behind : before).push_back(checked(id.get<std::int64_t>()));
             }
         }
+        if (texts != 1)
+            value.unsupported(fmt::format("a template \"single\" with the text {} times instead of once", texts));
     } else if (type == "BertProcessing" || type == "RobertaProcessing") {
-        add(m_prefix, pairId("cls"));
-        add(m_suffix, pairId("sep"));
+        before.push_back(checked(pairId("cls")));
+        behind.push_back(checked(pairId("sep")));
     } else if (type != "ByteLevel") {
         value.unsupported(fmt::format("post-processor of type \"{}\"", type));
     }
+    if (before.empty() && behind.empty())
+        return;
+    if (!m_prefix.empty() || !m_suffix.empty())
+        value.unsupported("a second post-processor that adds tokens");
+    m_prefix = std::move(before);
+    m_suffix = std::move(behind);
 }
 
 void BpeTokenizer::encode(std::string_view text, const Sink& sink) const

@@ -6,6 +6,7 @@
 #include "core/tokenizer/tokenizer_json.h"
 #include "core/tokenizer/unicode.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
@@ -21,6 +22,7 @@ public:
     virtual std::string apply(std::string_view text, bool first, bool last, StepOutput& output) const = 0;
     /// Whether a text can be cut before a character that begins with `begins` at this step.
     virtual bool mayCutBefore(std::string_view begins) const = 0;
+    virtual bool mayDropStart() const { return false; }
 };
 
 namespace {
@@ -106,6 +108,7 @@ public:
     {
         return begins.empty() || m_pattern.find(begins.substr(0, codePointAt(begins, 0).length)) == std::string::npos;
     }
+    bool mayDropStart() const override { return m_content.empty(); }
 
 private:
     std::string m_pattern;
@@ -117,21 +120,31 @@ class ReplaceRegex : public Normalizer::Step
 public:
     ReplaceRegex(std::string_view pattern, std::string content, const std::filesystem::path& file)
         : m_regex(pattern, file)
+        , m_source(pattern)
         , m_content(std::move(content))
+        , m_file(file)
     {}
     std::string apply(std::string_view text, bool, bool, StepOutput& output) const override
     {
         std::string result;
         RegexScanner(m_regex, [&](std::string_view part, bool isMatch) {
+            // The reference spells what it inserts between two characters twice before some pre-tokenizers.
+            if (isMatch && part.empty())
+                throw Error(ErrorKind::Unsupported,
+                            fmt::format("normalizer: the pattern {} matches between two characters", m_source),
+                            {.file = m_file});
             output.append(result, isMatch ? std::string_view(m_content) : part);
         }).push(text, true);
         return result;
     }
     bool mayCutBefore(std::string_view) const override { return false; }
+    bool mayDropStart() const override { return m_content.empty(); }
 
 private:
     Regex m_regex;
+    std::string m_source;
     std::string m_content;
+    std::filesystem::path m_file;
 };
 
 class Lowercase : public Normalizer::Step
@@ -167,6 +180,7 @@ public:
         return std::string(text);
     }
     bool mayCutBefore(std::string_view) const override { return false; }
+    bool mayDropStart() const override { return m_left; }
 
 private:
     bool m_left;
@@ -188,6 +202,7 @@ public:
         return result;
     }
     bool mayCutBefore(std::string_view) const override { return false; }
+    bool mayDropStart() const override { return true; }
 };
 
 std::unique_ptr<const Normalizer::Step> replaceStep(const JsonObject& value)
@@ -243,6 +258,11 @@ Normalizer::Normalizer(const Json& value, const std::filesystem::path& file)
 {
     if (!value.is_null())
         addSteps(JsonObject(value, "normalizer", file), m_steps);
+}
+
+bool Normalizer::mayDropStart() const
+{
+    return std::ranges::any_of(m_steps, [](const auto& step) { return step->mayDropStart(); });
 }
 
 std::string Normalizer::apply(std::string_view part, bool first, bool last) const

@@ -26,6 +26,8 @@ public:
     Normalizer& operator=(Normalizer&&) noexcept;
 
     bool empty() const { return m_steps.empty(); }
+    /// Whether what a text begins with can be gone afterwards.
+    bool mayDropStart() const;
 
     /// A part of a section; `first` and `last` say whether it begins and ends it. Throws Error(Unsupported) where it
     /// would become many times as long.

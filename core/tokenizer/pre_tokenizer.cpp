@@ -5,6 +5,7 @@
 #include "core/tokenizer/tokenizer_json.h"
 #include "core/tokenizer/unicode.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 
@@ -16,6 +17,7 @@ public:
     virtual ~Step() = default;
     virtual std::unique_ptr<PieceSink> open(PieceSink& next, bool& atStart) const = 0;
     virtual bool mapsBytes() const { return false; }
+    virtual bool seesStart() const { return false; }
 };
 
 namespace {
@@ -41,11 +43,12 @@ Behaviour behaviourOf(const JsonObject& value, const std::string& name)
 class SplitSink : public PieceSink
 {
 public:
-    SplitSink(const Regex& regex, Behaviour behaviour, bool invert, PieceSink& next)
+    SplitSink(const Regex& regex, Behaviour behaviour, bool invert, PieceSink& next, bool& atStart)
         : m_scanner(regex, [this](std::string_view part, bool isMatch) { found(part, isMatch); })
         , m_behaviour(behaviour)
         , m_invert(invert)
         , m_next(next)
+        , m_atStart(atStart)
     {}
 
     void push(std::string_view part, bool end) override
@@ -65,6 +68,8 @@ private:
         case Behaviour::Removed:
             if (!delimiter)
                 m_next.push(part, true);
+            else if (!part.empty())
+                m_atStart = false;
             return;
         case Behaviour::Isolated:
             m_next.push(part, true);
@@ -98,6 +103,7 @@ private:
     Behaviour m_behaviour;
     bool m_invert;
     PieceSink& m_next;
+    bool& m_atStart;
     std::optional<bool> m_previous; ///< whether the open piece ends with a delimiter
     bool m_open = false;
 };
@@ -110,9 +116,9 @@ public:
         , m_behaviour(behaviour)
         , m_invert(invert)
     {}
-    std::unique_ptr<PieceSink> open(PieceSink& next, bool&) const override
+    std::unique_ptr<PieceSink> open(PieceSink& next, bool& atStart) const override
     {
-        return std::make_unique<SplitSink>(m_regex, m_behaviour, m_invert, next);
+        return std::make_unique<SplitSink>(m_regex, m_behaviour, m_invert, next, atStart);
     }
 
 private:
@@ -296,6 +302,7 @@ public:
             m_scheme = PrependScheme::Never;
     }
     const std::string& replacement() const { return m_replacement; }
+    bool seesStart() const override { return m_scheme == PrependScheme::First; }
     std::unique_ptr<PieceSink> open(PieceSink& next, bool& atStart) const override
     {
         return std::make_unique<MetaspaceSink>(m_replacement, m_scheme, next, atStart);
@@ -308,6 +315,9 @@ private:
 
 constexpr std::string_view gpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+/// ASCII and the categories P as the reference has them: of Unicode 8, where two characters were still punctuation.
+constexpr std::string_view punctuation = R"([!-/:-@\[-`{-~\x{166D}\x{111C9}]|[\p{P}&&\p{Age=8.0}])";
 
 using Steps = std::vector<std::unique_ptr<const PreTokenizer::Step>>;
 
@@ -351,7 +361,7 @@ void addSteps(const JsonObject& value, Steps& steps)
     } else if (type == "WhitespaceSplit") {
         split(R"(\s)", Behaviour::Removed);
     } else if (type == "Punctuation") {
-        split(R"([!-/:-@\[-`{-~\p{P}])", behaviourOf(value, value.text("behavior", "Isolated")));
+        split(punctuation, behaviourOf(value, value.text("behavior", "Isolated")));
     } else if (type == "CharDelimiterSplit") {
         split(Regex::literal(value.text("delimiter")), Behaviour::Removed);
     } else {
@@ -374,6 +384,11 @@ PreTokenizer::PreTokenizer(const Json& value, const std::filesystem::path& file)
         m_steps.pop_back();
         m_byteLevel = true;
     }
+}
+
+bool PreTokenizer::seesStart() const
+{
+    return std::ranges::any_of(m_steps, [](const auto& step) { return step->seesStart(); });
 }
 
 PreTokenizer::Stream PreTokenizer::open(PieceSink& last, bool& atStart) const

@@ -39,6 +39,8 @@ public:
 
     /// Whether the words are bytes to be spelled in the byte-level alphabet.
     bool byteLevel() const { return m_byteLevel; }
+    /// Whether the words depend on where the text begins.
+    bool seesStart() const;
 
     /// The chain before `last`. `atStart` is true while nothing of the text has been seen; it must outlive the stream.
     Stream open(PieceSink& last, bool& atStart) const;

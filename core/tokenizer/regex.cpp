@@ -18,193 +18,6 @@ struct Regex::State
     std::unique_ptr<icu::RegexPattern> pattern;
 };
 
-namespace {
-
-constexpr std::string_view wordClass = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
-/// Outside of a class Oniguruma's \w also counts the superscripts and fractions of Latin-1.
-constexpr std::string_view loneWordClass = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\xB2\xB3\xB9\xBC-\xBE)";
-
-/// Rewrites Oniguruma's syntax (Ruby dialect) into ICU's.
-class Translator
-{
-public:
-    Translator(std::string_view pattern, const std::filesystem::path& file)
-        : m_pattern(pattern)
-        , m_file(file)
-    {}
-
-    std::string run()
-    {
-        while (m_at < m_pattern.size()) {
-            const char c = m_pattern[m_at];
-            if (c == '\\')
-                escape();
-            else if (m_depth > 0)
-                inClass(c);
-            else
-                outside(c);
-        }
-        return std::move(m_result);
-    }
-
-private:
-    [[noreturn]] void refuse(std::string_view what) const
-    {
-        throw Error(ErrorKind::Unsupported, fmt::format("regular expression {}: {} is not supported", m_pattern, what),
-                    {.file = m_file});
-    }
-
-    void copy(std::size_t count)
-    {
-        m_result.append(m_pattern.substr(m_at, count));
-        m_at += std::min(count, m_pattern.size() - m_at);
-    }
-
-    void replace(std::size_t count, std::string_view by)
-    {
-        m_result.append(by);
-        m_at += count;
-    }
-
-    void escape()
-    {
-        if (m_at + 1 >= m_pattern.size())
-            refuse("a backslash at the end");
-        const char c = m_pattern[m_at + 1];
-        switch (c) {
-        case 's':
-            return replace(2, R"(\p{White_Space})");
-        case 'S':
-            return replace(2, R"(\P{White_Space})");
-        case 'd':
-            return replace(2, R"(\p{Nd})");
-        case 'D':
-            return replace(2, R"(\P{Nd})");
-        case 'w':
-            return replace(2, fmt::format("[{}]", m_depth > 0 ? wordClass : loneWordClass));
-        case 'W':
-            return replace(2, fmt::format("[^{}]", m_depth > 0 ? wordClass : loneWordClass));
-        case 'h':
-            return replace(2, "[0-9a-fA-F]");
-        case 'H':
-            return replace(2, "[^0-9a-fA-F]");
-        case 'v':
-            return replace(2, R"(\x0B)");
-        case 'b':
-            if (m_depth > 0)
-                return replace(2, R"(\x08)");
-            return replace(2, fmt::format("(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))", loneWordClass));
-        case 'B':
-            return replace(2, fmt::format("(?:(?<=[{0}])(?=[{0}])|(?<![{0}])(?![{0}]))", loneWordClass));
-        case 'Z':
-            return replace(2, R"((?=\n?\z))");
-        case 'p':
-        case 'P':
-            return property();
-        case 'G':
-        case 'K':
-        case 'X':
-        case 'N':
-        case 'O':
-        case 'y':
-        case 'Y':
-        case 'g':
-            refuse(fmt::format("\\{}", c));
-        default:
-            copy(1);
-            copy(codePointAt(m_pattern, m_at).length);
-            copyBraces(c == 'x');
-        }
-    }
-
-    /// The braces that belong to an escape, so that they are not taken for a repeat count.
-    void copyBraces(bool wanted)
-    {
-        const std::size_t close = m_pattern.find('}', m_at);
-        if (wanted && m_at < m_pattern.size() && m_pattern[m_at] == '{' && close != std::string_view::npos)
-            copy(close + 1 - m_at);
-    }
-
-    void property()
-    {
-        const bool negated = m_pattern.substr(m_at + 2).starts_with("{^");
-        if (negated) {
-            m_result += m_pattern[m_at + 1] == 'p' ? R"(\P{)" : R"(\p{)";
-            m_at += 4;
-            const std::size_t close = m_pattern.find('}', m_at);
-            return copy(close == std::string_view::npos ? 0 : close + 1 - m_at);
-        }
-        copy(2);
-        copyBraces(true);
-    }
-
-    void inClass(char c)
-    {
-        if (c == '[' && m_pattern.substr(m_at).starts_with("[:")) {
-            const std::size_t close = m_pattern.find(":]", m_at);
-            if (close == std::string_view::npos)
-                refuse("an open [:");
-            return copy(close + 2 - m_at);
-        }
-        if (c == '[')
-            ++m_depth;
-        else if (c == ']')
-            --m_depth;
-        copy(1);
-    }
-
-    void outside(char c)
-    {
-        switch (c) {
-        case '[':
-            ++m_depth;
-            copy(1);
-            if (m_at < m_pattern.size() && m_pattern[m_at] == '^')
-                copy(1);
-            if (m_at < m_pattern.size() && m_pattern[m_at] == ']')
-                replace(1, R"(\])");
-            return;
-        case '.':
-            return replace(1, R"([^\n])");
-        case '^':
-            return replace(1, R"((?<![^\n]))");
-        case '$':
-            return replace(1, R"((?=\n|\z))");
-        case '}':
-            if (m_pattern.substr(m_at).starts_with("}+"))
-                refuse("a repeated count");
-            return copy(1);
-        case '(':
-            return group();
-        default:
-            return copy(1);
-        }
-    }
-
-    void group()
-    {
-        const std::string_view rest = m_pattern.substr(m_at);
-        if (!rest.starts_with("(?"))
-            return copy(1);
-        for (const std::string_view known :
-             {"(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!", "(?i:", "(?i)", "(?-i:", "(?-i)", "(?#"}) {
-            if (rest.starts_with(known))
-                return copy(known.size());
-        }
-        if (rest.starts_with("(?<"))
-            return copy(3);
-        refuse(fmt::format("group {}", rest.substr(0, 4)));
-    }
-
-    std::string_view m_pattern;
-    const std::filesystem::path& m_file;
-    std::string m_result;
-    std::size_t m_at = 0;
-    std::size_t m_depth = 0;
-};
-
-} // namespace
-
 Regex::Regex(std::string_view pattern, const std::filesystem::path& file)
     : m_state(std::make_unique<State>())
 {
@@ -230,11 +43,6 @@ std::string Regex::literal(std::string_view text)
         pattern += c;
     }
     return pattern;
-}
-
-std::string Regex::translate(std::string_view pattern, const std::filesystem::path& file)
-{
-    return Translator(pattern, file).run();
 }
 
 /// One ICU matcher over a sliding UTF-16 window. Some units before the window stay visible to look-behind.
@@ -331,6 +139,7 @@ void RegexScanner::push(std::string_view part, bool end)
     if (!part.empty())
         m_pending.assign(part.substr(scan(part, end)));
     if (end) {
+        m_behindMatch = false;
         m_matcher->contextUnits = 0;
         m_pending.clear();
     }
@@ -370,6 +179,9 @@ std::size_t RegexScanner::scan(std::string_view text, bool end)
             const auto from = found ? static_cast<std::size_t>(m.matcher->start64(status)) : m.units.size();
             if (from > unit)
                 m_found(advance(from), false);
+            else if (found && m_behindMatch && m.matcher->end64(status) == m.matcher->start64(status))
+                continue; // as the reference has it, no empty match begins where the last match ends
+            m_behindMatch = found;
             if (!found)
                 break;
             m_found(advance(static_cast<std::size_t>(m.matcher->end64(status))), true);

@@ -55,6 +55,7 @@ private:
     std::unique_ptr<Matcher> m_matcher;
     Found m_found;
     std::string m_pending;
+    bool m_behindMatch = false; ///< whether what is settled ends with a match
 };
 
 } // namespace rankwright

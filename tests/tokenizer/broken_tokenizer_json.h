@@ -87,6 +87,48 @@ inline void addBrokenTokenizerJsonRows()
             fine,
             R"("post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}], "special_tokens": {"x": {"ids": [77]}}}, )"),
         ErrorKind::Corrupt, "77");
+    // What Hugging Face `tokenizers` 0.20.3 and 0.23.3 treat in a way of their own, or differently from each other.
+    row("template without the text",
+        tokenizerJson(
+            fine,
+            R"("post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a"}}], "special_tokens": {"a": {"ids": [0]}}}, )"),
+        ErrorKind::Unsupported, "0 times");
+    row("two post-processors",
+        tokenizerJson(
+            fine,
+            R"("post_processor": {"type": "Sequence", "processors": [{"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 1]}, {"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 1]}]}, )"),
+        ErrorKind::Unsupported, "second");
+    row("added with a gap", tokenizerJson(fine, R"("added_tokens": [{"id": 5, "content": "x"}], )"),
+        ErrorKind::Unsupported, "gives it 3");
+    row("added and stripped",
+        tokenizerJson(
+            fine,
+            R"("normalizer": {"type": "Strip"}, "added_tokens": [{"id": 3, "content": " ", "normalized": true}], )"),
+        ErrorKind::Unsupported, "leaves nothing");
+    row("added and made equal",
+        tokenizerJson(
+            fine,
+            R"("normalizer": {"type": "Lowercase"}, "added_tokens": [{"id": 3, "content": "X", "normalized": true}, {"id": 4, "content": "x", "normalized": true}], )"),
+        ErrorKind::Unsupported, "equal");
+    row("unsure start",
+        tokenizerJson(
+            fine,
+            R"("normalizer": {"type": "Strip"}, "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"}, )"),
+        ErrorKind::Unsupported, "first");
+    row("byte-level fallback",
+        tokenizerJson(fine + R"(, "byte_fallback": true)",
+                      R"("pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}, )"),
+        ErrorKind::Unsupported, "lacks 254");
+    // To ICU they mean something else.
+    for (const char* pattern : {"a{2}?", "a(?i)b|c", "[!--a]", "[a-z--[b]]", "[a-[b]]", R"(\\U00000041)", R"([\\B])",
+                                R"([\\1])", R"(\\xE2)", R"(\\R+)", "[[:xdigit:]]", R"(\\p{Word})"})
+        row(pattern,
+            tokenizerJson(fine, std::string(R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": ")") + pattern +
+                                    R"("}, "behavior": "Isolated"}, )"),
+            ErrorKind::Unsupported, "is not supported");
+    row("text for nothing",
+        tokenizerJson(fine, R"("normalizer": {"type": "Replace", "pattern": {"Regex": "^"}, "content": "a"}, )"),
+        ErrorKind::Unsupported, "between two characters");
 }
 
 } // namespace rankwright

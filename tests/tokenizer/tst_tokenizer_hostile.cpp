@@ -80,7 +80,6 @@ private slots:
         row("doubled 40 times", Json(40, replace("String", "e", "ee")));
         row("doubled 40 times by a pattern", Json(40, replace("Regex", "e", "ee")));
         row("long text for a letter", Json(1, replace("String", "e", std::string(1000000, 'x'))));
-        row("long text for nothing", Json(1, replace("Regex", "x*", std::string(1000000, 'y'))));
         row("long text in front", Json(1, Json{{"type", "Prepend"}, {"prepend", std::string(1000000, 'x')}}));
     }
     void growthIsBounded()

@@ -1,5 +1,6 @@
 #include "core/base/file.h"
 #include "core/tokenizer/bpe_tokenizer.h"
+#include "reference_corners.h"
 #include "reference_ids.h"
 
 #include <QTemporaryDir>
@@ -57,6 +58,17 @@ private slots:
             if (text.find("<s>") == std::string::npos || tokenizer->description().find("SentencePiece") != 0)
                 QVERIFY2(exported->encode(text) == tokenizer->encode(text), key.c_str());
         }
+    }
+
+    void cornersGiveTheReferenceIds_data() { addReferenceCornerRows(); }
+
+    void cornersGiveTheReferenceIds()
+    {
+        QFETCH(QByteArray, content);
+        QFETCH(QByteArray, text);
+        QFETCH(std::vector<std::int32_t>, ids);
+        const BpeTokenizer tokenizer(parseTokenizerJson(content.toStdString(), "corner"), {}, "corner");
+        QCOMPARE(tokenizer.encode(text.toStdString()), ids);
     }
 
     void everyConfigurationGivesTheReferenceIds()
