@@ -4,8 +4,8 @@
 #include "core/base/error.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/ranges.h>
-#include <ranges>
 #include <set>
 
 namespace rankwright::cli {
@@ -207,8 +207,9 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
         ->group("Options");
     option("--allocation", choice.allocation, "ALLOCATION",
            "How ranks are shared out (default: uniform, the same share for every linear); the manual page says how");
-    option("--structure", choice.structure,
-           fmt::format("{}", fmt::join(recipeStructures | std::views::transform(structureName), "|")),
+    std::array<std::string_view, recipeStructures.size()> structures;
+    std::ranges::transform(recipeStructures, structures.begin(), structureName);
+    option("--structure", choice.structure, fmt::format("{}", fmt::join(structures, "|")),
            "Factors B A (default), or with an identity inside A, which buys a higher rank");
     option("--sequential", choice.sequential, "dense|compressed|anchored|update|alternate",
            "Statistics of the dense model (default), of the compressed blocks before, both, or dense ones with factors "

@@ -27,7 +27,7 @@ public:
     /// general.architecture. Throws Error(Unsupported) for one that is not known.
     std::string family() const
     {
-        const std::string name = m_gguf.string("general.architecture").value_or("");
+        std::string name = m_gguf.string("general.architecture").value_or("");
         if (std::ranges::find(families, name) == families.end())
             refuse(ErrorKind::Unsupported, fmt::format("general.architecture \"{}\" is not supported; supported are {}",
                                                        name, fmt::join(families, ", ")));
