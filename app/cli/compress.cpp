@@ -111,12 +111,11 @@ void run(Session& session, const Options& options)
         session.out.json(json);
         return;
     }
-    const std::string total = lossTotal(findMethod(recipe.method), recipe.parameters, recipe.calibration.has_value());
     session.out.write((found ? searchToText(*found) : "") +
                       fmt::format("run {}{}: {} of {}\n", result.id,
                                   recipe.name.empty() ? "" : fmt::format(" ({})", oneLine(recipe.name)),
                                   findMethod(recipe.method).title(), oneLine(recipe.model.filename().string())) +
-                      resultToText(result, options.linears, total,
+                      resultToText(result, options.linears, lossTotal(recipe),
                                    {{"cache", fmt::format("{} a token in float32, {} of latents if a runtime cached "
                                                           "those",
                                                           formatBytes(cache.expanded * sizeof(float)),

@@ -296,6 +296,11 @@ std::string lossTotal(const Method& method, const MethodParameters& parameters, 
            (joint.empty() ? "" : ")");
 }
 
+std::string lossTotal(const Recipe& recipe)
+{
+    return lossTotal(findMethod(recipe.method), recipe.parameters, recipe.calibration.has_value());
+}
+
 std::string resultToText(const RunResult& result, bool everyLinear, const std::string& total,
                          std::vector<std::pair<std::string, std::string>> lines)
 {

@@ -78,12 +78,6 @@ std::optional<Recipe> recipeOf(const RunRecord& record)
     }
 }
 
-std::string lossTotalOf(const std::optional<Recipe>& recipe)
-{
-    return recipe ? lossTotal(findMethod(recipe->method), recipe->parameters, recipe->calibration.has_value())
-                  : "the loss of rank 0";
-}
-
 Json environmentToJson(const RunEnvironment& environment)
 {
     return {{"programVersion", environment.programVersion},
@@ -128,7 +122,8 @@ void show(Session& session, const Options& options)
     std::string text =
         fmt::format("run {}{}, {}\n", run.id, run.name.empty() ? "" : fmt::format(" ({})", oneLine(run.name)),
                     runStateName(run.state)) +
-        resultToText(record.result, options.linears, lossTotalOf(recipe), std::move(lines));
+        resultToText(record.result, options.linears, recipe ? lossTotal(*recipe) : "the loss of rank 0",
+                     std::move(lines));
     if (!record.result.events.empty()) {
         text += "\nnotes of the numerics:\n";
         for (const NumericEvent& event : record.result.events)

@@ -102,4 +102,15 @@ PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> lin
     return totals;
 }
 
+PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> linears, const AllocationPlan& plan,
+                      DType storage)
+{
+    std::vector<StoredRank> stored;
+    stored.reserve(plan.ranks.size());
+    for (const AllocatedRank& rank : plan.ranks)
+        stored.push_back(rank.stored());
+    const std::vector<double> unknown(stored.size(), std::numeric_limits<double>::quiet_NaN());
+    return planTotals(model, linears, stored, storage, unknown);
+}
+
 } // namespace rankwright

@@ -55,5 +55,8 @@ StoredRank storedWhereLeft(const Model& model, const LinearInfo& linear, bool ow
 /// what other linears take more that lose the latents they share.
 PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> linears,
                       std::span<const StoredRank> stored, DType storage, std::span<const double> relativeLosses);
+/// Of a plan for these linears, without losses: relativeLoss is NaN.
+PlanTotals planTotals(const Model& model, std::span<const LinearInfo* const> linears, const AllocationPlan& plan,
+                      DType storage);
 
 } // namespace rankwright

@@ -55,6 +55,7 @@ std::vector<Variation> variations()
             {"damping 0.001", parameter("damping", 0.001)},
             {"shrinkage 0.01", parameter("shrinkage", 0.01)},
             {"shrinkage 0.1", parameter("shrinkage", 0.1)},
+            {"shrinkage 0.3", parameter("shrinkage", 0.3)},
             {"method curvature-latents", method("curvature-latents")},
             {"sequential anchored", sequential(SequentialMode::Anchored)},
             {"sequential anchored, ridge 0.3", ridge},

@@ -22,16 +22,11 @@ PlannedForecast planAt(double ratio, const RunJob& job, const std::vector<Alloca
 {
     const AllocationPlan plan = allocate(job.recipe.allocation, storedStructure(job.recipe), ratio, items);
     PlannedForecast planned{.targetKeptRatio = ratio, .perplexities = {}};
-    std::vector<StoredRank> stored;
-    stored.reserve(plan.ranks.size());
     for (std::size_t i = 0; i < plan.ranks.size(); ++i) {
-        const AllocatedRank& rank = plan.ranks[i];
-        stored.push_back(rank.stored());
-        if (rank.structure != StructureKind::Dense)
-            planned.nats += curves[i].at(rank.rank);
+        if (plan.ranks[i].structure != StructureKind::Dense)
+            planned.nats += curves[i].at(plan.ranks[i].rank);
     }
-    const std::vector<double> losses(stored.size());
-    const PlanTotals totals = planTotals(job.model, job.linears, stored, job.recipe.storage, losses);
+    const PlanTotals totals = planTotals(job.model, job.linears, plan, job.recipe.storage);
     planned.keptRatio = totals.keptRatio;
     planned.wholeModelRatio = totals.wholeModelRatio;
     planned.bytes = totals.bytes;

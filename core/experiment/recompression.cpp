@@ -29,16 +29,16 @@ std::optional<NumericEvent> growthNote(const Model& model, std::span<const Linea
         before += parameterCount(info->stored(), info->shape);
         dense += info->shape.parameters();
     }
-    const auto percentOf = [](std::size_t part, std::size_t whole) {
-        return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+    const auto share = [](std::size_t part, std::size_t whole) {
+        return static_cast<double>(part) / static_cast<double>(whole);
     };
-    const double ratio = percentOf(parameters, model.parameterCount());
+    const double ratio = share(parameters, model.parameterCount());
     return NumericEvent{"storesMore", "",
                         fmt::format("{} parameters are stored, {:.2f} % of what the checkpoint has: its linears are in "
                                     "factors of {:.2f} % of the dense parameters already, and kept ratios are of the "
                                     "dense ones; keep less than that for a smaller model",
-                                    parameters, ratio, percentOf(before, dense)),
-                        ratio / 100.0};
+                                    parameters, 100.0 * ratio, 100.0 * share(before, dense)),
+                        ratio};
 }
 
 std::optional<NumericEvent> plannedGrowth(const Recipe& recipe, const Model& model)
@@ -47,13 +47,8 @@ std::optional<NumericEvent> plannedGrowth(const Recipe& recipe, const Model& mod
     if (!anyInFactors(linears))
         return std::nullopt;
     const AllocationPlan plan = firstPlan(recipe, rankedItems(model, recipe, linears));
-    std::vector<StoredRank> stored;
-    stored.reserve(plan.ranks.size());
-    for (const AllocatedRank& rank : plan.ranks)
-        stored.push_back(rank.stored());
-    const std::vector<double> losses(linears.size());
     std::optional<NumericEvent> note =
-        growthNote(model, linears, planTotals(model, linears, stored, recipe.storage, losses).wholeModelParameters);
+        growthNote(model, linears, planTotals(model, linears, plan, recipe.storage).wholeModelParameters);
     if (note && !findAllocator(recipe.allocation).needsShapesOnly())
         note->message.insert(0, "with uniform ranks ");
     return note;

@@ -76,13 +76,16 @@ namespace {
 std::vector<Role> biasedRoles(const Recipe& recipe, const Model& model, std::span<const LinearInfo* const> linears)
 {
     const Method& method = findMethod(recipe.method);
+    const bool updated = updatesBias(method, recipe.parameters);
+    // Joint values and outputs fold the bias of the values into that of the outputs.
+    const auto folded = [&](const LinearInfo& info) {
+        return info.role == Role::O && model.config().queryKeyValueBias &&
+               std::ranges::any_of(groupOf(model, method, info),
+                                   [](const LinearInfo* other) { return other->role == Role::V; });
+    };
     std::vector<Role> result;
     for (const LinearInfo* info : linears) {
-        // Joint values and outputs fold the bias of the values into that of the outputs.
-        const std::vector<const LinearInfo*> group = groupOf(model, method, *info);
-        const bool folded = info->role == Role::O && model.config().queryKeyValueBias &&
-                            std::ranges::any_of(group, [](const LinearInfo* l) { return l->role == Role::V; });
-        if (folded || updatesBias(method, recipe.parameters))
+        if (updated || folded(*info))
             result.push_back(info->role);
     }
     return result;

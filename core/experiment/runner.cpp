@@ -162,11 +162,9 @@ private:
         Compression compression(*m_job);
         std::vector<AllocationItem> items = compression.items();
         std::optional<AllocationPlan> plan = earlierPlan();
-        // Before the calibration also where losses decide: a budget that no allocator can keep is found here.
         stage("allocate", [&] {
-            AllocationPlan first = firstPlan(m_recipe, items);
             if (!planned())
-                plan = std::move(first);
+                plan = firstPlan(m_recipe, items);
         });
         if (!plan && findAllocator(m_recipe.allocation).needsBlockInfluence)
             stage("sensitivity", [&] {

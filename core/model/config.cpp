@@ -34,7 +34,7 @@ ModelConfig readHuggingFace(const Json& json, const std::filesystem::path& file)
     if (reader.find("quantization_config"))
         reader.unsupported("weights packed by a quantization_config are not supported");
     // Embedding models made from decoders; transformers before version 5 takes no notice of the key.
-    if (!reader.boolean("is_causal", !reader.has("is_causal")))
+    if (!reader.flag("is_causal", true))
         reader.unsupported("is_causal = false, attention to later tokens, is not supported");
     if (type == "opt")
         return readOptConfig(reader);

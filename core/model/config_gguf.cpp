@@ -16,23 +16,21 @@ constexpr std::array<std::string_view, 3> families = {"llama", "qwen2", "qwen3"}
 class MetadataReader
 {
 public:
+    /// Throws Error(Unsupported) for a family that is not known.
     MetadataReader(const GgufFile& gguf, const std::filesystem::path& file)
         : m_gguf(gguf)
         , m_file(file)
-    {}
-
-    /// "llama.rope.freq_base" for "rope.freq_base".
-    std::string keyOf(std::string_view name) const { return fmt::format("{}.{}", family(), name); }
-
-    /// general.architecture. Throws Error(Unsupported) for one that is not known.
-    std::string family() const
+        , m_family(gguf.string("general.architecture").value_or(""))
     {
-        std::string name = m_gguf.string("general.architecture").value_or("");
-        if (std::ranges::find(families, name) == families.end())
+        if (std::ranges::find(families, m_family) == families.end())
             refuse(ErrorKind::Unsupported, fmt::format("general.architecture \"{}\" is not supported; supported are {}",
-                                                       name, fmt::join(families, ", ")));
-        return name;
+                                                       m_family, fmt::join(families, ", ")));
     }
+
+    /// general.architecture.
+    const std::string& family() const { return m_family; }
+    /// "llama.rope.freq_base" for "rope.freq_base".
+    std::string keyOf(std::string_view name) const { return fmt::format("{}.{}", m_family, name); }
 
     [[noreturn]] void refuse(ErrorKind kind, const std::string& why) const { throw Error(kind, why, {.file = m_file}); }
 
@@ -67,6 +65,7 @@ public:
 private:
     const GgufFile& m_gguf;
     const std::filesystem::path& m_file;
+    std::string m_family;
 };
 
 std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const MetadataReader& reader,

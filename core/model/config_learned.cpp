@@ -7,16 +7,10 @@ namespace rankwright {
 
 namespace {
 
-/// `otherwise` is the default of transformers for a missing key; null is false to it.
-bool readFlag(const ConfigReader& reader, const char* key, bool otherwise)
-{
-    return reader.boolean(key, otherwise && !reader.has(key));
-}
-
 /// `key` must have this value, which is also what transformers takes where it is missing.
 void requireFlag(const ConfigReader& reader, const char* key, bool value)
 {
-    if (readFlag(reader, key, value) != value)
+    if (reader.flag(key, value) != value)
         reader.unsupported(fmt::format("{} = {} is not supported", key, !value));
 }
 
@@ -56,7 +50,7 @@ void finish(const ConfigReader& reader, std::int32_t bosToken, std::int32_t eosT
                     fmt::format("the hidden size {} is not a multiple of {} heads", config.hiddenSize, config.heads),
                     {.file = reader.file()});
     config.headWidth = config.hiddenSize / config.heads;
-    config.tiedHead = readFlag(reader, "tie_word_embeddings", true);
+    config.tiedHead = reader.flag("tie_word_embeddings", true);
     readTokens(reader, config, bosToken, eosToken);
 }
 
@@ -80,7 +74,7 @@ ModelConfig readOptConfig(const ConfigReader& reader)
     if (width != config.hiddenSize)
         reader.unsupported(
             fmt::format("word_embed_proj_dim {} beside hidden_size {} is not supported", width, config.hiddenSize));
-    const bool biases = readFlag(reader, "enable_bias", true);
+    const bool biases = reader.flag("enable_bias", true);
     config.queryKeyValueBias = config.outputBias = config.mlpBias = biases;
     finish(reader, 2, 2, config);
     return config;

@@ -35,6 +35,8 @@ public:
     double real(const std::string& key, double otherwise) const;
     double needReal(const std::string& key) const;
     bool boolean(const std::string& key, bool otherwise) const;
+    /// The same where null is false, as it is to transformers.
+    bool flag(const std::string& key, bool otherwise) const { return boolean(key, otherwise && !has(key)); }
     std::string string(const std::string& key, const std::string& otherwise) const;
     /// A token id or a list of them; -1 stands for none.
     std::vector<std::int32_t> tokens(const std::string& key) const;

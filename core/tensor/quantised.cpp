@@ -145,8 +145,9 @@ RANKWRIGHT_INLINE ScaleBits scaleBits(const std::byte* scales, std::size_t part)
             bitsAt(scales + part + 4, 4, 15) | bitsAt(scales + part, 6, 3) << 4};
 }
 
-/// d, m, 12 bytes of scales and minima for 32 elements each, 4 x 32 bytes of q in four bits.
-RANKWRIGHT_INLINE void q4k(const std::byte* block, float* target)
+/// d, m and 12 bytes of scales and minima for 32 elements each. `number` makes q of part and index.
+template <typename Number>
+RANKWRIGHT_INLINE void fillScaled(const std::byte* block, float* target, Number number)
 {
     const float d = halfAt(block);
     const float m = halfAt(block + 2);
@@ -154,28 +155,27 @@ RANKWRIGHT_INLINE void q4k(const std::byte* block, float* target)
         const ScaleBits bits = scaleBits(block + 4, part);
         const float scale = d * static_cast<float>(bits.scale);
         const float least = m * static_cast<float>(bits.least);
-        const std::byte* low = block + 16 + part / 2 * 32;
-        const std::size_t shift = part % 2 * 4;
-        fill<32>(target, [=](std::size_t i) { return scale * static_cast<float>(bitsAt(low + i, shift, 15)) - least; });
+        fill<32>(target, [=](std::size_t i) { return scale * static_cast<float>(number(part, i)) - least; });
     }
+}
+
+/// Four bits of q in 4 x 32 bytes.
+RANKWRIGHT_INLINE int nibble(const std::byte* low, std::size_t part, std::size_t i)
+{
+    return bitsAt(low + part / 2 * 32 + i, part % 2 * 4, 15);
+}
+
+RANKWRIGHT_INLINE void q4k(const std::byte* block, float* target)
+{
+    fillScaled(block, target, [low = block + 16](std::size_t part, std::size_t i) { return nibble(low, part, i); });
 }
 
 /// As Q4_K, with 32 bytes of fifth bits before the q.
 RANKWRIGHT_INLINE void q5k(const std::byte* block, float* target)
 {
-    const float d = halfAt(block);
-    const float m = halfAt(block + 2);
-    const std::byte* high = block + 16;
-    for (std::size_t part = 0; part < 8; ++part, target += 32) {
-        const ScaleBits bits = scaleBits(block + 4, part);
-        const float scale = d * static_cast<float>(bits.scale);
-        const float least = m * static_cast<float>(bits.least);
-        const std::byte* low = block + 48 + part / 2 * 32;
-        const std::size_t shift = part % 2 * 4;
-        fill<32>(target, [=](std::size_t i) {
-            return scale * static_cast<float>(bitsAt(low + i, shift, 15) | bitsAt(high + i, part, 1) << 4) - least;
-        });
-    }
+    fillScaled(block, target, [high = block + 16, low = block + 48](std::size_t part, std::size_t i) {
+        return nibble(low, part, i) | bitsAt(high + i, part, 1) << 4;
+    });
 }
 
 /// 2 x 64 bytes of the low four bits of q, 2 x 32 bytes of the high two, 16 scales in int8 for 16 elements each, d.

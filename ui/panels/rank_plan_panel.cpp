@@ -1,5 +1,6 @@
 #include "ui/panels/rank_plan_panel.h"
 
+#include "core/experiment/recipe.h"
 #include "ui/models/linear_tree_model.h"
 #include "ui/plots/rank_bars.h"
 #include "ui/session/text.h"
@@ -61,7 +62,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
         if (!allocator.needsTrials()) // has no plan to show before a run
             add(m_ghost, allocator);
     }
-    for (const StructureKind kind : {StructureKind::Factors, StructureKind::BlockIdentity})
+    for (const StructureKind kind : recipeStructures)
         m_structure->addItem(toQString(structureName(kind)), static_cast<int>(kind));
     for (const DType type : {DType::F32, DType::F16, DType::BF16})
         m_storage->addItem(toQString(dtypeName(type)), static_cast<int>(type));
