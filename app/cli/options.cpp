@@ -183,6 +183,25 @@ void addCalibrationOptions(CLI::App& command, WindowChoice& choice)
     addDrawOptions(command, choice, "--calibration-", "Calibration");
 }
 
+void GradientChoice::apply(CurvatureOptions& curvature) const
+{
+    if (labels)
+        readOption("--curvature", [&] { curvature.labels = gradientLabelsFromName(*labels); });
+    curvature.seed = seed.value_or(curvature.seed);
+}
+
+void addGradientOptions(CLI::App& command, GradientChoice& choice, const std::string& what)
+{
+    command
+        .add_option("--curvature", choice.labels,
+                    "Labels of the gradients " + what + ": drawn from the model (default), or the text's own")
+        ->type_name("sampled|text")
+        ->group("Calibration");
+    addCount(command, "--curvature-seed", choice.seed, "Seed of drawn labels (default: 0)")
+        ->type_name("S")
+        ->group("Calibration");
+}
+
 void requireOrderOfSeed(const WindowChoice& choice, WindowOrder order, const std::string& prefix)
 {
     if (choice.seed && order != WindowOrder::Random)

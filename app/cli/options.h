@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/calibration/curvature.h"
 #include "core/calibration/windows.h"
 #include "core/model/forward.h"
 
@@ -77,6 +78,21 @@ void addTextOptions(CLI::App& command, WindowChoice& choice, const std::string& 
 
 /// --calibration-text, -rows, -window, -windows, -order, -bos-per-window, and --seed.
 void addCalibrationOptions(CLI::App& command, WindowChoice& choice);
+
+/// Labels of gradients as options give them.
+struct GradientChoice
+{
+    std::optional<std::string> labels;
+    std::optional<std::size_t> seed;
+
+    /// Whether any option was given.
+    bool given() const { return labels || seed; }
+    /// Changes what options were given for. Throws CLI::ValidationError for unknown labels.
+    void apply(CurvatureOptions& curvature) const;
+};
+
+/// --curvature and --curvature-seed. `what` says which gradients.
+void addGradientOptions(CLI::App& command, GradientChoice& choice, const std::string& what);
 
 /// Throws CLI::RequiresError for a seed beside an order that draws nothing; `prefix` is "--" or "--calibration-".
 void requireOrderOfSeed(const WindowChoice& choice, WindowOrder order, const std::string& prefix);

@@ -231,15 +231,9 @@ void addRecipeOptions(CLI::App& command, RecipeChoice& choice)
         ->type_name("FILE=WEIGHT")
         ->allow_extra_args(false)
         ->group("Calibration");
-    command
-        .add_option("--curvature", choice.curvature,
-                    "Labels of the gradients that method curvature-svd and allocation curvature need: drawn from the "
-                    "model (default), or the text's own")
-        ->type_name("sampled|text")
-        ->group("Calibration");
-    addCount(command, "--curvature-seed", choice.curvatureSeed, "Seed of drawn labels (default: 0)")
-        ->type_name("S")
-        ->group("Calibration");
+    addGradientOptions(command, choice.gradients,
+                       "that methods with losses in nats, such as curvature-svd, allocation curvature and --forecast "
+                       "need");
     command
         .add_flag("--forecast", choice.forecast,
                   "Take gradients with any method: the run then says what it costs in nats and calibrates forecasts of "
@@ -311,8 +305,7 @@ Recipe makeRecipe(const RecipeChoice& choice)
         recipe.only = choice.only;
     changeCalibration(recipe, choice.calibration);
     changeMoreCalibrations(recipe, choice.moreCalibrations);
-    change(recipe.curvature.labels, choice.curvature, "--curvature", gradientLabelsFromName);
-    recipe.curvature.seed = choice.curvatureSeed.value_or(recipe.curvature.seed);
+    choice.gradients.apply(recipe.curvature);
     recipe.forecast = recipe.forecast || choice.forecast;
     changeTraining(recipe, choice);
     changeEvaluations(recipe, choice);

@@ -21,12 +21,12 @@ struct RecipeChoice
 {
     std::string model;
     std::string recipeFile;
-    std::optional<std::string> name, method, allocation, structure, sequential, storage, curvature, out, format, dtype;
+    std::optional<std::string> name, method, allocation, structure, sequential, storage, out, format, dtype;
     std::vector<std::string> parameters, ranks, only, evaluateTexts, moreCalibrations;
     std::optional<double> keep;
     bool forecast = false;
     std::optional<std::size_t> heldOut;
-    std::optional<std::size_t> curvatureSeed;
+    GradientChoice gradients;
     TrainingChoice distillation;
     TrainingChoice recovery;
     WindowChoice calibration;

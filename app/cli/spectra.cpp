@@ -22,10 +22,15 @@ struct Options
     std::optional<std::string> methodName;
     std::vector<std::string> parameterTexts;
     WindowChoice calibration;
+    GradientChoice gradients;
     PassChoice pass;
 
     const Method* method = nullptr;
     MethodParameters parameters;
+    CurvatureOptions curvature;
+
+    bool takesGradients() const { return method->needsGradients() || gradients.given(); }
+    bool takesStatistics() const { return takesGradients() || needsStatistics(*method, parameters); }
 };
 
 std::vector<const LinearInfo*> chosenLinears(const Model& model, const std::vector<std::string>& patterns)
@@ -61,16 +66,19 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
                                        const std::vector<const LinearInfo*>& linears, const TaskContext& context)
 {
     const std::shared_ptr<const Device> device = options.pass.open();
-    std::optional<CalibrationSet> calibration;
+    const std::filesystem::path cache = defaultRunPlaces().cache;
+    std::optional<CalibrationSet> statistics;
+    std::optional<CalibrationSet> gradients;
     if (options.calibration.given()) {
         const TokenWindows windows = makeWindows(*model.tokenizer(), options.calibration.windows(), context);
-        calibration.emplace(
-            calibrate(model, *device, windows, defaultRunPlaces().cache, options.pass.options(), context));
+        statistics.emplace(calibrate(model, *device, windows, cache, options.pass.options(), context));
+        if (options.takesGradients())
+            gradients.emplace(
+                calibrateCurvature(model, *device, windows, options.curvature, cache, options.pass.options(), context));
     }
-    const bool weighted = needsStatistics(*options.method, options.parameters);
     return analyseLinears(model, *device, *options.method, options.parameters, linears,
-                          calibration && weighted ? &*calibration : nullptr, exactCurve(options),
-                          options.pass.options(), context);
+                          statistics && options.takesStatistics() ? &*statistics : nullptr,
+                          gradients ? &*gradients : nullptr, exactCurve(options), options.pass.options(), context);
 }
 
 Json toJson(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
@@ -78,12 +86,16 @@ Json toJson(const Options& options, const Model& model, const std::vector<Linear
     Json linears = Json::array();
     for (const LinearSpectrum& spectrum : spectra) {
         const LinearInfo& linear = model.linears()[spectrum.linear];
+        Json nats;
+        if (!spectrum.nats.empty())
+            nats = spectrum.nats;
         linears.push_back({{"name", linear.name},
                            {"rows", linear.shape.rows},
                            {"columns", linear.shape.columns},
                            {"singularValues", spectrum.singularValues},
                            {"loss", spectrum.loss},
                            {"exact", spectrum.exact},
+                           {"nats", std::move(nats)},
                            {"energy", cumulativeEnergy(spectrum.singularValues)},
                            {"totalEnergy", spectrum.totalEnergy},
                            {"effectiveRank", effectiveRank(spectrum.singularValues)},
@@ -93,18 +105,32 @@ Json toJson(const Options& options, const Model& model, const std::vector<Linear
     return {{"model", options.model}, {"method", options.method->name()}, {"linears", std::move(linears)}};
 }
 
-/// Relative error at the rank that keeps a share of the parameters as factors; of linears that share their latents, of
-/// those of all of them.
-std::string errorAt(Structure structure, const LinearSpectrum& spectrum, double keptRatio)
+/// Nats, or relative error without gradients, at the rank that keeps a share of the parameters as factors; of linears
+/// that share their latents, of those of all of them.
+std::string costAt(Structure structure, const LinearSpectrum& spectrum, double keptRatio, bool inNats)
 {
     const std::size_t rank = rankForKeptRatio(structure, spectrum.shape, keptRatio);
+    if (inNats)
+        return spectrum.nats.empty() ? "" : fmt::format("{:.3g}", spectrum.nats[rank]);
     const double total = spectrum.totalEnergy;
     return fmt::format("{:.4f}", total > 0.0 ? std::sqrt(std::max(spectrum.loss[rank], 0.0) / total) : 0.0);
+}
+
+/// What the last columns are.
+std::string costNote(const Options& options, bool weighted)
+{
+    if (options.takesGradients())
+        return "nats: what the change of the linear adds to the loss per token, to second order, where factors keep "
+               "that share of its parameters; none of linears that are treated together";
+    return fmt::format("error: root of the loss over {}, where factors keep that share of the linear's parameters{}",
+                       lossTotal(*options.method, options.parameters, weighted),
+                       exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
 }
 
 std::string toText(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
 {
     const bool weighted = needsStatistics(*options.method, options.parameters);
+    const bool inNats = options.takesGradients();
     std::string result =
         fmt::format("{}: singular values of {} ({})\n\n", oneLine(options.model),
                     weighted ? "what the method truncates, weights times input statistics" : "the weights",
@@ -116,7 +142,7 @@ std::string toText(const Options& options, const Model& model, const std::vector
                  {"effective rank"},
                  {"stable rank"},
                  {"break-even"},
-                 {"error at 0.8"},
+                 {inNats ? "nats at 0.8" : "error at 0.8"},
                  {"at 0.6"},
                  {"at 0.4"}});
     const Structure structure = structureOf(options);
@@ -127,14 +153,10 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    fmt::format("{:.4g}", spectrum.singularValues.back()),
                    fmt::format("{:.1f}", effectiveRank(spectrum.singularValues)),
                    fmt::format("{:.1f}", stableRank(spectrum.singularValues)),
-                   std::to_string(breakEvenRank(structure, spectrum.shape)), errorAt(structure, spectrum, 0.8),
-                   errorAt(structure, spectrum, 0.6), errorAt(structure, spectrum, 0.4)});
+                   std::to_string(breakEvenRank(structure, spectrum.shape)), costAt(structure, spectrum, 0.8, inNats),
+                   costAt(structure, spectrum, 0.6, inNats), costAt(structure, spectrum, 0.4, inNats)});
     }
-    return result + table.text() +
-           fmt::format(
-               "\nerror: root of the loss over {}, where factors keep that share of the linear's parameters{}\n",
-               lossTotal(*options.method, options.parameters, weighted),
-               exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
+    return result + table.text() + '\n' + costNote(options, weighted) + '\n';
 }
 
 void prepare(Options& options)
@@ -148,7 +170,9 @@ void prepare(Options& options)
         });
     }
     readOption("--parameter", [&] { checkParameters(*options.method, options.parameters); });
-    if (needsStatistics(*options.method, options.parameters) || options.calibration.given())
+    options.gradients.apply(options.curvature);
+    options.curvature.weightMoments = options.method->needsWeightMoments();
+    if (options.takesStatistics() || options.calibration.given())
         requireTextAndWindow(options.calibration, "--calibration-");
 }
 
@@ -162,7 +186,9 @@ void addSpectra(CLI::App& app, Session& session)
         "Without calibration text the weights themselves are analysed (method svd). --json gives per linear the "
         "singular\n"
         "values, the loss at rank 0 to min(rows, columns), and the cumulative share of the energy at each singular "
-        "value.\n"
+        "value;\n"
+        "with gradients (methods with losses in nats, or --curvature) also the loss in nats per token at every "
+        "rank.\n"
         "\n"
         "Examples:\n"
         "  rankwright-cli spectra stories260K --linear q --linear 'model.layers.0.*'\n"
@@ -185,6 +211,8 @@ void addSpectra(CLI::App& app, Session& session)
         ->allow_extra_args(false)
         ->group("Options");
     addCalibrationOptions(*command, options->calibration);
+    addGradientOptions(*command, options->gradients,
+                       "for losses in nats, taken where the method needs them or one of these options is given");
     addPassOptions(*command, options->pass);
     command->callback([&session, options] {
         prepare(*options);

@@ -68,7 +68,8 @@ LinearSpectrum analyseLinear(const Model& model, const Device& device, const Met
 std::vector<LinearSpectrum> analyseLinears(const Model& model, const Device& device, const Method& method,
                                            const MethodParameters& parameters,
                                            std::span<const LinearInfo* const> linears, const CalibrationSet* statistics,
-                                           bool exactCurve, const PassOptions& options, const TaskContext& context)
+                                           const CalibrationSet* gradients, bool exactCurve, const PassOptions& options,
+                                           const TaskContext& context)
 {
     const double sparseShare = method.sparseShare(parameters);
     std::map<std::size_t, std::vector<std::size_t>> byTap; // positions in `linears`
@@ -100,7 +101,7 @@ std::vector<LinearSpectrum> analyseLinears(const Model& model, const Device& dev
                       context.checkStop();
                       LinearSpectrum& spectrum = spectra[position];
                       spectrum = analyseLinear(model, device, method, parameters, *linears[position],
-                                               ofTap ? &*ofTap : nullptr, exactCurve);
+                                               ofTap ? &*ofTap : nullptr, exactCurve, gradients);
                       for (const NumericEvent& event : spectrum.events)
                           context.note(event);
                       context.report("analyse", linears[position]->name, ++done, linears.size());

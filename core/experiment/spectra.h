@@ -30,13 +30,14 @@ LinearSpectrum analyseLinear(const Model& model, const Device& device, const Met
                              const TapStatistics* statistics, bool exactCurve,
                              const CalibrationSet* gradients = nullptr);
 
-/// analyseLinear() of all `linears`, in their order, without gradients, on as many threads as half of the memory limit
-/// holds analyses for. `statistics` are those of Model::taps(), null for the weights alone. Progress has the stage
+/// analyseLinear() of all `linears`, in their order, on as many threads as half of the memory limit holds analyses for.
+/// `statistics` are those of Model::taps(), null for the weights alone; `gradients` may be null. Progress has the stage
 /// "analyse"; events are noted. Throws as analyseLinear(), and Error(Memory) naming the shape where one does not fit.
 std::vector<LinearSpectrum> analyseLinears(const Model& model, const Device& device, const Method& method,
                                            const MethodParameters& parameters,
                                            std::span<const LinearInfo* const> linears, const CalibrationSet* statistics,
-                                           bool exactCurve, const PassOptions& options, const TaskContext& context);
+                                           const CalibrationSet* gradients, bool exactCurve, const PassOptions& options,
+                                           const TaskContext& context);
 
 /// Share of the sum of squares up to and with each value; all ones where every value is zero.
 std::vector<double> cumulativeEnergy(std::span<const double> singularValues);

@@ -242,6 +242,47 @@ private slots:
         }
     }
 
+    /// A method with losses in nats, and one whose nats are asked for: what runs of them report.
+    void spectraTellNats_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::addColumn<QStringList>("spectra");
+        QTest::addColumn<QStringList>("compress");
+        QTest::newRow("curvature-svd") << u"curvature-svd"_s << QStringList() << QStringList();
+        QTest::newRow("gfwsvd, labels of the text")
+            << u"gfwsvd"_s << QStringList{u"--curvature"_s, u"text"_s} << QStringList{u"--curvature"_s, u"text"_s};
+        QTest::newRow("whitened-svd, seed 3") << u"whitened-svd"_s << QStringList{u"--curvature-seed"_s, u"3"_s}
+                                              << QStringList{u"--curvature-seed"_s, u"3"_s, u"--forecast"_s};
+    }
+    void spectraTellNats()
+    {
+        QFETCH(QString, method);
+        QFETCH(QStringList, spectra);
+        QFETCH(QStringList, compress);
+        CliHome home;
+        const QStringList call = QStringList{u"spectra"_s, demoModel(), u"--linear"_s, u"v"_s, u"--method"_s, method} +
+                                 smallCalibration() + spectra;
+        const CliResult shown = home.run(call);
+        QVERIFY_DONE(shown);
+        QVERIFY2(shown.out.contains("nats at 0.8") && shown.out.contains("\nnats: "), shown.all().constData());
+        const Json before = home.run(call + QStringList{u"--json"_s}).json();
+        const CliResult run =
+            home.run(compressCall(method, u"0.7"_s, QStringList{u"--only"_s, u"v"_s, u"--json"_s} + compress));
+        QVERIFY_DONE(run);
+        const Json after = run.json();
+        QCOMPARE(before.at("linears").size(), after.at("linears").size());
+        for (std::size_t i = 0; i < after.at("linears").size(); ++i) {
+            const Json& linear = after.at("linears")[i];
+            const Json& spectrum = before.at("linears")[i];
+            const auto rank = linear.at("rank").get<std::size_t>();
+            QCOMPARE(spectrum.at("nats").size(), spectrum.at("singularValues").size() + 1);
+            QVERIFY(near(linear.at("predictedLoss"), spectrum.at("loss")[rank], 1e-12));
+            // Of factors in float32.
+            QVERIFY(near(linear.at("nats"), spectrum.at("nats")[rank], 1e-5));
+        }
+        QCOMPARE(home.run(QStringList{u"spectra"_s, demoModel(), u"--method"_s, method} + spectra).code, 2);
+    }
+
     void forecastBeforeAndAfter()
     {
         CliHome home;

@@ -169,7 +169,6 @@ private slots:
         QVERIFY2(factOf(result, u"loss"_s).endsWith(says), result.all().constData());
         const CliResult shown = home.run({u"runs"_s, u"show"_s, u"1"_s});
         QCOMPARE(factOf(shown, u"loss"_s), factOf(result, u"loss"_s));
-        // Spectra take no gradients.
         if (total.contains(u"nats"_s) || method.front() == u"svd"_s)
             return;
         const CliResult spectra = home.run(

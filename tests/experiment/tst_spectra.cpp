@@ -157,8 +157,8 @@ private slots:
         context.progress = [&](const Progress& progress) {
             reports += progress.stage == "analyse" && progress.total == linears.size() ? 1 : 0;
         };
-        const std::vector<LinearSpectrum> all =
-            analyseLinears(m_model, *m_device, chosen, {}, linears, &*m_statistics, true, {.threads = 3}, context);
+        const std::vector<LinearSpectrum> all = analyseLinears(m_model, *m_device, chosen, {}, linears, &*m_statistics,
+                                                               nullptr, true, {.threads = 3}, context);
         QCOMPARE(all.size(), linears.size());
         QCOMPARE(reports.load(), linears.size());
         const BlasThreads one(1);
@@ -175,8 +175,8 @@ private slots:
     {
         const std::vector<const LinearInfo*> linears = firstTwoBlocks();
         const auto spectra = [&](std::size_t limit) {
-            return analyseLinears(m_model, *m_device, findMethod("whitened-svd"), {}, linears, &*m_statistics, true,
-                                  {.threads = 3, .memoryLimit = limit}, {});
+            return analyseLinears(m_model, *m_device, findMethod("whitened-svd"), {}, linears, &*m_statistics, nullptr,
+                                  true, {.threads = 3, .memoryLimit = limit}, {});
         };
         // Of down, which takes the statistics, a matrix of their size and more; gate and up take less.
         constexpr std::size_t statistics = 172 * 172 * 8;
