@@ -77,8 +77,8 @@ std::vector<LinearSpectrum> analyseAll(const Options& options, const Model& mode
                 calibrateCurvature(model, *device, windows, options.curvature, cache, options.pass.options(), context));
     }
     return analyseLinears(model, *device, *options.method, options.parameters, linears,
-                          statistics && options.takesStatistics() ? &*statistics : nullptr,
-                          gradients ? &*gradients : nullptr, exactCurve(options), options.pass.options(), context);
+                          statistics ? &*statistics : nullptr, gradients ? &*gradients : nullptr, exactCurve(options),
+                          options.pass.options(), context);
 }
 
 Json toJson(const Options& options, const Model& model, const std::vector<LinearSpectrum>& spectra)
@@ -117,13 +117,13 @@ std::string costAt(Structure structure, const LinearSpectrum& spectrum, double k
 }
 
 /// What the last columns are.
-std::string costNote(const Options& options, bool weighted)
+std::string costNote(const Options& options)
 {
     if (options.takesGradients())
         return "nats: what the change of the linear adds to the loss per token, to second order, where factors keep "
                "that share of its parameters; none of linears that are treated together";
     return fmt::format("error: root of the loss over {}, where factors keep that share of the linear's parameters{}",
-                       lossTotal(*options.method, options.parameters, weighted),
+                       lossTotal(*options.method, options.parameters, options.calibration.given()),
                        exactCurve(options) ? "" : ", with their sparse part; of a planning curve, not exact");
 }
 
@@ -156,7 +156,7 @@ std::string toText(const Options& options, const Model& model, const std::vector
                    std::to_string(breakEvenRank(structure, spectrum.shape)), costAt(structure, spectrum, 0.8, inNats),
                    costAt(structure, spectrum, 0.6, inNats), costAt(structure, spectrum, 0.4, inNats)});
     }
-    return result + table.text() + '\n' + costNote(options, weighted) + '\n';
+    return result + table.text() + '\n' + costNote(options) + '\n';
 }
 
 void prepare(Options& options)

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 
 namespace rankwright {
@@ -74,6 +75,16 @@ void requireCurvature(const LinearProblem& problem)
             {.tensor = problem.name});
 }
 
+bool hasGradient(const LinearProblem& problem)
+{
+    requireCurvature(problem);
+    const Matrix<double>& G = problem.gradients->secondMoment;
+    for (std::size_t i = 0; i < G.rows(); ++i)
+        if (G(i, i) > 0.0)
+            return true;
+    return false;
+}
+
 ParameterInfo dampingInfo()
 {
     return {"damping", "Added to the gradients' second moment, as a share of its mean diagonal", 0.01, 1e-8, 1e3,
@@ -108,7 +119,17 @@ Matrix<double> dampedFactor(const Device& device, const LinearProblem& problem, 
                       fmt::format("the second moment of gradients was damped by {:.3g}, {:.3g} of its mean diagonal",
                                   added, mean > 0.0 ? added / mean : 0.0),
                       added});
-    return device.cholesky(std::move(G));
+    try {
+        return device.cholesky(std::move(G));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::Numeric)
+            throw;
+        throw Error(ErrorKind::Numeric,
+                    fmt::format("the second moment of gradients is singular in float64 with a damping of {:.3g} of its "
+                                "mean diagonal: take a larger damping",
+                                damping),
+                    {.tensor = problem.name});
+    }
 }
 
 double curvatureLoss(const Device& device, const LinearProblem& problem, const Matrix<double>& approximation,
@@ -172,7 +193,9 @@ std::vector<double> sampledCurvature(const Device& device, const LinearProblem& 
     const std::size_t full = analysis.shape().fullRank();
     std::vector<double> losses(full + 1);
     const auto measured = [&](std::size_t rank) {
-        return curvatureLoss(device, problem, analysis.factorize(rank).approximation(device));
+        const Factorisation factors = analysis.factorize(rank);
+        const std::vector<float> bias(factors.bias.begin(), factors.bias.end());
+        return curvatureLoss(device, problem, factors.approximation(device), 0.0, biasChange(problem.bias, bias));
     };
     losses[0] = curvatureLoss(device, problem, Matrix<double>(problem.W.rows(), problem.W.columns()));
     std::vector<std::size_t> sampled;
@@ -185,7 +208,8 @@ std::vector<double> sampledCurvature(const Device& device, const LinearProblem& 
         if (rank == last)
             continue;
         losses[rank] = std::min(measured(rank), losses[last]);
-        const double floor = 1e-12 * losses[0];
+        // Above 0 also where no gradient arrives: 0 / 0 is no step.
+        const double floor = std::max(1e-12 * losses[0], std::numeric_limits<double>::min());
         const double from = std::max(losses[last], floor);
         const double to = std::max(losses[rank], floor);
         for (std::size_t between = last + 1; between < rank; ++between) {

@@ -53,5 +53,8 @@ protected:
 
 /// Throws Error(InvalidArgument or Mismatch) unless the problem has statistics of its inputs and gradients that fit.
 void requireCurvature(const LinearProblem& problem);
+/// Whether any gradient arrives at the linear; where none does, every change of it costs 0 nats. Throws as
+/// requireCurvature().
+bool hasGradient(const LinearProblem& problem);
 
 } // namespace rankwright

@@ -12,7 +12,8 @@ std::vector<double> lossesInNats(const Device& device, const LinearProblem& prob
                                  const ProjectionBasis& basis)
 {
     std::vector<double> energies = directionEnergies(device, objective, basis);
-    const double perToken = 0.5 / static_cast<double>(problem.statistics->tokens);
+    // The metric of a linear that no gradient reaches orders directions, it is no loss.
+    const double perToken = hasGradient(problem) ? 0.5 / static_cast<double>(problem.statistics->tokens) : 0.0;
     for (double& energy : energies)
         energy *= perToken;
     return tailSums(energies, objective.constant);

@@ -110,15 +110,61 @@ BiasUpdate makeBiasUpdate(const LinearProblem& problem)
     return update;
 }
 
+/// The smallest eigenvalue of L L^T or little more, by inverse iteration. Small pivots need not show that it is small.
+double smallestEigenvalue(const Device& device, const Matrix<double>& L)
+{
+    constexpr int steps = 8;
+    Matrix<double> x(L.rows(), 1);
+    for (std::size_t i = 0; i < x.rows(); ++i) // any start that no eigenvector is likely to be orthogonal to
+        x(i, 0) = std::sin(static_cast<double>(i) + 1.0);
+    double value = std::numeric_limits<double>::infinity();
+    for (int step = 0; step < steps; ++step) {
+        const double norm = std::sqrt(std::inner_product(x.span().begin(), x.span().end(), x.span().begin(), 0.0));
+        for (double& each : x.span())
+            each /= norm;
+        device.solveLower(Transpose::No, L, x.view());
+        value = 1.0 / std::inner_product(x.span().begin(), x.span().end(), x.span().begin(), 0.0); // of L^-1 x
+        device.solveLower(Transpose::Yes, L, x.view());
+    }
+    return value;
+}
+
+/// No eigenvalue is larger.
+double largestRowSum(const Matrix<double>& S)
+{
+    double largest = 0.0;
+    for (std::size_t i = 0; i < S.rows(); ++i)
+        largest = std::max(largest, std::accumulate(S.row(i), S.row(i) + S.columns(), 0.0,
+                                                    [](double sum, double value) { return sum + std::abs(value); }));
+    return largest;
+}
+
+/// What float32 rounding can leave of the second moment of a channel that is zero: a millionth of the median channel,
+/// squared. Among positive ones, so that massive and dead channels do not move it.
+double silentMoment(const Matrix<double>& C)
+{
+    constexpr double rounding = 1e-6;
+    std::vector<double> moments;
+    for (std::size_t j = 0; j < C.rows(); ++j)
+        if (C(j, j) > 0.0)
+            moments.push_back(C(j, j));
+    if (moments.empty())
+        return 0.0;
+    const auto median = moments.begin() + static_cast<std::ptrdiff_t>(moments.size() / 2);
+    std::ranges::nth_element(moments, median);
+    return rounding * rounding * *median;
+}
+
 } // namespace
 
 void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
                        const std::string& name, std::vector<NumericEvent>& events, double ridge)
 {
     const std::size_t n = C.rows();
+    const double silence = silentMoment(C);
     std::vector<double> scale(n);
     for (std::size_t j = 0; j < n; ++j)
-        scale[j] = C(j, j) > 0.0 ? 1.0 / std::sqrt(C(j, j)) : 0.0;
+        scale[j] = C(j, j) > silence ? 1.0 / std::sqrt(C(j, j)) : 0.0;
     Matrix<double> correlation(n, n);
     for (std::size_t i = 0; i < n; ++i)
         for (std::size_t j = 0; j < n; ++j)
@@ -131,27 +177,31 @@ void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_
                 value *= scale[i];
     };
     scaleRows();
+    // Second moments are sums of float32 products: below this share of the largest eigenvalue they are rounding,
+    // whether or not a Cholesky factor exists.
+    constexpr double relativeCut = 1e-7;
     if (rankBound == n || ridge > 0.0) {
         try {
-            Matrix<double> solution = R;
-            device.solvePositiveDefinite(correlation, solution.view());
-            R = std::move(solution);
-            scaleRows();
-            return;
+            const Matrix<double> L = device.cholesky(correlation);
+            if (smallestEigenvalue(device, L) > relativeCut * largestRowSum(correlation)) {
+                device.solveLower(Transpose::No, L, R.view());
+                device.solveLower(Transpose::Yes, L, R.view());
+                scaleRows();
+                return;
+            }
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Numeric)
                 throw;
         }
     }
-    // Second moments are sums of float32 products: below this share of the largest eigenvalue they are rounding.
-    constexpr double relativeCut = 1e-7;
     const SymmetricEigen eigen = device.symmetricEigen(std::move(correlation));
     std::size_t kept = 0;
     while (kept < rankBound && eigen.values[kept] > relativeCut * eigen.values.front())
         ++kept;
-    events.push_back({"pseudoInverse", name,
-                      fmt::format("input statistics inverted on their {} largest of {} directions", kept, n),
-                      static_cast<double>(kept)});
+    if (kept < n)
+        events.push_back({"pseudoInverse", name,
+                          fmt::format("input statistics inverted on their {} largest of {} directions", kept, n),
+                          static_cast<double>(kept)});
     const ConstMatrixView<double> Q = eigen.vectors.view().rowRange(0, kept);
     Matrix<double> coordinates(kept, R.columns());
     if (kept > 0)

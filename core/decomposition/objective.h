@@ -60,7 +60,8 @@ ParameterInfo biasUpdateInfo();
 ParameterInfo anchorRidgeInfo();
 
 /// X with (C + ridge diag(C)) X = R for a symmetric positive semidefinite C, in place of R; C scaled to unit diagonal
-/// first, so that channels of very different size are treated alike. Falls back to the pseudo-inverse where C is
+/// first, so that channels of very different size are treated alike; the rows of X are zero for those that are zero but
+/// for rounding. Falls back to the pseudo-inverse where C is
 /// singular, or where `rankBound` says so, and notes it (event "pseudoInverse").
 void solveSemidefinite(const Device& device, const Matrix<double>& C, std::size_t rankBound, Matrix<double>& R,
                        const std::string& name, std::vector<NumericEvent>& events, double ridge = 0.0);

@@ -10,19 +10,46 @@ namespace rankwright {
 
 namespace {
 
-/// B = W C A^T (A C A^T)^+, m x r.
-Matrix<double> bestOutputs(const Device& device, const Matrix<double>& W, const Matrix<double>& C,
-                           const Matrix<double>& A, const std::string& name)
+/// Clears the rows of latents that C cannot tell from nothing: C is a sum of float32 products, and what is left of
+/// larger terms that cancel is rounding. solveSemidefinite(), which scales to unit diagonals, would take it for a
+/// second moment like any other. Returns how many latents stay.
+std::size_t clearSilent(const Matrix<double>& A, const Matrix<double>& C, Matrix<double>& S, Matrix<double>& solution)
 {
+    constexpr double rounding = 1e-6;
+    std::size_t heard = 0;
+    for (std::size_t k = 0; k < S.rows(); ++k) {
+        double apart = 0.0; // S(k, k) were the channels independent
+        for (std::size_t j = 0; j < C.rows(); ++j)
+            apart += A(k, j) * A(k, j) * C(j, j);
+        if (S(k, k) > rounding * apart) {
+            ++heard;
+            continue;
+        }
+        for (std::size_t l = 0; l < S.rows(); ++l)
+            S(k, l) = S(l, k) = 0.0;
+        std::ranges::fill(solution.view().rowSpan(k), 0.0);
+    }
+    return heard;
+}
+
+/// B + (W - B A) C A^T (A C A^T)^+, m x r: of the B with the least loss the one next to that of the factors, which
+/// stays as it is on latents that the inputs never take. `rankBound` is that of C, see Objective.
+Matrix<double> bestOutputs(const Device& device, const Matrix<double>& W, const Matrix<double>& C,
+                           const Factorisation& factors, std::size_t rankBound, const std::string& name)
+{
+    const Matrix<double>& A = factors.A;
+    Matrix<double> missed = W;
+    device.gemm(Transpose::No, Transpose::No, -1.0, factors.B.view(), A.view(), 1.0, missed.view());
     const Matrix<double> weighted = product(device, Transpose::No, A, Transpose::No, C);
-    const Matrix<double> S = product(device, Transpose::No, weighted, Transpose::Yes, A);
-    Matrix<double> solution = product(device, Transpose::No, weighted, Transpose::Yes, W);
+    Matrix<double> S = product(device, Transpose::No, weighted, Transpose::Yes, A);
+    Matrix<double> solution = product(device, Transpose::No, weighted, Transpose::Yes, missed);
+    const std::size_t heard = clearSilent(A, C, S, solution);
     std::vector<NumericEvent> events;
-    solveSemidefinite(device, S, S.rows(), solution, name, events);
-    Matrix<double> B(solution.columns(), solution.rows());
+    solveSemidefinite(device, S, std::min(heard, rankBound), solution, name, events);
+    Matrix<double> B = factors.B;
     for (std::size_t i = 0; i < B.rows(); ++i)
         for (std::size_t k = 0; k < B.columns(); ++k)
-            B(i, k) = solution(k, i);
+            B(i, k) += solution(k, i);
     return B;
 }
 
@@ -130,7 +157,7 @@ Refit refitFactors(const Device& device, const Method& method, const LinearProbl
         Factorisation next = result.factorisation;
         if (round > 0)
             next.A = product(device, Transpose::Yes, next.B, Transpose::No, W);
-        next.B = bestOutputs(device, W, C, next.A, problem.name);
+        next.B = bestOutputs(device, W, C, next, objective.rankBound, problem.name);
         orthonormalise(device, next);
         const double loss = lossOf(next);
         // Rounding alone may raise a loss that is as good as nothing.

@@ -86,8 +86,9 @@ double verify(const Model& model, const Model& reopened, const Device& device, c
     if (!(difference <= bound))
         throw Error(ErrorKind::Mismatch,
                     fmt::format("the reopened export gives logits that differ by {:.3g} of the largest from those of "
-                                "the model in memory, more than {} for {}; nothing was kept. Try F32",
-                                difference, bound, dtypeName(options.dtype)),
+                                "the model in memory, more than {} for {}; nothing was kept{}",
+                                difference, bound, dtypeName(options.dtype),
+                                options.dtype == DType::F32 ? "" : ". Try F32"),
                     {.file = reopened.checkpoint().path()});
     context.report("export", "comparing logits", 1, 1);
     return difference;

@@ -103,6 +103,29 @@ private slots:
         QVERIFY(analysis->loss(20) < 1e-12 * analysis->totalEnergy());
     }
 
+    /// A channel that is zero in the dense model and holds rounding after the compressed prefix is not fitted to it,
+    /// and the loss of what is stored is the one that was predicted.
+    void roundingIsNoChannel()
+    {
+        const Matrix<double> W = randomWeights(16, 24, 61);
+        Matrix<double> X = correlatedInputs(24, 60, 62);
+        Matrix<double> Xh = disturbed(X, 0.9, 0.3, 63);
+        for (std::size_t t = 0; t < 60; ++t) {
+            X(7, t) = 0.0;
+            Xh(7, t) = t % 2 == 0 ? 1e-8 : -2e-8;
+        }
+        const TapStatistics statistics = anchoredStatistics(X, Xh);
+        for (const double ridge : {0.0, 0.3}) {
+            const auto analysis = analyze("whitened-svd", W, &statistics, {{"anchorRidge", ridge}});
+            for (const std::size_t r : {6UL, 16UL}) {
+                const Matrix<double> W_hat = approximation(*analysis, r);
+                for (const double value : W_hat.span())
+                    QVERIFY(std::abs(value) < 1.0);
+                QVERIFY(relative(analysis->loss(r), outputError(W, X, W_hat, Xh)) < 1e-9);
+            }
+        }
+    }
+
     /// The ridge lambda: V = W (Cx + lambda D) (C_hat + lambda D)^-1 with D = diag(C_hat), the least
     /// ||W X - V Xh||^2 + lambda ||(V - W) D^{1/2}||^2, and truncated in the metric of C_hat.
     void ridgeHoldsTheTargetNearTheWeights()

@@ -186,7 +186,7 @@ private slots:
             const std::vector<double> curve = analysis->curvatureCurve(*m_device, problem);
             QCOMPARE(curve.size(), std::size_t{25});
             if (updatesBias(*method, {}))
-                continue; // of centred inputs
+                continue; // of centred inputs, see curvesKnowTheBias()
             const bool exact =
                 method->name() != "nsvd" && method->name() != "nid" && method->name() != "low-rank-sparse";
             for (std::size_t r = 1; r <= 24; ++r) {
@@ -203,6 +203,28 @@ private slots:
                                             .arg(curve[r])
                                             .arg(measured)
                                             .arg(curve[0])));
+            }
+        }
+    }
+
+    /// Where the bias is updated, the curve is of W_hat with its own bias: between measured ranks too for projections.
+    void curvesKnowTheBias()
+    {
+        const Matrix<double> W = randomWeights(12, 20, 21);
+        const TapStatistics inputs = statisticsOf(shiftedInputs(20, 150, 22));
+        const TapStatistics outputs = gradientsOf(correlatedInputs(12, 110, 23), 20);
+        const LinearProblem problem{.name = "x", .W = W, .statistics = &inputs, .gradients = &outputs};
+        for (const char* name : {"whitened-svd", "nsvd", "nid", "low-rank-sparse"}) {
+            const auto analysis =
+                findMethod(name).analyze(*m_device, problem, {{std::string(biasUpdateParameter), 1.0}});
+            const std::vector<double> curve = analysis->curvatureCurve(*m_device, problem);
+            for (const std::size_t r : {1UL, 2UL, 4UL, 6UL, 9UL}) {
+                const Factorisation factors = analysis->factorize(r);
+                const std::vector<double> bias(factors.bias.begin(), factors.bias.end());
+                const double measured = curvatureLoss(*m_device, problem, factors.approximation(*m_device), 0.0, bias);
+                // Biases are rounded to float32.
+                QVERIFY2(std::abs(curve[r] - measured) < 0.03 * measured + 1e-6 * curve[0], name);
+                QVERIFY2(curve[r] < 0.9 * curvatureLoss(*m_device, problem, factors.approximation(*m_device)), name);
             }
         }
     }
@@ -254,6 +276,43 @@ private slots:
                     QVERIFY(std::isfinite(value));
             }
             QVERIFY(squaredNorm(difference(approximation(*analysis, 10), W)) < 1e-18 * squaredNorm(W));
+        }
+    }
+
+    /// Where no gradient arrives every change costs nothing, with every method.
+    void noGradientIsNoLoss()
+    {
+        const Matrix<double> W = randomWeights(10, 12, 18);
+        const TapStatistics inputs = statisticsOf(correlatedInputs(12, 40, 19));
+        TapStatistics outputs = gradientsOf(correlatedInputs(10, 40, 20), 12);
+        for (Matrix<double>* moment : {&outputs.secondMoment, &outputs.weightInputs, &outputs.weightOutputs})
+            std::ranges::fill(moment->span(), 0.0);
+        std::ranges::fill(outputs.weightSquares, 0.0);
+        const LinearProblem problem{.name = "x", .W = W, .statistics = &inputs, .gradients = &outputs};
+        for (const Method* method : methods()) {
+            const auto analysis = method->analyze(*m_device, problem, {});
+            for (const double nats : analysis->curvatureCurve(*m_device, problem))
+                QVERIFY2(nats >= 0.0 && nats < 1e-300, method->name().data());
+            if (method->needsGradients())
+                QVERIFY2(analysis->loss(5) == 0.0 && analysis->totalEnergy() == 0.0, method->name().data());
+        }
+    }
+
+    void namesWhatIsSingular()
+    {
+        const Matrix<double> W = randomWeights(30, 12, 24);
+        const TapStatistics inputs = statisticsOf(correlatedInputs(12, 40, 25));
+        // Two tokens, one of them a million times the other: damped by 1e-8 of its mean this is singular in float64.
+        Matrix<double> gradients = correlatedInputs(30, 2, 26);
+        TapStatistics outputs = statisticsOf(gradients);
+        outputs.secondMoment(3, 3) = -outputs.secondMoment(3, 3);
+        const LinearProblem problem{.name = "up_proj", .W = W, .statistics = &inputs, .gradients = &outputs};
+        try {
+            findMethod("curvature-svd").analyze(*m_device, problem, {{"damping", noDamping}});
+            QFAIL("was analysed");
+        } catch (const Error& error) {
+            QVERIFY(error.kind() == ErrorKind::Numeric && error.tensor() == "up_proj");
+            QVERIFY(std::string(error.what()).find("take a larger damping") != std::string::npos);
         }
     }
 };

@@ -203,6 +203,17 @@ private slots:
             QVERIFY(std::isfinite(value));
     }
 
+    /// Nor does a linear that no gradient reaches.
+    void noGradientIsNoLoss()
+    {
+        Group group;
+        std::ranges::fill(group.outputs[1].secondMoment.span(), 0.0);
+        const auto analysis = analyze("curvature-latents", group);
+        for (const double loss : analysis->memberLosses(1))
+            QCOMPARE(loss, 0.0);
+        QVERIFY(analysis->memberLosses(0)[4] > 0.0);
+    }
+
     /// blockdiag(L_b^T) W over blockdiag(L_b^-T) U, L_b L_b^T = G_b + damping, each of its own gradients.
     void curvatureIsTheOptimumInNats()
     {

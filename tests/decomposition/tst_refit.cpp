@@ -139,6 +139,75 @@ private slots:
         }
     }
 
+    /// Fewer tokens than the rank: B changes for the latents of these tokens only, C in float64 or as float32 leaves
+    /// it, and other inputs are served about as well as before.
+    void unseenLatentsStay_data()
+    {
+        QTest::addColumn<bool>("rounded");
+        QTest::newRow("float64") << false;
+        QTest::newRow("float32") << true;
+    }
+    void unseenLatentsStay()
+    {
+        QFETCH(bool, rounded);
+        const Matrix<double> W = randomWeights(16, 24, 41);
+        const Matrix<double> X = shiftedInputs(24, 300, 42);
+        const Matrix<double> others = shifted(X, 43);
+        Matrix<double> few(24, 6);
+        for (std::size_t j = 0; j < 24; ++j)
+            for (std::size_t t = 0; t < 6; ++t)
+                few(j, t) = others(j, t);
+        const TapStatistics dense = statisticsOf(X);
+        TapStatistics compressed = statisticsOf(few);
+        if (rounded)
+            for (double& value : compressed.secondMoment.span())
+                value = static_cast<double>(static_cast<float>(value));
+        const Factorisation start = findMethod("whitened-svd").analyze(*m_device, {"x", W, &dense}, {})->factorize(12);
+        for (const std::size_t alternations : {1UL, 5UL}) {
+            const Refit found = refit("whitened-svd", W, compressed, start, alternations);
+            const Matrix<double> V = product(found.factorisation.B, found.factorisation.A);
+            const Matrix<double> before = product(start.B, start.A);
+            QVERIFY(outputError(W, few, V, few) < 1e-4 * outputError(W, few, before, few));
+            QVERIFY(outputError(W, others, V, others) < 2.0 * outputError(W, others, before, others));
+            if (alternations > 1)
+                continue;
+            // Inputs A^T (A A^T)^-1 z whose latents z are orthogonal to those of the tokens.
+            const Svd seen = svd(product(product(start.A, few), transposed(product(start.A, few))));
+            Matrix<double> z(12, 6);
+            for (std::size_t k = 0; k < 12; ++k)
+                for (std::size_t i = 0; i < 6; ++i)
+                    z(k, i) = seen.U(k, 6 + i);
+            const Matrix<double> unseen =
+                product(product(transposed(start.A), inverse(product(start.A, transposed(start.A)))), z);
+            const double changed = squaredNorm(product(difference(V, before), unseen));
+            QVERIFY(changed < (rounded ? 1e-4 : 1e-12) * squaredNorm(product(before, unseen)));
+        }
+    }
+
+    /// Latents of which the inputs hold rounding only are not fitted to it.
+    void roundingIsNoLatent()
+    {
+        const Matrix<double> W = randomWeights(16, 24, 51);
+        const Matrix<double> X = shiftedInputs(24, 300, 52);
+        const TapStatistics dense = statisticsOf(X);
+        const Factorisation start = findMethod("whitened-svd").analyze(*m_device, {"x", W, &dense}, {})->factorize(8);
+        // Inputs whose latents 4 .. 7 are zero, with C rounded to float32.
+        Matrix<double> Xh = shifted(X, 53);
+        const Matrix<double> back = product(transposed(start.A), inverse(product(start.A, transposed(start.A))));
+        Matrix<double> latents = product(start.A, Xh);
+        for (std::size_t k = 0; k < 4; ++k)
+            std::fill_n(latents.row(k), latents.columns(), 0.0);
+        Xh = difference(Xh, product(back, latents));
+        TapStatistics compressed = statisticsOf(Xh);
+        for (double& value : compressed.secondMoment.span())
+            value = static_cast<double>(static_cast<float>(value));
+        const Refit found = refit("whitened-svd", W, compressed, start, 1);
+        const Matrix<double> V = product(found.factorisation.B, found.factorisation.A);
+        const Matrix<double> before = product(start.B, start.A);
+        QVERIFY(outputError(W, Xh, V, Xh) <= outputError(W, Xh, before, Xh));
+        QVERIFY(squaredNorm(V) < 2.0 * squaredNorm(before));
+    }
+
     void singularInputs()
     {
         // Fewer tokens than channels, a dead channel, channels 800 times the others, rank 1 and full rank.
