@@ -4,6 +4,8 @@
 
 #include <QTest>
 
+#include <numeric>
+
 using namespace rankwright;
 using namespace reference;
 
@@ -171,8 +173,14 @@ private slots:
             QVERIFY(outputError(W, others, V, others) < 2.0 * outputError(W, others, before, others));
             if (alternations > 1)
                 continue;
-            // Inputs A^T (A A^T)^-1 z whose latents z are orthogonal to those of the tokens.
-            const Svd seen = svd(product(product(start.A, few), transposed(product(start.A, few))));
+            // Inputs A^T (A A^T)^-1 z whose latents z are orthogonal to those of the tokens, each in units of its size.
+            Matrix<double> latents = product(start.A, few);
+            for (std::size_t k = 0; k < latents.rows(); ++k) {
+                const double square = std::inner_product(latents.row(k), latents.row(k) + 6, latents.row(k), 0.0);
+                for (std::size_t t = 0; t < 6; ++t)
+                    latents(k, t) /= square;
+            }
+            const Svd seen = svd(product(latents, transposed(latents)));
             Matrix<double> z(12, 6);
             for (std::size_t k = 0; k < 12; ++k)
                 for (std::size_t i = 0; i < 6; ++i)
