@@ -277,8 +277,12 @@ private slots:
             const auto rank = linear.at("rank").get<std::size_t>();
             QCOMPARE(spectrum.at("nats").size(), spectrum.at("singularValues").size() + 1);
             QVERIFY(near(linear.at("predictedLoss"), spectrum.at("loss")[rank], 1e-12));
-            // Of factors in float32.
-            QVERIFY(near(linear.at("nats"), spectrum.at("nats")[rank], 1e-5));
+            // The curve of curvature-svd is of damped gradients, as its losses; the others are measured on factors in
+            // float32.
+            if (method == u"curvature-svd"_s)
+                QCOMPARE(spectrum.at("nats")[rank].get<double>(), spectrum.at("loss")[rank].get<double>());
+            else
+                QVERIFY(near(linear.at("nats"), spectrum.at("nats")[rank], 1e-5));
         }
         QCOMPARE(home.run(QStringList{u"spectra"_s, demoModel(), u"--method"_s, method} + spectra).code, 2);
     }
