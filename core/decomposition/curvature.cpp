@@ -75,14 +75,14 @@ void requireCurvature(const LinearProblem& problem)
             {.tensor = problem.name});
 }
 
-bool hasGradient(const LinearProblem& problem)
+double natsOfEnergy(const LinearProblem& problem)
 {
     requireCurvature(problem);
     const Matrix<double>& G = problem.gradients->secondMoment;
     for (std::size_t i = 0; i < G.rows(); ++i)
         if (G(i, i) > 0.0)
-            return true;
-    return false;
+            return 0.5 / static_cast<double>(problem.statistics->tokens);
+    return 0.0;
 }
 
 ParameterInfo dampingInfo()

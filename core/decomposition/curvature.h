@@ -53,8 +53,8 @@ protected:
 
 /// Throws Error(InvalidArgument or Mismatch) unless the problem has statistics of its inputs and gradients that fit.
 void requireCurvature(const LinearProblem& problem);
-/// Whether any gradient arrives at the linear; where none does, every change of it costs 0 nats. Throws as
-/// requireCurvature().
-bool hasGradient(const LinearProblem& problem);
+/// Nats per token of a unit of energy of the outputs in the metric of dampedCurvature(): 1/2 over tokens. 0 where no
+/// gradient arrives at the linear: its metric then orders directions and is no loss. Throws as requireCurvature().
+double natsOfEnergy(const LinearProblem& problem);
 
 } // namespace rankwright

@@ -12,10 +12,9 @@ std::vector<double> lossesInNats(const Device& device, const LinearProblem& prob
                                  const ProjectionBasis& basis)
 {
     std::vector<double> energies = directionEnergies(device, objective, basis);
-    // The metric of a linear that no gradient reaches orders directions, it is no loss.
-    const double perToken = hasGradient(problem) ? 0.5 / static_cast<double>(problem.statistics->tokens) : 0.0;
+    const double nats = natsOfEnergy(problem);
     for (double& energy : energies)
-        energy *= perToken;
+        energy *= nats;
     return tailSums(energies, objective.constant);
 }
 

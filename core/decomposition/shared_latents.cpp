@@ -139,10 +139,7 @@ private:
         m_losses.assign(count + 1, 0.0);
         for (std::size_t b = 0; b < m_rows.size(); ++b) {
             const LinearProblem& problem = group.members[b].problem;
-            // The metric of a linear that no gradient reaches orders directions, it is no loss.
-            const double scale = !m_inNats              ? 1.0 / (metrics[b].scale * metrics[b].scale)
-                                 : hasGradient(problem) ? 0.5 / static_cast<double>(problem.statistics->tokens)
-                                                        : 0.0;
+            const double scale = m_inNats ? natsOfEnergy(problem) : 1.0 / (metrics[b].scale * metrics[b].scale);
             std::vector<double> energies(count);
             for (std::size_t k = 0; k < count; ++k) {
                 const double* own = basis.vectors.row(k) + m_rows[b].first;

@@ -126,6 +126,27 @@ private slots:
         }
     }
 
+    /// A direction that is zero but for rounding is not inverted, whether or not a Cholesky factor exists: with the
+    /// eigenvalue a little above zero it does.
+    void roundingIsNoDirection()
+    {
+        const Matrix<double> W = randomWeights(16, 24, 71);
+        const Matrix<double> X = correlatedInputs(24, 90, 72);
+        Matrix<double> Xh = disturbed(X, 0.9, 0.3, 73);
+        const Matrix<double> noise = randomMatrix(1, 90, 74);
+        for (std::size_t t = 0; t < 90; ++t)
+            Xh(9, t) = Xh(4, t) + 1e-5 * noise(0, t);
+        const TapStatistics statistics = anchoredStatistics(X, Xh);
+        cholesky(statistics.secondMoment); // exists
+        const auto analysis = analyze("whitened-svd", W, &statistics);
+        QVERIFY(hasEvent(*analysis, "pseudoInverse", 23.0));
+        for (const std::size_t r : {6UL, 16UL}) {
+            const Matrix<double> W_hat = approximation(*analysis, r);
+            QVERIFY(squaredNorm(W_hat) < 2.0 * squaredNorm(W));
+            QVERIFY(relative(analysis->loss(r), outputError(W, X, W_hat, Xh)) < 1e-9);
+        }
+    }
+
     /// The ridge lambda: V = W (Cx + lambda D) (C_hat + lambda D)^-1 with D = diag(C_hat), the least
     /// ||W X - V Xh||^2 + lambda ||(V - W) D^{1/2}||^2, and truncated in the metric of C_hat.
     void ridgeHoldsTheTargetNearTheWeights()

@@ -21,6 +21,18 @@ Matrix<double> shifted(const Matrix<double>& X, unsigned seed)
     return Xh;
 }
 
+void roundToFloat(Matrix<double>& matrix)
+{
+    for (double& value : matrix.span())
+        value = static_cast<double>(static_cast<float>(value));
+}
+
+/// A^T (A A^T)^-1.
+Matrix<double> rightInverse(const Matrix<double>& A)
+{
+    return product(transposed(A), inverse(product(A, transposed(A))));
+}
+
 } // namespace
 
 class TestRefit : public QObject
@@ -162,8 +174,7 @@ private slots:
         const TapStatistics dense = statisticsOf(X);
         TapStatistics compressed = statisticsOf(few);
         if (rounded)
-            for (double& value : compressed.secondMoment.span())
-                value = static_cast<double>(static_cast<float>(value));
+            roundToFloat(compressed.secondMoment);
         const Factorisation start = findMethod("whitened-svd").analyze(*m_device, {"x", W, &dense}, {})->factorize(12);
         for (const std::size_t alternations : {1UL, 5UL}) {
             const Refit found = refit("whitened-svd", W, compressed, start, alternations);
@@ -185,8 +196,7 @@ private slots:
             for (std::size_t k = 0; k < 12; ++k)
                 for (std::size_t i = 0; i < 6; ++i)
                     z(k, i) = seen.U(k, 6 + i);
-            const Matrix<double> unseen =
-                product(product(transposed(start.A), inverse(product(start.A, transposed(start.A)))), z);
+            const Matrix<double> unseen = product(rightInverse(start.A), z);
             const double changed = squaredNorm(product(difference(V, before), unseen));
             QVERIFY(changed < (rounded ? 1e-4 : 1e-12) * squaredNorm(product(before, unseen)));
         }
@@ -201,14 +211,12 @@ private slots:
         const Factorisation start = findMethod("whitened-svd").analyze(*m_device, {"x", W, &dense}, {})->factorize(8);
         // Inputs whose latents 4 .. 7 are zero, with C rounded to float32.
         Matrix<double> Xh = shifted(X, 53);
-        const Matrix<double> back = product(transposed(start.A), inverse(product(start.A, transposed(start.A))));
         Matrix<double> latents = product(start.A, Xh);
         for (std::size_t k = 0; k < 4; ++k)
             std::fill_n(latents.row(k), latents.columns(), 0.0);
-        Xh = difference(Xh, product(back, latents));
+        Xh = difference(Xh, product(rightInverse(start.A), latents));
         TapStatistics compressed = statisticsOf(Xh);
-        for (double& value : compressed.secondMoment.span())
-            value = static_cast<double>(static_cast<float>(value));
+        roundToFloat(compressed.secondMoment);
         const Refit found = refit("whitened-svd", W, compressed, start, 1);
         const Matrix<double> V = product(found.factorisation.B, found.factorisation.A);
         const Matrix<double> before = product(start.B, start.A);
