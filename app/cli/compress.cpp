@@ -33,6 +33,9 @@ void showPlan(Session& session, const Recipe& recipe)
     const Model model = Model::open(recipe.model);
     requireTexts(recipe, model, session.context());
     const RunEstimate estimate = estimateRun(recipe, model);
+    std::vector<NumericEvent> events;
+    if (auto growth = plannedGrowth(recipe, model))
+        events.push_back(std::move(*growth));
     session.endProgress();
     if (session.json) {
         Json stages = Json::object();
@@ -44,15 +47,16 @@ void showPlan(Session& session, const Recipe& recipe)
                            {{"seconds", estimate.seconds},
                             {"stages", stages},
                             {"memory", estimate.memory},
-                            {"disk", estimate.disk}}}});
+                            {"disk", estimate.disk}}},
+                          {"events", eventsToJson(events)}});
         return;
     }
     std::vector<std::pair<std::string, std::string>> lines = {
         {"time", "about " + stagesText(estimate.stageSeconds)},
         {"memory", "about " + memoryText(estimate.memory, recipe.memoryLimit)},
         {"disk", "about " + formatBytes(estimate.disk)}};
-    if (const auto growth = plannedGrowth(recipe, model))
-        lines.emplace_back("note", growth->message);
+    for (const NumericEvent& event : events)
+        lines.emplace_back("note", event.message);
     session.out.write(commandToText(recipeToCommand(recipe)) + "\n\n" + printable(dumpJson(recipeToJson(recipe), 2)) +
                       "\n\n" + facts(lines));
 }

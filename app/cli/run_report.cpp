@@ -218,6 +218,15 @@ Json summaryToJson(const RunSummary& summary)
             {"perplexities", std::move(perplexities)}};
 }
 
+Json eventsToJson(const std::vector<NumericEvent>& events)
+{
+    Json json = Json::array();
+    for (const NumericEvent& event : events)
+        json.push_back(
+            {{"kind", event.kind}, {"linear", event.linear}, {"message", event.message}, {"value", event.value}});
+    return json;
+}
+
 Json resultToJson(const RunResult& result)
 {
     Json linears = Json::array();
@@ -226,10 +235,6 @@ Json resultToJson(const RunResult& result)
     Json evaluations = Json::array();
     for (const EvaluationOutcome& evaluation : result.evaluations)
         evaluations.push_back(evaluationToJson(evaluation));
-    Json events = Json::array();
-    for (const NumericEvent& event : result.events)
-        events.push_back(
-            {{"kind", event.kind}, {"linear", event.linear}, {"message", event.message}, {"value", event.value}});
     Json seconds = Json::object();
     for (const auto& [stage, value] : result.stageSeconds)
         seconds[stage] = value;
@@ -253,7 +258,7 @@ Json resultToJson(const RunResult& result)
             {"seconds", std::move(seconds)},
             {"folder", result.folder.string()},
             {"exportFolder", result.exportFolder.empty() ? Json() : Json(result.exportFolder.string())},
-            {"events", std::move(events)},
+            {"events", eventsToJson(result.events)},
             {"linears", std::move(linears)}};
 }
 

@@ -18,6 +18,8 @@ Json summaryToJson(const RunSummary& summary);
 /// What the relative losses of a method are shares of: "the output energy". `calibrated`: with input statistics.
 std::string lossTotal(const Method& method, const MethodParameters& parameters, bool calibrated);
 std::string lossTotal(const Recipe& recipe);
+/// Of the numerics of a run: "kind", "linear", "message", "value".
+Json eventsToJson(const std::vector<NumericEvent>& events);
 /// What `compress` prints: ratios, sizes, perplexities, linears, events, seconds per stage.
 Json resultToJson(const RunResult& result);
 /// The same for a person, after `lines` (names and values); `everyLinear`: a line per linear, else per role; `total` is

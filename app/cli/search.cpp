@@ -161,11 +161,12 @@ std::size_t SearchPlan::disk() const
 SearchPlan planSearch(const Recipe& asked, const SearchOptions& options, const TaskContext& context)
 {
     SearchPlan plan{
-        .start = withRequests(searchStart(asked), asked), .options = options, .search = {}, .last = {}, .growth = {}};
+        .start = withRequests(searchStart(asked), asked), .options = options, .search = {}, .last = {}, .events = {}};
     const Model model = Model::open(asked.model);
     requireTexts(plan.start, model, context);
     plan.last = estimateRun(plan.start, model);
-    plan.growth = plannedGrowth(plan.start, model);
+    if (auto growth = plannedGrowth(plan.start, model))
+        plan.events.push_back(std::move(*growth));
     plan.search = estimateSearch(asked, options, context);
     return plan;
 }
@@ -189,7 +190,8 @@ Json planToJson(const SearchPlan& plan)
               {"perplexityRatio", ratio ? Json(*ratio) : Json(nullptr)},
               {"trials", std::move(trials)}}},
             {"estimate",
-             {{"seconds", seconds}, {"stages", std::move(stages)}, {"memory", plan.memory()}, {"disk", plan.disk()}}}};
+             {{"seconds", seconds}, {"stages", std::move(stages)}, {"memory", plan.memory()}, {"disk", plan.disk()}}},
+            {"events", eventsToJson(plan.events)}};
 }
 
 std::string planToText(const SearchPlan& plan)
@@ -205,8 +207,8 @@ std::string planToText(const SearchPlan& plan)
                      duration(plan.searchSeconds()), duration(plan.options.seconds), stagesText(plan.lastSeconds()))},
         {"memory", "about " + memoryText(plan.memory(), plan.start.memoryLimit)},
         {"disk", "about " + formatBytes(plan.disk())}};
-    if (plan.growth)
-        lines.emplace_back("note", plan.growth->message);
+    for (const NumericEvent& event : plan.events)
+        lines.emplace_back("note", event.message);
     return "the search starts from\n" + printable(dumpJson(recipeToJson(plan.start), 2)) + "\n\n" + table.text() +
            '\n' + facts(lines);
 }

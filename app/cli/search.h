@@ -32,8 +32,8 @@ struct SearchPlan
     Recipe start; ///< withRequests() of what is tried first
     SearchOptions options;
     SearchEstimate search;
-    RunEstimate last;                   ///< of `start`
-    std::optional<NumericEvent> growth; ///< plannedGrowth() of `start`
+    RunEstimate last;                 ///< of `start`
+    std::vector<NumericEvent> events; ///< plannedGrowth() of `start`
 
     /// Of the search within its time, at least that of its first trial.
     double searchSeconds() const;

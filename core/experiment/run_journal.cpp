@@ -1,6 +1,7 @@
 #include "core/experiment/run_journal.h"
 
 #include "core/base/error.h"
+#include "core/experiment/earlier_attempts.h"
 
 #include <fmt/format.h>
 
@@ -41,6 +42,10 @@ void RunJournal::resume(const AllocationPlan& plan)
             std::filesystem::remove(file);
         }
     }
+    EarlierAttempts earlier(m_store, m_run);
+    for (const LinearOutcome& outcome : outcomes())
+        for (const NumericEvent& event : earlier.eventsOfLinear(outcome.name))
+            m_job.context.note(event);
 }
 
 bool RunJournal::finished(std::size_t position) const

@@ -16,7 +16,8 @@ class RunJournal
 public:
     RunJournal(const RunJob& job, Store& store, std::int64_t run);
 
-    /// Takes over the files of an earlier attempt that are whole and as planned; others are deleted with a note.
+    /// Takes over the files of an earlier attempt that are whole and as planned, with what was noted of their linears;
+    /// others are deleted with a note.
     void resume(const AllocationPlan& plan);
     bool finished(std::size_t position) const;
     void add(std::size_t position, LinearRecord record, double seconds);

@@ -246,6 +246,19 @@ std::vector<TrainingPoint> Store::trainingPoints(std::int64_t run) const
     });
 }
 
+std::vector<std::int64_t> Store::equalRuns(std::int64_t run) const
+{
+    return m_worker->call(false, [&](SQLite::Database& database) {
+        SQLite::Statement row(database, "SELECT id FROM runs WHERE fingerprint = (SELECT fingerprint FROM runs WHERE "
+                                        "id = ?1) AND fingerprint <> '' AND id <> ?1 ORDER BY id DESC");
+        row.bind(1, run);
+        std::vector<std::int64_t> runs;
+        while (row.executeStep())
+            runs.push_back(row.getColumn(0).getInt64());
+        return runs;
+    });
+}
+
 void Store::recordArtefact(std::int64_t run, const std::string& kind, const std::filesystem::path& path,
                            std::size_t bytes)
 {

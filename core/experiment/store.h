@@ -127,9 +127,10 @@ public:
     RunRecord run(std::int64_t id) const;
     /// Throws Error(NotFound) where none was recorded.
     std::vector<double> spectrum(std::int64_t run, const std::string& linear) const;
-    /// Loss curves of a run, in the order they were recorded; empty where nothing was trained. A resumed run has the
-    /// points of what it did itself.
+    /// Loss curves of a run, in the order they were recorded; empty where nothing was trained.
     std::vector<TrainingPoint> trainingPoints(std::int64_t run) const;
+    /// Other runs with the same fingerprint, newest first; none while the run has no fingerprint.
+    std::vector<std::int64_t> equalRuns(std::int64_t run) const;
     /// Deletes a run with all that is recorded of it, and the folder of its linears unless another run of the store has
     /// the same fingerprint. Exports and statistics stay. Throws Error(NotFound); Error(InvalidArgument) for a run that
     /// a process is at; Error(Io) where the folder cannot be removed (the row may be gone by then).

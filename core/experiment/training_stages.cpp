@@ -16,6 +16,7 @@ TrainingStages::TrainingStages(const RunJob& job, const std::vector<LinearOutcom
     : m_job(job)
     , m_store(store)
     , m_run(run)
+    , m_earlier(store, run)
 {
     for (const LinearOutcome& outcome : outcomes)
         m_left.push_back(outcome.left);
@@ -119,11 +120,27 @@ TrainingObserver TrainingStages::observer() const
     };
 }
 
+void TrainingStages::takeOverRecords(const std::string& stage, const std::string& part, std::size_t lastStep,
+                                     std::size_t undone)
+{
+    const EarlierAttempts::Training earlier = m_earlier.training(stage, part);
+    const TrainingObserver record = observer();
+    for (const TrainingPoint& point : earlier.points)
+        if (point.step <= lastStep)
+            record(point);
+    for (const NumericEvent& event : earlier.events)
+        if (lastStep == wholeTraining || undone-- > 0)
+            m_job.context.note(event);
+}
+
 void TrainingStages::distill(const TokenWindows& windows, const DistillationOptions& options, const PassOptions& pass)
 {
     std::vector<bool> finished;
-    for (std::size_t block = 0; block < m_job.model.config().blocks; ++block)
+    for (std::size_t block = 0; block < m_job.model.config().blocks; ++block) {
         finished.push_back(takeOver(block, "distilled"));
+        if (finished.back())
+            takeOverRecords("distill", blockName(m_job.model.config(), block));
+    }
     const auto keepBlock = [&](std::size_t block, const TrainedBlock& trained, const BlockOutcome& outcome) {
         const std::string note = fmt::format("distilled: the block's loss on held-out windows went from {:.6g} to "
                                              "{:.6g}; losses of linears are of the factors before",
@@ -150,8 +167,10 @@ void TrainingStages::recover(const TokenWindows& windows, const RecoveryOptions&
     bool finished = !std::filesystem::exists(stateFile);
     for (std::size_t block = 0; block < m_job.model.config().blocks; ++block)
         finished = takeOver(block, "recovered") && finished;
-    if (finished)
+    if (finished) {
+        takeOverRecords("recover", {});
         return;
+    }
     if (std::ranges::find(m_left, false) == m_left.end()) { // nothing to train
         for (const LinearInfo* info : m_job.linears)
             keep(*info, from, "recovered", nullptr, {});
@@ -163,12 +182,13 @@ void TrainingStages::recover(const TokenWindows& windows, const RecoveryOptions&
             trained.emplace_back(info,
                                  weights.trains(info->role) ? std::optional(weights.linear(info->role)) : std::nullopt);
     };
-    const RecoveryOutcome outcome =
-        recoverModel(m_job.model, modelOf({from}), m_job.device, windows, options, pass, m_job.context, observer(),
-                     {.roles = [this](std::size_t block) { return trainedRoles(block); },
-                      .stateFile = stateFile,
-                      .fingerprint = m_job.fingerprint,
-                      .keep = keepBlock});
+    const RecoveryOutcome outcome = recoverModel(
+        m_job.model, modelOf({from}), m_job.device, windows, options, pass, m_job.context, observer(),
+        {.roles = [this](std::size_t block) { return trainedRoles(block); },
+         .stateFile = stateFile,
+         .fingerprint = m_job.fingerprint,
+         .resumed = [this](std::size_t step, std::size_t undone) { takeOverRecords("recover", {}, step, undone); },
+         .keep = keepBlock});
     const std::string note = fmt::format("recovered in {} steps: the loss on held-out windows went from {:.6g} to "
                                          "{:.6g} nats per token; losses of linears are of the factors before",
                                          outcome.steps, outcome.startLoss, outcome.endLoss);

@@ -1,15 +1,19 @@
 #pragma once
 
+#include "core/experiment/earlier_attempts.h"
 #include "core/experiment/linear_file.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/store.h"
+
+#include <limits>
 
 namespace rankwright {
 
 /// The stages of a run that train the factors it made; linears that it left are not trained, whatever the checkpoint
 /// stores them as. Each writes its linears to files of its own beside those it starts from, which stay: distilled
 /// blocks one by one, recovered ones at the end, from a checkpoint that is deleted then. What an earlier attempt
-/// finished is taken over. Loss curves go to the store and to RunObserver::trained.
+/// finished is taken over, with its loss curves and what was noted of it. Loss curves go to the store and to
+/// RunObserver::trained.
 class TrainingStages
 {
 public:
@@ -33,6 +37,10 @@ private:
     Model modelOf(std::vector<std::string> kinds) const;
     /// Whether all files of a block are there and whole; else those that are there are deleted.
     bool takeOver(std::size_t block, std::string_view kind) const;
+    /// Records what an earlier attempt recorded of a training: all, or what it had by a checkpoint after `lastStep`
+    /// steps, when `undone` had been undone.
+    void takeOverRecords(const std::string& stage, const std::string& part, std::size_t lastStep = wholeTraining,
+                         std::size_t undone = wholeTraining);
     /// Writes a linear of kind `from` as `kind`, with trained weights and a note where there are such.
     void keep(const LinearInfo& info, std::string_view from, std::string_view kind, const LinearWeights* trained,
               const std::string& note) const;
@@ -43,9 +51,12 @@ private:
     std::vector<Role> trainedRoles(std::size_t block) const;
     TrainingObserver observer() const;
 
+    static constexpr std::size_t wholeTraining = std::numeric_limits<std::size_t>::max();
+
     const RunJob& m_job;
     Store& m_store;
     std::int64_t m_run;
+    EarlierAttempts m_earlier;
     std::vector<bool> m_left; ///< by position in RunJob::linears
     std::string m_lastKind = "linear";
 };

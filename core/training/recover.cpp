@@ -148,7 +148,6 @@ private:
             return false;
         try {
             restore();
-            return true;
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Mismatch)
                 throw;
@@ -157,6 +156,9 @@ private:
             m_state = startState();
             return false;
         }
+        if (m_plan.resumed)
+            m_plan.resumed(m_state.step, m_state.undone);
+        return true;
     }
 
     void restore()

@@ -18,6 +18,8 @@ struct RecoveryPlan
     std::function<std::vector<Role>(std::size_t block)> roles;
     std::filesystem::path stateFile; ///< the checkpoint, taken every `recoveryCheckpoint` steps
     std::string fingerprint;         ///< of the training; another one's checkpoint is not gone on from
+    /// Where a checkpoint is gone on from: the steps it is behind, and how many had to be undone by then.
+    std::function<void(std::size_t step, std::size_t undone)> resumed = {};
     /// Keeps a trained block, at the end.
     std::function<void(std::size_t block, const TrainedBlock& trained)> keep;
 };

@@ -27,9 +27,9 @@ struct Place
     std::filesystem::path path = folder.path().toStdString();
     Store store{path / "experiments.sqlite"};
 
-    RunResult run(const Recipe& recipe, const TaskContext& context = {})
+    RunResult run(const Recipe& recipe, const TaskContext& context = {}, const RunObserver& observer = {})
     {
-        return runRecipe(recipe, store, {.cache = path / "cache"}, context);
+        return runRecipe(recipe, store, {.cache = path / "cache"}, context, observer);
     }
 };
 

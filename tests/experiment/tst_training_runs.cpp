@@ -3,6 +3,7 @@
 #include "core/experiment/linear_file.h"
 #include "core/experiment/runner.h"
 #include "core/training/distillation_loss.h"
+#include "run_support.h"
 
 #include <QProcess>
 #include <QTemporaryDir>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fmt/format.h>
 #include <map>
 #include <mutex>
 #include <set>
@@ -20,21 +22,6 @@
 using namespace rankwright;
 
 namespace {
-
-const std::filesystem::path demo = RANKWRIGHT_DEMO;
-constexpr std::size_t demoLinears = 35;
-
-struct Place
-{
-    QTemporaryDir folder;
-    std::filesystem::path path = folder.path().toStdString();
-    Store store{path / "experiments.sqlite"};
-
-    RunResult run(const Recipe& recipe, const RunObserver& observer = {})
-    {
-        return runRecipe(recipe, store, {.cache = path / "cache"}, {}, observer);
-    }
-};
 
 Recipe trainingRecipe()
 {
@@ -49,20 +36,6 @@ Recipe trainingRecipe()
         DistillationOptions{.training = {.windows = 24, .epochs = 3, .batch = 4, .learningRate = 1e-3}};
     recipe.recovery = RecoveryOptions{.training = {.windows = 24, .epochs = 3, .batch = 4, .learningRate = 1e-3}};
     return recipe;
-}
-
-EvaluationText heldOutStories()
-{
-    return {"held-out stories", {.text = demo / "stories-heldout.txt", .length = 64, .count = 8}};
-}
-
-/// Name and content of every file of a run's folder.
-std::map<std::string, std::string> contentOf(const std::filesystem::path& folder)
-{
-    std::map<std::string, std::string> result;
-    for (const auto& entry : std::filesystem::directory_iterator(folder))
-        result[entry.path().filename().string()] = readFile(entry.path());
-    return result;
 }
 
 std::size_t countFiles(const std::filesystem::path& folder, const std::string& prefix)
@@ -95,6 +68,27 @@ Losses heldOutLosses(const std::vector<TrainingPoint>& points, const std::string
     return losses;
 }
 
+/// Stage and part, then steps and losses in the order of the training, as text: a loss may be NaN.
+std::map<std::pair<std::string, std::string>, std::string> curvesOf(const std::vector<TrainingPoint>& points)
+{
+    std::map<std::pair<std::string, std::string>, std::string> curves;
+    for (const TrainingPoint& point : points)
+        curves[{point.stage, point.part}] +=
+            fmt::format("{}/{} {} {}\n", point.step, point.steps, point.loss, point.heldOutLoss);
+    return curves;
+}
+
+/// Of trainings, in the order of blocks.
+std::vector<std::string> trainingEvents(const RunResult& result)
+{
+    std::vector<std::string> events;
+    for (const NumericEvent& event : result.events)
+        if (event.kind == "divergedStep" || event.kind == "trainedWithoutGain")
+            events.push_back(fmt::format("{} {} {} {}", event.linear, event.kind, event.value, event.message));
+    std::ranges::stable_sort(events, {}, [](const std::string& event) { return event.substr(0, event.find(' ')); });
+    return events;
+}
+
 double ratio(const EvaluationOutcome& outcome)
 {
     return outcome.compressed.perplexity / outcome.original.perplexity;
@@ -120,7 +114,7 @@ private slots:
             const std::lock_guard lock(mutex);
             seen.push_back(point);
         };
-        const RunResult result = place.run(recipe, observer);
+        const RunResult result = place.run(recipe, {}, observer);
         QCOMPARE(result.evaluations.size(), std::size_t{2});
         QCOMPARE(result.evaluations[1].name, std::string("held-out stories, before training"));
         QVERIFY2(ratio(result.evaluations[0]) < 0.95 * ratio(result.evaluations[1]),
@@ -275,7 +269,8 @@ private slots:
         Recipe recipe = trainingRecipe();
         recipe.recovery->training.epochs = 8;
         Place unbroken;
-        const auto expected = contentOf(unbroken.run(recipe).folder);
+        const RunResult whole = unbroken.run(recipe);
+        const auto expected = contentOf(whole.folder);
         const auto recipeFile = unbroken.path / "recipe.json";
         writeFileAtomically(recipeFile, dumpJson(recipeToJson(recipe)));
         const QTemporaryDir folder;
@@ -308,6 +303,31 @@ private slots:
         QCOMPARE(content.size(), expected.size());
         for (const auto& [name, bytes] : expected)
             QVERIFY2(content.contains(name) && content.at(name) == bytes, name.c_str());
+        // Nor is anything lost of what was recorded, or told twice.
+        const auto curves = curvesOf(store.trainingPoints(result.id));
+        QCOMPARE(curves.size(), std::size_t{6});
+        QVERIFY(curves == curvesOf(unbroken.store.trainingPoints(whole.id)));
+    }
+
+    /// A run that takes over everything shows the curves and the trouble of the run that trained.
+    void trainingsTakenOverKeepTheirRecord()
+    {
+        Place place;
+        Recipe recipe = trainingRecipe();
+        recipe.distillation->training.learningRate = 1e30;
+        const RunResult first = place.run(recipe);
+        std::vector<TrainingPoint> seen;
+        RunObserver observer;
+        observer.trained = [&](const TrainingPoint& point) { seen.push_back(point); };
+        const RunResult second = place.run(recipe, {}, observer);
+        QVERIFY(std::ranges::all_of(second.linears, &LinearOutcome::resumed));
+        const auto curves = curvesOf(place.store.trainingPoints(first.id));
+        QCOMPARE(curves.size(), std::size_t{6});
+        QVERIFY(curvesOf(place.store.trainingPoints(second.id)) == curves);
+        QVERIFY(curvesOf(seen) == curves);
+        QVERIFY(trainingEvents(first).size() > 5);
+        QCOMPARE(trainingEvents(second), trainingEvents(first));
+        QCOMPARE(trainingEvents(place.store.run(second.id).result), trainingEvents(first));
     }
 
     void divergenceIsRecorded()
