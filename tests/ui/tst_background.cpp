@@ -2,6 +2,8 @@
 
 #include <QTest>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <semaphore>
 #include <thread>
@@ -49,7 +51,45 @@ class TestBackground : public QObject
         return run;
     }
 
+    /// Tells on which thread the last copy of it goes.
+    struct Witness
+    {
+        explicit Witness(std::atomic<int>& elsewhere)
+            : m_elsewhere(elsewhere)
+        {}
+        Witness(const Witness&) = delete;
+        Witness& operator=(const Witness&) = delete;
+        ~Witness() { m_elsewhere += std::this_thread::get_id() == m_home ? 0 : 1; }
+
+    private:
+        std::atomic<int>& m_elsewhere;
+        std::thread::id m_home = std::this_thread::get_id();
+    };
+
 private slots:
+    /// Also where the window's thread is through with a call before the other returns from it.
+    void callsAreDestroyedOnTheWindowsThread()
+    {
+        constexpr int calls = 20'000;
+        std::atomic<int> elsewhere = 0;
+        int done = 0;
+        {
+            Background background(2);
+            QObject receiver;
+            std::stop_source stopped;
+            stopped.request_stop();
+            for (int call = 0; call < calls; ++call) {
+                const auto work = std::make_shared<Witness>(elsewhere);
+                const auto then = std::make_shared<Witness>(elsewhere);
+                background.run(
+                    &receiver, call % 4 == 0 ? stopped.get_token() : std::stop_token(), [work] { return true; },
+                    [&done, then](const Outcome<bool>& outcome) { done += *outcome ? 1 : 0; });
+            }
+            QTRY_COMPARE_WITH_TIMEOUT(done, calls / 4 * 3, 60'000);
+        }
+        QCOMPARE(elsewhere.load(), 0);
+    }
+
     void whatWaitsIsDropped() { QCOMPARE(runOfFive(Background::AtEnd::DropWaiting), std::vector<int>{0}); }
     void whatHasToBeKeptIsFinishedInOrder()
     {

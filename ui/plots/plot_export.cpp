@@ -205,11 +205,11 @@ void FigureActions::save(const QString& path, bool visible)
 
 void FigureActions::writeElsewhere(const QString& path, std::function<QString()> write)
 {
-    startOnPool(*QThreadPool::globalInstance(), [self = QPointer<FigureActions>(this), path, write = std::move(write)] {
+    auto work = [self = QPointer<FigureActions>(this), path, write = std::move(write)]() mutable {
         const QString error = write();
         // The application outlives its pool's tasks; the figure need not, so it is looked at only on the window's
         // thread.
-        callLater(QCoreApplication::instance(), [self, path, error] {
+        callLater(QCoreApplication::instance(), [self = std::move(self), path, error] {
             if (self.isNull())
                 return;
             if (error.isEmpty()) {
@@ -221,7 +221,8 @@ void FigureActions::writeElsewhere(const QString& path, std::function<QString()>
             box->setAttribute(Qt::WA_DeleteOnClose);
             box->open();
         });
-    });
+    };
+    startOnPool(*QThreadPool::globalInstance(), std::move(work));
 }
 
 void FigureActions::copyImage() const

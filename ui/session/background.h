@@ -29,23 +29,26 @@ public:
     Background& operator=(const Background&) = delete;
 
     /// Runs `work()` on a thread of the pool and then `then(Outcome)` on the window's thread, unless `stop` was
-    /// requested or `receiver` is gone by then. Tasks of higher priority start first.
+    /// requested or `receiver` is gone by then. Both are destroyed on the window's thread. Tasks of higher priority
+    /// start first.
     template <typename Work, typename Then>
     void run(QObject* receiver, const std::stop_token& stop, Work work, Then then, int priority = 0)
     {
         using Value = std::invoke_result_t<Work>;
         auto task = std::make_shared<std::pair<Work, Then>>(std::move(work), std::move(then));
         start(
-            [this, task, stop, guard = QPointer<QObject>(receiver)] {
-                if (stop.stop_requested())
-                    return;
+            [this, task = std::move(task), stop = stop, guard = QPointer<QObject>(receiver)]() mutable {
                 auto outcome = std::make_shared<Outcome<Value>>();
-                try {
-                    outcome->value.emplace(task->first());
-                } catch (...) {
-                    outcome->failure = currentFailure();
+                if (!stop.stop_requested()) {
+                    try {
+                        outcome->value.emplace(task->first());
+                    } catch (...) {
+                        outcome->failure = currentFailure();
+                    }
                 }
-                deliver([task, stop, guard, outcome] {
+                // Handed over whole: what `then` and `guard` hold of the window is never destroyed on this thread.
+                deliver([task = std::move(task), stop = std::move(stop), guard = std::move(guard),
+                         outcome = std::move(outcome)] {
                     if (guard && !stop.stop_requested())
                         task->second(std::move(*outcome));
                 });

@@ -9,7 +9,7 @@ namespace {
 
 std::atomic<unsigned> handovers;
 
-/// A call that one thread makes and another runs and destroys.
+/// A call that one thread makes and another runs and destroys; moved only, so that the first is left with nothing.
 class Handed
 {
 public:
@@ -18,11 +18,7 @@ public:
     {
         release();
     }
-    Handed(const Handed& other)
-        : m_call(other.m_call)
-    {
-        release();
-    }
+    Handed(const Handed&) = delete;
     Handed(Handed&& other) noexcept
         : m_call(std::move(other.m_call))
     {
@@ -32,10 +28,12 @@ public:
     Handed& operator=(Handed&&) = delete;
     ~Handed() { acquire(); }
 
-    void operator()() const
+    /// Once. What the call holds is destroyed here: this, as QMetaObject::invokeMethod() keeps it, by either thread.
+    void operator()()
     {
         acquire();
-        m_call();
+        std::exchange(m_call, nullptr)();
+        release();
     }
 
 private:
