@@ -33,9 +33,7 @@ void showPlan(Session& session, const Recipe& recipe)
     const Model model = Model::open(recipe.model);
     requireTexts(recipe, model, session.context());
     const RunEstimate estimate = estimateRun(recipe, model);
-    std::vector<NumericEvent> events;
-    if (auto growth = plannedGrowth(recipe, model))
-        events.push_back(std::move(*growth));
+    const std::vector<NumericEvent> events = plannedEvents(recipe, model);
     session.endProgress();
     if (session.json) {
         Json stages = Json::object();

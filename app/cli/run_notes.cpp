@@ -1,5 +1,6 @@
 #include "app/cli/run_notes.h"
 
+#include "core/base/event_kinds.h"
 #include "core/training/training_options.h"
 
 #include <algorithm>
@@ -41,11 +42,10 @@ std::string inBlocks(const std::vector<std::pair<std::string, std::size_t>>& par
 /// What of a training, the distillation of blocks or the recovery, did not go as it should; empty where all did.
 std::string trainingText(const std::vector<NumericEvent>& events, bool ofBlocks)
 {
-    constexpr const char* diverging = "divergedStep";
     std::vector<std::string> parts;
-    if (const auto diverged = partsWith(events, diverging, ofBlocks); !diverged.empty()) {
+    if (const auto diverged = partsWith(events, eventKind::divergedStep, ofBlocks); !diverged.empty()) {
         const auto first = std::ranges::find_if(events, [&](const NumericEvent& event) {
-            return event.kind == diverging && event.linear == diverged.front().first;
+            return event.kind == eventKind::divergedStep && event.linear == diverged.front().first;
         });
         std::size_t times = 0;
         std::size_t ended = 0;
@@ -58,7 +58,7 @@ std::string trainingText(const std::vector<NumericEvent>& events, bool ofBlocks)
                         inBlocks(diverged), times, times == 1 ? "" : "s",
                         ended > 0 ? ", then given up" + (ofBlocks ? fmt::format(" in {} of them", ended) : "") : ""));
     }
-    if (const auto kept = partsWith(events, "trainedWithoutGain", ofBlocks); !kept.empty())
+    if (const auto kept = partsWith(events, eventKind::trainedWithoutGain, ofBlocks); !kept.empty())
         parts.push_back(
             fmt::format("no gain on held-out windows{}: the factors from before training are kept", inBlocks(kept)));
     else if (!parts.empty())
@@ -75,7 +75,7 @@ std::vector<std::pair<std::string, std::string>> runNotes(const std::vector<Nume
         if (std::string text = trainingText(events, ofBlocks); !text.empty())
             lines.emplace_back(ofBlocks ? "distillation" : "recovery", std::move(text));
     for (const NumericEvent& event : events)
-        if (event.kind == "storesMore")
+        if (event.kind == eventKind::storesMore)
             lines.emplace_back("note", event.message);
     return lines;
 }

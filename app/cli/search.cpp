@@ -165,8 +165,7 @@ SearchPlan planSearch(const Recipe& asked, const SearchOptions& options, const T
     const Model model = Model::open(asked.model);
     requireTexts(plan.start, model, context);
     plan.last = estimateRun(plan.start, model);
-    if (auto growth = plannedGrowth(plan.start, model))
-        plan.events.push_back(std::move(*growth));
+    plan.events = plannedEvents(plan.start, model);
     plan.search = estimateSearch(asked, options, context);
     return plan;
 }

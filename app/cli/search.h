@@ -33,7 +33,7 @@ struct SearchPlan
     SearchOptions options;
     SearchEstimate search;
     RunEstimate last;                 ///< of `start`
-    std::vector<NumericEvent> events; ///< plannedGrowth() of `start`
+    std::vector<NumericEvent> events; ///< plannedEvents() of `start`
 
     /// Of the search within its time, at least that of its first trial.
     double searchSeconds() const;

@@ -1,11 +1,11 @@
 #include "core/experiment/recompression.h"
 
 #include "core/allocation/plan_totals.h"
+#include "core/base/event_kinds.h"
 #include "core/experiment/run_job.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <vector>
 
 namespace rankwright {
 
@@ -33,7 +33,7 @@ std::optional<NumericEvent> growthNote(const Model& model, std::span<const Linea
         return static_cast<double>(part) / static_cast<double>(whole);
     };
     const double ratio = share(parameters, model.parameterCount());
-    return NumericEvent{"storesMore", "",
+    return NumericEvent{eventKind::storesMore, "",
                         fmt::format("{} parameters are stored, {:.2f} % of what the checkpoint has: its linears are in "
                                     "factors of {:.2f} % of the dense parameters already, and kept ratios are of the "
                                     "dense ones; keep less than that for a smaller model",
@@ -41,17 +41,19 @@ std::optional<NumericEvent> growthNote(const Model& model, std::span<const Linea
                         ratio};
 }
 
-std::optional<NumericEvent> plannedGrowth(const Recipe& recipe, const Model& model)
+std::vector<NumericEvent> plannedEvents(const Recipe& recipe, const Model& model)
 {
     const std::vector<const LinearInfo*> linears = chosenLinears(model, recipe);
     if (!anyInFactors(linears))
-        return std::nullopt;
+        return {};
     const AllocationPlan plan = firstPlan(recipe, rankedItems(model, recipe, linears));
     std::optional<NumericEvent> note =
         growthNote(model, linears, planTotals(model, linears, plan, recipe.storage).wholeModelParameters);
-    if (note && !findAllocator(recipe.allocation).needsShapesOnly())
+    if (!note)
+        return {};
+    if (!findAllocator(recipe.allocation).needsShapesOnly())
         note->message.insert(0, "with uniform ranks ");
-    return note;
+    return {*std::move(note)};
 }
 
 } // namespace rankwright

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace rankwright {
 
@@ -13,8 +14,8 @@ namespace rankwright {
 /// chosen `linears` are in factors already, and has more: kept ratios are of dense linears. None elsewhere.
 std::optional<NumericEvent> growthNote(const Model& model, std::span<const LinearInfo* const> linears,
                                        std::size_t parameters);
-/// The same before a run, at the ranks of firstPlan(), which are those of the run where shapes decide them; the message
-/// says where they are others. Throws as requirePossible().
-std::optional<NumericEvent> plannedGrowth(const Recipe& recipe, const Model& model);
+/// What of a run can be noted before it: growthNote() at the ranks of firstPlan(), which are those of the run where
+/// shapes decide them; the message says where they are others. Throws as requirePossible().
+std::vector<NumericEvent> plannedEvents(const Recipe& recipe, const Model& model);
 
 } // namespace rankwright

@@ -1,7 +1,7 @@
 #include "core/experiment/run_journal.h"
 
 #include "core/base/error.h"
-#include "core/experiment/earlier_attempts.h"
+#include "core/base/event_kinds.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ RunJournal::RunJournal(const RunJob& job, Store& store, std::int64_t run)
     , m_finished(job.linears.size())
 {}
 
-void RunJournal::resume(const AllocationPlan& plan)
+void RunJournal::resume(const AllocationPlan& plan, EarlierAttempts& earlier)
 {
     for (std::size_t position = 0; position < m_job.linears.size(); ++position) {
         const LinearInfo& info = *m_job.linears[position];
@@ -37,12 +37,11 @@ void RunJournal::resume(const AllocationPlan& plan)
             if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Mismatch &&
                 error.kind() != ErrorKind::Unsupported)
                 throw;
-            m_job.context.note({"discardedFile", info.name,
+            m_job.context.note({eventKind::discardedFile, info.name,
                                 fmt::format("a file of an earlier attempt is computed again: {}", error.what()), 0.0});
             std::filesystem::remove(file);
         }
     }
-    EarlierAttempts earlier(m_store, m_run);
     for (const LinearOutcome& outcome : outcomes())
         for (const NumericEvent& event : earlier.eventsOfLinear(outcome.name))
             m_job.context.note(event);

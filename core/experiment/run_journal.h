@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/allocation/allocation.h"
+#include "core/experiment/earlier_attempts.h"
 #include "core/experiment/linear_file.h"
 #include "core/experiment/run_job.h"
 #include "core/experiment/store.h"
@@ -16,9 +17,9 @@ class RunJournal
 public:
     RunJournal(const RunJob& job, Store& store, std::int64_t run);
 
-    /// Takes over the files of an earlier attempt that are whole and as planned, with what was noted of their linears;
-    /// others are deleted with a note.
-    void resume(const AllocationPlan& plan);
+    /// Takes over the files of an earlier attempt that are whole and as planned, with what `earlier` has noted of their
+    /// linears; others are deleted with a note.
+    void resume(const AllocationPlan& plan, EarlierAttempts& earlier);
     bool finished(std::size_t position) const;
     void add(std::size_t position, LinearRecord record, double seconds);
     /// Of the finished linears, in the order of RunJob::linears.

@@ -3,6 +3,7 @@
 #include "core/allocation/plan_totals.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/event_kinds.h"
 #include "core/base/log.h"
 #include "core/base/stopwatch.h"
 #include "core/base/version.h"
@@ -157,6 +158,7 @@ private:
                    .threads = effectiveThreads(m_options),
                    .memoryLimit = effectiveMemoryLimit(m_options)};
         m_job.emplace(std::move(job));
+        m_earlier.emplace(m_store, m_result.id, m_context);
         m_journal.emplace(*m_job, m_store, m_result.id);
 
         Compression compression(*m_job);
@@ -209,7 +211,7 @@ private:
         const Stopwatch watch;
         if (m_observer.planned)
             m_observer.planned(*plan);
-        m_journal->resume(*plan);
+        m_journal->resume(*plan, *m_earlier);
         if (sequential)
             compression.compressSequential(*plan, m_calibration->windows(), m_options, *m_journal);
         else
@@ -231,7 +233,7 @@ private:
     {
         if (!m_distillation && !m_recipe.recovery)
             return;
-        m_training.emplace(*m_job, m_result.linears, m_store, m_result.id);
+        m_training.emplace(*m_job, m_result.linears, *m_earlier, m_store, m_result.id);
         if (m_distillation)
             stage("distill", [&] { m_training->distill(m_texts.distillation, *m_distillation, m_options); });
         if (m_recipe.recovery)
@@ -257,7 +259,7 @@ private:
         try {
             return readPlan(m_result.folder, m_result.fingerprint, m_recipe, m_linears);
         } catch (const Error& error) {
-            m_context.note({"discardedFile", "",
+            m_context.note({eventKind::discardedFile, "",
                             std::string("the plan of an earlier attempt is made again: ") + error.what(), 0.0});
             return std::nullopt;
         }
@@ -344,6 +346,7 @@ private:
     RunTexts m_texts;
     std::optional<RunLock> m_lock;
     std::optional<RunJob> m_job;
+    std::optional<EarlierAttempts> m_earlier;
     std::optional<RunJournal> m_journal;
     std::optional<TrainingStages> m_training;
 };

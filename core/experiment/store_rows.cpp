@@ -5,6 +5,7 @@
 
 #include <SQLiteCpp/Column.h>
 #include <SQLiteCpp/Statement.h>
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -26,6 +27,33 @@ RunState stateFromName(const std::string& name)
             return state;
     }
     throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown run state '{}'", name));
+}
+
+StructureKind structureOf(const std::string& name)
+{
+    try {
+        return structureFromName(name);
+    } catch (const Error&) {
+        throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown structure '{}'", name));
+    }
+}
+
+ForecastBasis basisOf(const std::string& name)
+{
+    try {
+        return forecastBasisFromName(name);
+    } catch (const Error&) {
+        throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown basis of a forecast '{}'", name));
+    }
+}
+
+/// A JSON list of texts.
+std::vector<std::string> readTexts(const SQLite::Column& column, std::string_view what)
+{
+    const Json list = parseJson(column.getString(), std::string(what));
+    if (!list.is_array() || !std::ranges::all_of(list, [](const Json& each) { return each.is_string(); }))
+        throw Error(ErrorKind::Corrupt, fmt::format("the store holds {} that are no list of texts", what));
+    return list.get<std::vector<std::string>>();
 }
 
 } // namespace
@@ -144,7 +172,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     LinearOutcome outcome;
     outcome.name = row.getColumn(0).getString();
     outcome.rank = readSize(row.getColumn(1));
-    outcome.structure = structureFromName(row.getColumn(2).getString());
+    outcome.structure = structureOf(row.getColumn(2).getString());
     outcome.left = outcome.structure == StructureKind::Dense;
     outcome.keptParameters = readSize(row.getColumn(3));
     outcome.denseParameters = readSize(row.getColumn(4));
@@ -154,8 +182,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     outcome.heldOutError = readDouble(row.getColumn(8));
     outcome.seconds = readDouble(row.getColumn(9));
     outcome.resumed = row.getColumn(10).getInt() != 0;
-    for (const Json& note : parseJson(row.getColumn(11).getString(), "notes of a linear"))
-        outcome.notes.push_back(note.get<std::string>());
+    outcome.notes = readTexts(row.getColumn(11), "notes of a linear");
     outcome.nats = readDouble(row.getColumn(12));
     outcome.entries = readSize(row.getColumn(13));
     return outcome;
@@ -185,7 +212,7 @@ std::optional<Forecast> readForecast(SQLite::Statement& row, int first)
     if (basis.empty())
         return std::nullopt;
     Forecast forecast;
-    forecast.basis = forecastBasisFromName(basis);
+    forecast.basis = basisOf(basis);
     forecast.runs = readSize(row.getColumn(first + 1));
     forecast.perplexity = readDouble(row.getColumn(first + 2));
     forecast.low = readDouble(row.getColumn(first + 3));

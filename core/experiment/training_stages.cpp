@@ -1,6 +1,7 @@
 #include "core/experiment/training_stages.h"
 
 #include "core/base/error.h"
+#include "core/base/event_kinds.h"
 #include "core/model/architecture.h"
 #include "core/training/distill.h"
 #include "core/training/recover.h"
@@ -11,12 +12,12 @@
 
 namespace rankwright {
 
-TrainingStages::TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, Store& store,
-                               std::int64_t run)
+TrainingStages::TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, EarlierAttempts& earlier,
+                               Store& store, std::int64_t run)
     : m_job(job)
     , m_store(store)
     , m_run(run)
-    , m_earlier(store, run)
+    , m_earlier(earlier)
 {
     for (const LinearOutcome& outcome : outcomes)
         m_left.push_back(outcome.left);
@@ -68,7 +69,7 @@ bool TrainingStages::takeOver(std::size_t block, std::string_view kind) const
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Mismatch)
                 throw;
-            m_job.context.note({"discardedFile", info->name,
+            m_job.context.note({eventKind::discardedFile, info->name,
                                 fmt::format("a file of an earlier attempt is computed again: {}", error.what()), 0.0});
             ++missing;
         }
@@ -104,7 +105,7 @@ void TrainingStages::noteWithoutGain(const std::string& part, double startLoss, 
 {
     if (endLoss != startLoss)
         return;
-    m_job.context.note({"trainedWithoutGain", part,
+    m_job.context.note({eventKind::trainedWithoutGain, part,
                         fmt::format("training did not lower the loss on held-out windows, {:.6g}: the factors from "
                                     "before it are kept",
                                     startLoss),

@@ -17,8 +17,9 @@ namespace rankwright {
 class TrainingStages
 {
 public:
-    /// `outcomes` are those of RunJob::linears.
-    TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, Store& store, std::int64_t run);
+    /// `outcomes` are those of RunJob::linears. What is referred to outlives the stages.
+    TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, EarlierAttempts& earlier, Store& store,
+                   std::int64_t run);
 
     /// Trains what compression wrote.
     void distill(const TokenWindows& windows, const DistillationOptions& options, const PassOptions& pass);
@@ -56,7 +57,7 @@ private:
     const RunJob& m_job;
     Store& m_store;
     std::int64_t m_run;
-    EarlierAttempts m_earlier;
+    EarlierAttempts& m_earlier;
     std::vector<bool> m_left; ///< by position in RunJob::linears
     std::string m_lastKind = "linear";
 };

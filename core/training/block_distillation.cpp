@@ -1,5 +1,6 @@
 #include "core/training/block_distillation.h"
 
+#include "core/base/event_kinds.h"
 #include "core/base/parallel.h"
 #include "core/training/distillation_loss.h"
 
@@ -148,7 +149,7 @@ private:
         m_adam = m_good.adam;
         m_scale /= 2.0;
         ++m_undone;
-        m_context.note({"divergedStep", m_lesson.name,
+        m_context.note({eventKind::divergedStep, m_lesson.name,
                         fmt::format("step {} of {} met a {} that is not finite: the update before it is undone and the "
                                     "learning rate is halved{}",
                                     step + 1, m_steps, std::isfinite(loss) ? "gradient" : "loss",

@@ -2,6 +2,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/event_kinds.h"
 #include "core/base/parallel.h"
 #include "core/calibration/moment_pass.h"
 #include "core/compute/elementwise.h"
@@ -151,7 +152,7 @@ private:
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Mismatch)
                 throw;
-            m_context.note({"discardedFile", "",
+            m_context.note({eventKind::discardedFile, "",
                             std::string("training starts again, its checkpoint is of no use: ") + error.what(), 0.0});
             m_state = startState();
             return false;
@@ -195,7 +196,7 @@ private:
         ++m_state.undone;
         save();
         m_context.note(
-            {"divergedStep", "",
+            {eventKind::divergedStep, "",
              fmt::format("step {} of {} met a loss or gradient that is not finite: training goes back to "
                          "step {} with half the learning rate{}",
                          failed, m_steps, m_state.step, m_state.undone == mostUndoneSteps ? "; it ends here" : ""),

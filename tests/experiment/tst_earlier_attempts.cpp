@@ -5,6 +5,7 @@
 
 #include <QTemporaryDir>
 #include <QTest>
+#include <SQLiteCpp/SQLiteCpp.h>
 
 #include <algorithm>
 #include <map>
@@ -80,6 +81,37 @@ private slots:
         QVERIFY(eventsOf(third, "discardedFile").empty());
         changed->second = expected.find(outcome.name)->second;
         QVERIFY(events == expected);
+    }
+
+    void damagedRecordsArePassedOver_data()
+    {
+        QTest::addColumn<QByteArray>("statement");
+        QTest::newRow("state") << QByteArray("UPDATE runs SET state = 'odd' WHERE id = 2");
+        QTest::newRow("recipe") << QByteArray("UPDATE runs SET recipe = '{' WHERE id = 2");
+        QTest::newRow("structure") << QByteArray("UPDATE linears SET structure = 'odd' WHERE run = 2");
+        QTest::newRow("notes") << QByteArray("UPDATE linears SET notes = '[1]' WHERE run = 2");
+        QTest::newRow("no list") << QByteArray("UPDATE linears SET notes = '{\"a\":\"b\"}' WHERE run = 2");
+    }
+
+    /// With a note, and the run before it is asked instead.
+    void damagedRecordsArePassedOver()
+    {
+        QFETCH(QByteArray, statement);
+        Place place;
+        const Recipe recipe = starvedRecipe();
+        const auto expected = eventsOf(place.run(recipe), "singularStatistics");
+        place.run(recipe);
+        {
+            SQLite::Database database((place.path / "experiments.sqlite").string(), SQLite::OPEN_READWRITE);
+            QVERIFY(database.exec(statement.constData()) > 0);
+        }
+        QCOMPARE(errorOf([&] { place.store.run(2); })->kind(), ErrorKind::Corrupt);
+        const RunResult third = place.run(recipe);
+        QVERIFY(std::ranges::all_of(third.linears, &LinearOutcome::resumed));
+        QVERIFY(eventsOf(third, "singularStatistics") == expected);
+        const auto notes = eventsOf(third, "discardedFile");
+        QCOMPARE(notes.size(), std::size_t{1});
+        QVERIFY(std::get<1>(notes.begin()->second).starts_with("what run 2 has recorded"));
     }
 
     /// What is computed again tells for itself, once.
