@@ -252,6 +252,7 @@ void MainWindow::showShortcuts()
     auto* table = new QTableWidget(0, 2);
     table->setHorizontalHeaderLabels({tr("Keys"), tr("What they do")});
     table->verticalHeader()->hide();
+    table->verticalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
     table->setEditTriggers(QAbstractItemView::NoEditTriggers);
     table->setShowGrid(false);
     table->horizontalHeader()->setStretchLastSection(true);
@@ -275,7 +276,6 @@ void MainWindow::showShortcuts()
     row(tr("Arrows"), tr("Pan a plot, move the rank marker or the cell of the map, change a rank"));
     row(tr("+, -, 0"), tr("Zoom in, zoom out, all"));
     table->resizeColumnsToContents();
-    table->resizeRowsToContents();
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
     connect(buttons, &QDialogButtonBox::rejected, dialog, &QDialog::reject);
     auto* layout = new QVBoxLayout(dialog);

@@ -73,7 +73,8 @@ EarlierAttempts::Training EarlierAttempts::training(const std::string& stage, co
     std::ranges::copy_if(attempt->points, std::back_inserter(training.points), isOf);
     std::ranges::copy_if(
         attempt->record.result.events, std::back_inserter(training.events), [&](const NumericEvent& event) {
-            return event.linear == part && (event.kind == eventKind::divergedStep || event.kind == eventKind::trainedWithoutGain);
+            return event.linear == part &&
+                   (event.kind == eventKind::divergedStep || event.kind == eventKind::trainedWithoutGain);
         });
     return training;
 }

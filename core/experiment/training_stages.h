@@ -18,8 +18,8 @@ class TrainingStages
 {
 public:
     /// `outcomes` are those of RunJob::linears. What is referred to outlives the stages.
-    TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, EarlierAttempts& earlier, Store& store,
-                   std::int64_t run);
+    TrainingStages(const RunJob& job, const std::vector<LinearOutcome>& outcomes, EarlierAttempts& earlier,
+                   Store& store, std::int64_t run);
 
     /// Trains what compression wrote.
     void distill(const TokenWindows& windows, const DistillationOptions& options, const PassOptions& pass);

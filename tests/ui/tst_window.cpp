@@ -496,6 +496,35 @@ private slots:
         QVERIFY(details->text().contains(toQString(copy)));
     }
 
+    /// Below more jobs than the table has room for.
+    void theJobThatRunsIsInSight()
+    {
+        m_fixture->openModel(demoModelPath());
+        window().findChild<QDockWidget*>(u"jobsDock"_s)->raise();
+        auto* table = m_fixture->find<QTableView>("jobTable");
+        int begun = 0;
+        int inSight = 0;
+        const QObject here;
+        connect(&session().jobs(), &JobQueue::started, &here, [&] {
+            ++begun;
+            const QModelIndex last = table->model()->index(table->model()->rowCount() - 1, JobModel::Step);
+            inSight += table->viewport()->rect().contains(table->visualRect(last)) ? 1 : 0;
+        });
+        constexpr int more = 12;
+        for (int i = 0; i < more; ++i) {
+            session().recipeState().change([&](Recipe& recipe) {
+                recipe.method = "svd";
+                recipe.calibration.reset();
+                recipe.keptRatio = 0.3 + 0.05 * i;
+            });
+            QCOMPARE(session().startRun(), QString());
+            QVERIFY(waitUntil([this] { return session().jobs().idle(); }));
+        }
+        QCOMPARE(begun, more);
+        QCOMPARE(inSight, more);
+        QVERIFY(table->rowAt(0) > 0); // so some had to be scrolled to
+    }
+
     void closingWithARunningJobAsks()
     {
         m_fixture->openModel(demoModelPath());

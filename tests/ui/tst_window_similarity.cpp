@@ -177,7 +177,7 @@ private slots:
             squares += (point.y() - mean) * (point.y() - mean) / double(points.size());
         QVERIFY(m_fixture->find<QLabel>("similarityFigures")
                     ->text()
-                    .endsWith(u"noise.txt: %1 +- %2"_s.arg(mean, 0, 'f', 4).arg(std::sqrt(squares), 0, 'f', 4)));
+                    .endsWith(u"noise.txt: %1 ± %2"_s.arg(mean, 0, 'f', 4).arg(std::sqrt(squares), 0, 'f', 4)));
     }
 
     void theTableHasTheSameFigures()

@@ -75,7 +75,7 @@ QString similarityFigures(const SimilarityStudy& study, const Model& model, Simi
             if (!site || tap.site == *site)
                 values.push_back(study.taps[text][tap.index].*fieldOf(measure));
         const Spread spread = spreadOf(values);
-        figures.append(SimilarityTexts::tr("%1: %2 +- %3")
+        figures.append(SimilarityTexts::tr("%1: %2 ± %3")
                            .arg(nameOf(study.texts[text]))
                            .arg(spread.mean, 0, 'f', 4)
                            .arg(spread.deviation, 0, 'f', 4));

@@ -92,6 +92,7 @@ JobsPanel::JobsPanel(Session& session, QWidget* parent)
     connect(m_model, &QAbstractItemModel::modelReset, this, &JobsPanel::refreshButtons);
     connect(&jobs, &JobQueue::changed, this, &JobsPanel::refreshButtons);
     connect(&jobs, &JobQueue::started, this, [this](int id) {
+        m_table->doItemsLayout(); // else the scroll bar does not know a row that was added just now
         for (int row = 0; row < m_model->rowCount(); ++row)
             if (const QModelIndex index = m_model->index(row, 0); index.data(JobModel::IdRole).toInt() == id)
                 m_table->scrollTo(index);
