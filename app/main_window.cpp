@@ -45,9 +45,15 @@ int main(int argc, char** argv)
 
     ui::applyAppearance(application,
                         static_cast<ui::Appearance>(ui::Settings::text(u"window/appearance"_s, u"0"_s).toInt()));
-    ui::SessionPlaces places = ui::defaultSessionPlaces();
-    if (parser.isSet(store))
-        places.store = std::filesystem::absolute(ui::toPath(parser.value(store)));
+    ui::SessionPlaces places;
+    try {
+        places = ui::defaultSessionPlaces();
+        if (parser.isSet(store))
+            places.store = std::filesystem::absolute(ui::toPath(parser.value(store)));
+    } catch (const std::exception& exception) {
+        std::fprintf(stderr, "error: %s\n", exception.what());
+        return 1;
+    }
     ui::MainWindow window(std::move(places));
     window.show();
     if (parser.positionalArguments().isEmpty())

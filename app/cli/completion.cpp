@@ -71,7 +71,7 @@ std::string bashScript(const CLI::App& program)
         words += branches({verb}, fmt::format("words='{}'", fmt::join(all, " ")));
         for (const OptionGroup& group : optionGroups(*command))
             for (const CLI::Option* option : group.options) {
-                if (option->get_type_size() == 0)
+                if (!takesValue(*option))
                     continue;
                 const std::string key = verb + "/--" + option->get_lnames().front();
                 if (const auto values = optionChoices(*option); !values.empty())
@@ -135,7 +135,7 @@ std::string fishScript(const CLI::App& program)
             for (const CLI::Option* option : group.options)
                 for (const std::string& name : option->get_lnames()) {
                     const auto choices = optionChoices(*option);
-                    std::string argument = option->get_type_size() == 0 ? "" : takesPath(*option) ? " -r -F" : " -x";
+                    std::string argument = !takesValue(*option) ? "" : takesPath(*option) ? " -r -F" : " -x";
                     if (!choices.empty())
                         argument = fmt::format(" -x -a '{}'", fmt::join(choices, " "));
                     script += fmt::format("complete -c rankwright-cli -n '{}' -l {}{} -d '{}'\n", condition, name,
@@ -157,7 +157,7 @@ std::string zshArguments(const CLI::App& command)
                     action = fmt::format(":value:({})", fmt::join(choices, " "));
                 else if (takesPath(*option))
                     action = ":file:_files";
-                else if (option->get_type_size() != 0)
+                else if (takesValue(*option))
                     action = ":value:";
                 std::string description = quoted(option->get_description(), "[]:\\");
                 for (std::size_t at = 0; (at = description.find('\'', at)) != std::string::npos; at += 4)

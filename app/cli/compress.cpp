@@ -5,6 +5,7 @@
 #include "app/cli/session.h"
 #include "app/cli/verbs.h"
 #include "core/base/bytes.h"
+#include "core/base/error.h"
 #include "core/experiment/export_run.h"
 #include "core/experiment/places.h"
 #include "core/experiment/recompression.h"
@@ -81,6 +82,16 @@ CacheWidth cacheOf(const Recipe& recipe, const RunResult& result)
     });
 }
 
+/// What can be done with a run, in the store it is in.
+std::string nextSteps(const Session& session, const RunResult& result)
+{
+    const std::string store = session.storeFile.empty() ? "" : " --store " + shellWord(session.storeFile);
+    const std::string exporting =
+        result.exportFolder.empty() ? fmt::format(", rankwright-cli export {}{} --out DIR exports it", result.id, store)
+                                    : "";
+    return fmt::format("\nrankwright-cli runs show {}{} shows it again{}\n", result.id, store, exporting);
+}
+
 void run(Session& session, const Options& options)
 {
     Recipe recipe = options.recipe;
@@ -122,10 +133,7 @@ void run(Session& session, const Options& options)
                                                           "those",
                                                           formatBytes(cache.expanded * sizeof(float)),
                                                           formatBytes(cache.latent * sizeof(float)))}}) +
-                      fmt::format("\nrankwright-cli runs show {0} shows it again{1}\n", result.id,
-                                  result.exportFolder.empty()
-                                      ? fmt::format(", rankwright-cli export {} --out DIR exports it", result.id)
-                                      : ""));
+                      nextSteps(session, result));
 }
 
 } // namespace
@@ -159,7 +167,15 @@ void addCompress(CLI::App& app, Session& session)
     command->callback([&session, options] {
         options->searches = wantsSearch(options->choice, options->search);
         options->recipe = options->searches ? searchBase(options->choice) : makeRecipe(options->choice);
-        session.work = [&session, options] { run(session, *options); };
+        session.work = [&session, options] {
+            try {
+                run(session, *options);
+            } catch (const Error& error) {
+                if (error.kind() != ErrorKind::Cancelled)
+                    throw;
+                throw Error(ErrorKind::Cancelled, "cancelled on request; the same command again continues");
+            }
+        };
     });
 }
 

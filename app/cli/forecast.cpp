@@ -88,8 +88,13 @@ Json checkToJson(LeftOut leftOut, const std::vector<CheckedForecast>& checked)
         rows.push_back(std::move(row));
     }
     const ForecastErrors errors = forecastErrors(checked);
-    return {{"leftOut", leftOutName(leftOut)}, {"count", errors.count},     {"medianLogError", errors.median},
-            {"worstLogError", errors.worst},   {"covered", errors.covered}, {"rankCorrelation", errors.rankCorrelation},
+    const auto known = [&](double value) { return errors.count > 0 ? Json(value) : Json(); };
+    return {{"leftOut", leftOutName(leftOut)},
+            {"count", errors.count},
+            {"medianLogError", known(errors.median)},
+            {"worstLogError", known(errors.worst)},
+            {"covered", known(errors.covered)},
+            {"rankCorrelation", known(errors.rankCorrelation)},
             {"runs", std::move(rows)}};
 }
 

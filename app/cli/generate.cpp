@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <optional>
+#include <utility>
 
 namespace rankwright::cli {
 
@@ -28,18 +29,11 @@ Model openChecked(const std::string& path)
     return model;
 }
 
-GenerationResult generate(Session& session, const Options& options, const Model& model, bool show)
+GenerationResult generate(Session& session, const Options& options, const Model& model, const TextSink& sink)
 {
-    TextSink sink;
     TaskContext context = session.context();
-    if (show) {
-        // The text is its own progress, and a bar would be drawn into it.
-        context.progress = {};
-        sink = [&session](std::string_view text) {
-            session.out.write(text);
-            session.out.flush();
-        };
-    }
+    if (sink)
+        context.progress = {}; // the text is its own progress, and a bar would be drawn into it
     return generateGreedy(model, *options.pass.open(), options.prompt, options.tokens.value_or(64),
                           options.pass.options(), context, sink);
 }
@@ -77,11 +71,11 @@ void run(Session& session, const Options& options)
     if (side)
         requireSameVocabulary(first, *second);
     if (session.json) {
-        const GenerationResult result = generate(session, options, first, false);
+        const GenerationResult result = generate(session, options, first, {});
         Json json = toJson(options.model, result);
         json["prompt"] = options.prompt;
         if (side) {
-            const GenerationResult other = generate(session, options, *second, false);
+            const GenerationResult other = generate(session, options, *second, {});
             json["against"] = toJson(options.against, other);
             json["commonTokens"] = commonTokens(result, other);
         }
@@ -90,13 +84,14 @@ void run(Session& session, const Options& options)
         return;
     }
     const auto show = [&](const std::string& name, const Model& model) {
-        if (side)
-            session.out.write(oneLine(name) + ":\n");
-        session.out.write(options.prompt);
-        session.out.flush();
-        GenerationResult result = generate(session, options, model, true);
+        // Shown with the first token, so that an error before it comes alone.
+        std::string start = (side ? oneLine(name) + ":\n" : "") + options.prompt;
+        GenerationResult result = generate(session, options, model, [&](std::string_view text) {
+            session.out.write(std::exchange(start, {}) + std::string(text));
+            session.out.flush();
+        });
         session.endProgress();
-        session.out.write("\n");
+        session.out.write(start + "\n");
         if (!side && !session.quiet)
             writeToStandardError(speed(result) + '\n');
         return result;

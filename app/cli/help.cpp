@@ -129,9 +129,14 @@ std::string optionSyntax(const CLI::Option& option)
     for (const std::string& name : option.get_lnames())
         syntax += "--" + name + ", ";
     syntax.resize(syntax.size() - 2);
-    if (option.get_type_size() != 0)
+    if (takesValue(option))
         syntax += ' ' + option.get_type_name();
     return syntax;
+}
+
+bool takesValue(const CLI::Option& option)
+{
+    return option.get_items_expected_max() != 0;
 }
 
 bool takesPath(const CLI::Option& option)

@@ -24,6 +24,8 @@ std::string commandPath(const CLI::App& command);
 std::string usageLine(const CLI::App& command);
 /// "--keep RATIO", "-h, --help".
 std::string optionSyntax(const CLI::Option& option);
+/// False for flags.
+bool takesValue(const CLI::Option& option);
 /// Whether the value is a path: FILE, MODEL or DIR.
 bool takesPath(const CLI::Option& option);
 /// What may be given for an option: the words of "dense|compressed", all methods and allocators for METHOD and

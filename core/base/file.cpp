@@ -2,13 +2,18 @@
 
 #include "core/base/error.h"
 #include "core/base/mapped_file.h"
+#include "core/base/paths.h"
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace rankwright {
 
@@ -42,6 +47,52 @@ void syncPath(const std::filesystem::path& path, int flags)
 std::filesystem::path folderOf(const std::filesystem::path& path)
 {
     return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+/// A lock on a folder that ends with this process; -1 where another holds it or the file system has none.
+int lockFolder(const std::filesystem::path& folder)
+{
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0 && ::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+        ::close(descriptor);
+        return -1;
+    }
+    return descriptor;
+}
+
+/// Removes temporary folders for `path` whose lock nobody holds. They must be of an hour ago and more: one that was
+/// made just now may get its lock in this moment, and not every shared file system shows the locks of other machines.
+void removeLeftovers(const std::filesystem::path& path)
+{
+    const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+    const std::string start = fmt::format(".{}.", path.filename().string());
+    std::error_code failure;
+    std::vector<std::filesystem::path> found;
+    for (std::filesystem::directory_iterator entry(folderOf(path), failure), end; !failure && entry != end;
+         entry.increment(failure)) {
+        const std::string name = entry->path().filename().string();
+        // What stands between is "PROCESS-NUMBER", see temporaryName(): another target's name may begin with this
+        // one's.
+        if (name.starts_with(start) && name.ends_with(".partial") &&
+            name.find_first_not_of("0123456789-", start.size()) == name.size() - std::strlen(".partial"))
+            found.push_back(entry->path());
+    }
+    for (const std::filesystem::path& folder : found) {
+        const auto changed = std::filesystem::last_write_time(folder, failure);
+        if (failure || changed > old)
+            continue;
+        if (const int lock = lockFolder(folder); lock >= 0) {
+            std::filesystem::remove_all(folder, failure);
+            ::close(lock);
+        }
+    }
+}
+
+bool isMountPoint(const std::filesystem::path& folder)
+{
+    struct statx status = {};
+    return ::statx(AT_FDCWD, folder.c_str(), 0, STATX_TYPE, &status) == 0 &&
+           (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 } // namespace
@@ -117,19 +168,40 @@ void writeFileAtomically(const std::filesystem::path& path, std::string_view con
     file.commit();
 }
 
-AtomicFolder::AtomicFolder(const std::filesystem::path& path)
-    : m_path(path.has_filename() ? path : path.parent_path())
-    , m_temporary(temporaryName(path))
+std::filesystem::path freeFolder(const std::filesystem::path& path)
 {
+    std::filesystem::path folder = path.has_filename() ? path : path.parent_path();
     std::error_code failure;
-    if (std::filesystem::exists(m_path, failure)) {
-        if (!std::filesystem::is_directory(m_path, failure) || !std::filesystem::is_empty(m_path, failure))
-            throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another name",
-                        {.file = m_path});
+    if (std::filesystem::is_symlink(folder, failure)) {
+        const std::filesystem::path target = std::filesystem::canonical(folder, failure);
+        if (failure)
+            throw Error(ErrorKind::InvalidArgument,
+                        "is a link that leads nowhere (" + failure.message() + "); choose another name",
+                        {.file = folder});
+        folder = target;
     }
+    if (!isPresent(folder))
+        return folder;
+    if (!std::filesystem::is_directory(folder, failure) || !std::filesystem::is_empty(folder, failure))
+        throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another name",
+                    {.file = folder});
+    if (isMountPoint(folder))
+        throw Error(ErrorKind::InvalidArgument,
+                    "is where a file system is mounted, which no folder can take the place of; name a new one in it",
+                    {.file = folder});
+    return folder;
+}
+
+AtomicFolder::AtomicFolder(const std::filesystem::path& path)
+    : m_path(freeFolder(path))
+    , m_temporary(temporaryName(m_path))
+{
     createFolders(folderOf(m_path));
+    removeLeftovers(m_path);
+    std::error_code failure;
     if (!std::filesystem::create_directory(m_temporary, failure))
         throw Error(ErrorKind::Io, "cannot create a folder here: " + failure.message(), {.file = m_path});
+    m_lock = lockFolder(m_temporary);
 }
 
 AtomicFolder::~AtomicFolder()
@@ -138,6 +210,8 @@ AtomicFolder::~AtomicFolder()
         std::error_code ignored;
         std::filesystem::remove_all(m_temporary, ignored);
     }
+    if (m_lock >= 0)
+        ::close(m_lock);
 }
 
 void AtomicFolder::commit()

@@ -37,12 +37,17 @@ private:
 /// AtomicFile in one call.
 void writeFileAtomically(const std::filesystem::path& path, std::string_view content);
 
+/// The folder that an AtomicFolder at `path` makes or takes the place of: what `path` leads to where it is a link.
+/// Throws Error(InvalidArgument) if something stands there that is not an empty folder or on which a file system is
+/// mounted, and for a link to nothing; Error(Io) as isPresent().
+std::filesystem::path freeFolder(const std::filesystem::path& path);
+
 /// A folder that appears under its name only when it is whole. Files are written into `temporary()`.
 class AtomicFolder
 {
 public:
-    /// Creates the temporary folder next to `path`. Throws Error(InvalidArgument) if `path` exists and is not an empty
-    /// folder, Error(Io) if the parent cannot be written.
+    /// Creates the temporary folder next to freeFolder(path), after removing those that killed processes have
+    /// left of it an hour ago or earlier. Throws as freeFolder(), Error(Io) if the parent cannot be written.
     explicit AtomicFolder(const std::filesystem::path& path);
     ~AtomicFolder();
     AtomicFolder(const AtomicFolder&) = delete;
@@ -55,6 +60,7 @@ public:
 private:
     std::filesystem::path m_path;
     std::filesystem::path m_temporary;
+    int m_lock = -1; ///< on the temporary folder, by which others tell that it is in use
     bool m_committed = false;
 };
 

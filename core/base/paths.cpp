@@ -3,6 +3,9 @@
 #include "core/base/error.h"
 
 #include <cstdlib>
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
 
 namespace rankwright {
 
@@ -15,7 +18,11 @@ std::filesystem::path fromEnvironment(const char* variable, const char* underHom
         return std::filesystem::path(value) / "rankwright";
     if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
         return std::filesystem::path(home) / underHome / "rankwright";
-    return std::filesystem::temp_directory_path() / "rankwright";
+    const passwd* user = ::getpwuid(::geteuid());
+    if (user != nullptr && user->pw_dir != nullptr && *user->pw_dir == '/')
+        return std::filesystem::path(user->pw_dir) / underHome / "rankwright";
+    throw Error(ErrorKind::NotFound,
+                fmt::format("neither {} nor HOME is set, and this user has no home folder; set one of them", variable));
 }
 
 } // namespace

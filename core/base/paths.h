@@ -4,7 +4,8 @@
 
 namespace rankwright {
 
-/// XDG_DATA_HOME/rankwright, by default ~/.local/share/rankwright: the store and the runs.
+/// XDG_DATA_HOME/rankwright, by default ~/.local/share/rankwright: the store and the runs. Both throw Error(NotFound)
+/// for a user without a home folder.
 std::filesystem::path dataHome();
 /// XDG_CACHE_HOME/rankwright, by default ~/.cache/rankwright: what can be computed again.
 std::filesystem::path cacheHome();

@@ -7,7 +7,7 @@ namespace rankwright {
 void TaskContext::checkStop() const
 {
     if (stop.stop_requested())
-        throw Error(ErrorKind::Cancelled, "cancelled on request; the same command again continues");
+        throw Error(ErrorKind::Cancelled, "cancelled on request");
 }
 
 void TaskContext::report(const std::string& stage, const std::string& item, std::size_t done, std::size_t total) const

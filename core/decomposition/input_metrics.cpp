@@ -40,6 +40,8 @@ double dampingOf(const Matrix<double>& C, double share)
     double trace = 0.0;
     for (std::size_t j = 0; j < C.rows(); ++j)
         trace += C(j, j);
+    if (trace <= 0.0 && share > 0.0)
+        return 1.0; // nothing ever arrives: every metric is as good
     return share * std::max(trace, 0.0) / static_cast<double>(C.rows());
 }
 

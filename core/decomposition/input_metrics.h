@@ -11,7 +11,7 @@ std::vector<double> channelScale(const LinearProblem& problem, double alpha);
 /// Raises what is below 1e-6 of the largest value to it; all ones where every value is 0.
 void raiseToFloor(std::vector<double>& scale);
 
-/// `share` times the mean of the diagonal of C: lambda of C + lambda I.
+/// `share` times the mean of the diagonal of C: lambda of C + lambda I; 1 where C is 0 and `share` is not.
 double dampingOf(const Matrix<double>& C, double share);
 
 /// diag[(C + lambda I)^-1]^{-1/2}, the diagonal of OBS and GPTQ, normalised to the largest. Throws Error(Numeric)

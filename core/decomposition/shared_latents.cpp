@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 
 namespace rankwright {
@@ -55,6 +56,25 @@ Matrix<double> inMetric(const Device& device, const Matrix<double>& S, const std
     return result;
 }
 
+/// Eigenvectors of the stack are of unit length up to rounding, also where a member has no energy of its own (weights
+/// that are zero): what they have there is set to zero, so that such a member is stored and measured as zero.
+void clearEmptyMembers(const std::vector<Rows>& rows, ProjectionBasis& basis)
+{
+    const double all = std::accumulate(basis.metricEnergies.begin(), basis.metricEnergies.end(), 0.0);
+    const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(basis.vectors.columns());
+    for (const Rows& member : rows) {
+        double energy = 0.0;
+        for (std::size_t k = 0; k < basis.vectors.rows(); ++k) {
+            const double* own = basis.vectors.row(k) + member.first;
+            energy += basis.metricEnergies[k] * std::inner_product(own, own + member.count, own, 0.0);
+        }
+        if (energy > rounding * rounding * all)
+            continue;
+        for (std::size_t k = 0; k < basis.vectors.rows(); ++k)
+            std::fill_n(basis.vectors.row(k) + member.first, member.count, 0.0);
+    }
+}
+
 class SharedLatents final : public SharedAnalysis
 {
 public:
@@ -65,6 +85,7 @@ public:
     {
         const InputMetric inputs{.secondMoment = objective.secondMoment, .rankBound = objective.rankBound};
         ProjectionBasis basis = projectionBasis(device, inMetric(device, objective.target, m_rows, metrics), inputs);
+        clearEmptyMembers(m_rows, basis);
         m_shape = {objective.target.rows(), objective.target.columns()};
         sumLosses(device, group, objective, metrics, basis);
         m_totalEnergy = m_losses.front();

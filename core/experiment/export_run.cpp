@@ -1,6 +1,7 @@
 #include "core/experiment/export_run.h"
 
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/base/paths.h"
 #include "core/experiment/runner.h"
 
@@ -16,10 +17,7 @@ void requireFreeTarget(const std::filesystem::path& out)
     if (out.empty())
         return;
     std::error_code failure;
-    if (isPresent(out) && (!std::filesystem::is_directory(out, failure) || !std::filesystem::is_empty(out, failure)))
-        throw Error(ErrorKind::InvalidArgument, "exists and is not an empty folder; choose another one for the export",
-                    {.file = out});
-    std::filesystem::path parent = std::filesystem::absolute(out).parent_path();
+    std::filesystem::path parent = std::filesystem::absolute(freeFolder(out)).parent_path();
     while (!isPresent(parent))
         parent = parent.parent_path();
     if (!std::filesystem::is_directory(parent, failure))

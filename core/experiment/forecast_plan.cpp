@@ -87,6 +87,11 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
                .threads = effectiveThreads(options),
                .memoryLimit = effectiveMemoryLimit(options)};
 
+    for (const double ratio : keptRatios) { // what no plan can keep is found before the work
+        Recipe at = recipe;
+        at.keptRatio = ratio;
+        firstPlan(at, rankedItems(model, at, job.linears));
+    }
     const CalibrationSet moments = calibration.moments(*device, places.cache, options, context);
     const CalibrationSet gradients = calibration.gradients(*device, places.cache, options, context);
     Compression compression(job);

@@ -54,16 +54,16 @@ void validateMethod(const Recipe& recipe)
 {
     const Method& method = findMethod(recipe.method);
     checkParameters(method, recipe.parameters);
-    if (refitsFactors(recipe.sequential) && !method.groups().empty())
-        refuse(
-            fmt::format("method {} treats linears together, and sequential mode {} fits every linear alone: use dense "
-                        "or compressed",
-                        method.name(), sequentialModeName(recipe.sequential)));
-    if (recipe.sequential == SequentialMode::Anchored && !method.supportsAnchored())
-        refuse(fmt::format("method {} has no anchored form; use sequential dense or compressed", method.name()));
     if (recipe.sequential != SequentialMode::Dense && !needsStatistics(method, recipe.parameters))
         refuse(fmt::format("method {} uses no statistics, so sequential {} means nothing; use dense", method.name(),
                            sequentialModeName(recipe.sequential)));
+    if (refitsFactors(recipe.sequential) && !method.groups().empty())
+        refuse(fmt::format("method {} treats linears together, and sequential mode {} fits every linear alone: use "
+                           "{}",
+                           method.name(), sequentialModeName(recipe.sequential),
+                           method.supportsAnchored() ? "dense, compressed or anchored" : "dense or compressed"));
+    if (recipe.sequential == SequentialMode::Anchored && !method.supportsAnchored())
+        refuse(fmt::format("method {} has no anchored form; use sequential dense or compressed", method.name()));
     if (needsStatistics(method, recipe.parameters) && !recipe.calibration)
         refuse(fmt::format("method {} needs a calibration text", method.name()));
 }

@@ -106,6 +106,8 @@ WindowOptions trainingWindows(const Recipe& recipe, const TrainingOptions& train
 void validateWindowLimits(const Recipe& recipe);
 /// Checks everything that can be checked without opening the model. Throws Error(InvalidArgument).
 void validateRecipe(const Recipe& recipe);
+/// A word as a POSIX shell reads it back.
+std::string shellWord(std::string_view word);
 /// The rankwright-cli line that runs this recipe, quoted for a POSIX shell; options at their defaults are left out.
 /// What options cannot say (evaluations that differ in more than the text, are random, have names of their own or a BOS
 /// per window) goes through a temporary recipe file in the same line.

@@ -6,9 +6,6 @@
 
 namespace rankwright {
 
-namespace {
-
-/// A word as a POSIX shell reads it back.
 std::string shellWord(std::string_view word)
 {
     constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
@@ -19,6 +16,8 @@ std::string shellWord(std::string_view word)
         result += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return result + "'";
 }
+
+namespace {
 
 /// A command line that grows by options.
 class CommandLine

@@ -258,6 +258,9 @@ Recipe recipeFromJson(const Json& json, const std::filesystem::path& folder)
     fields.read("name", recipe.name, asString);
     fields.read("model", recipe.model, pathFrom(folder));
     fields.read("method", recipe.method, asString);
+    if (recipe.method == "best")
+        throw Error(ErrorKind::InvalidArgument, "method \"best\" is a search for a recipe and stands in none; call "
+                                                "rankwright-cli compress --method best");
     fields.read("parameters", recipe.parameters,
                 [&](const Json& value, const std::string& key) { return parametersFrom(value, key, recipe.method); });
     fields.read("keptRatio", recipe.keptRatio, asNumber);

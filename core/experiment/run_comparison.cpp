@@ -94,8 +94,12 @@ bool differs(const ComparedLinear& linear)
 
 bool sameModel(std::span<const RunRecord* const> runs)
 {
+    const RunRecord& first = *runs.front();
     return std::ranges::all_of(runs, [&](const RunRecord* run) {
-        return run->result.modelFingerprint == runs.front()->result.modelFingerprint;
+        // A run that stopped before it had read the model has no fingerprint of it.
+        const bool known = !run->result.modelFingerprint.empty() && !first.result.modelFingerprint.empty();
+        return known ? run->result.modelFingerprint == first.result.modelFingerprint
+                     : run->summary.model == first.summary.model;
     });
 }
 

@@ -77,8 +77,8 @@ std::string_view runStateName(RunState state)
 
 void throwNoRun(std::int64_t run, const std::filesystem::path& file)
 {
-    throw Error(ErrorKind::NotFound, fmt::format("the store has no run {}; list them with: rankwright-cli runs", run),
-                {.file = file});
+    throw Error(ErrorKind::NotFound,
+                fmt::format("the store has no run {}; rankwright-cli runs lists those it has", run), {.file = file});
 }
 
 std::size_t readSize(const SQLite::Column& column)

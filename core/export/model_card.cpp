@@ -210,6 +210,10 @@ std::string modelCard(const Model& model, const ExportOptions& options, const Ca
     if (model.config().ropeScaling && facts.stock.architecture == "mistral" && !custom)
         card += "**Needs transformers 4.48 or later:** the Mistral classes of earlier versions take no notice of the "
                 "rotary scaling in `config.json` and give other logits.\n\n";
+    const ModelConfig& config = model.config();
+    if (facts.stock.architecture == "qwen2" && config.heads * config.headWidth != config.hiddenSize)
+        card += "**Needs transformers 4.48 or later:** the Qwen2 classes of earlier versions take no notice of "
+                "`head_dim` in `config.json` and cannot load the weights.\n\n";
     addLoading(card, custom);
     addLicence(card, facts);
     return card;

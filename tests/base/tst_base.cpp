@@ -7,14 +7,19 @@
 #include "core/base/parallel.h"
 #include "core/base/paths.h"
 
+#include <QScopeGuard>
 #include <QTemporaryDir>
 #include <QTest>
 
 #include <atomic>
 #include <barrier>
+#include <chrono>
+#include <pwd.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -89,6 +94,87 @@ private slots:
         kept.commit();
         QCOMPARE(readFile(path / "a"), std::string("1"));
         QVERIFY_EXCEPTION_THROWN(AtomicFolder{path}, Error);
+    }
+
+    /// Not a folder that others can guess and write to.
+    void usersWithoutHomeVariableHaveTheirFolder()
+    {
+        const QByteArray home = qgetenv("HOME");
+        const QByteArray data = qgetenv("XDG_DATA_HOME");
+        qunsetenv("HOME");
+        qunsetenv("XDG_DATA_HOME");
+        const std::filesystem::path found = dataHome();
+        qputenv("HOME", home);
+        if (!data.isEmpty())
+            qputenv("XDG_DATA_HOME", data);
+        const passwd* user = ::getpwuid(::geteuid());
+        QVERIFY(user != nullptr);
+        QCOMPARE(found, std::filesystem::path(user->pw_dir) / ".local/share/rankwright");
+    }
+
+    void atomicFoldersFollowLinks()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path place = folder.path().toStdString();
+        const std::filesystem::path link = place / "link";
+        std::filesystem::create_directories(place / "far" / "empty");
+        std::filesystem::create_symlink(place / "far" / "empty", link);
+        AtomicFolder whole(link);
+        writeFileAtomically(whole.temporary() / "a", "1");
+        whole.commit();
+        QVERIFY(std::filesystem::is_symlink(link));
+        QCOMPARE(readFile(place / "far" / "empty" / "a"), std::string("1"));
+
+        std::filesystem::create_symlink(place / "nothing", place / "astray");
+        try {
+            freeFolder(place / "astray");
+            QFAIL("a link to nothing is no place for a folder");
+        } catch (const Error& error) {
+            QCOMPARE(error.kind(), ErrorKind::InvalidArgument);
+            QCOMPARE(error.file(), place / "astray");
+        }
+    }
+
+    void mountPointsAreRefused()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path place = folder.path().toStdString();
+        if (::mount("none", place.c_str(), "tmpfs", 0, "size=64k") != 0)
+            QSKIP("no file system can be mounted here");
+        const auto unmount = qScopeGuard([&] { ::umount2(place.c_str(), MNT_DETACH); });
+        try {
+            freeFolder(place);
+            QFAIL("no folder can be renamed to a mount point");
+        } catch (const Error& error) {
+            QCOMPARE(error.kind(), ErrorKind::InvalidArgument);
+            QCOMPARE(error.file(), place);
+        }
+        QCOMPARE(freeFolder(place / "inner"), place / "inner");
+    }
+
+    /// What a killed process left is removed, what another one is writing is not, nor what has another name.
+    void leftoversOfAtomicFoldersAreRemoved()
+    {
+        const QTemporaryDir folder;
+        const std::filesystem::path path = std::filesystem::path(folder.path().toStdString()) / "out";
+        const pid_t killed = ::fork();
+        if (killed == 0) {
+            const AtomicFolder left(path);
+            writeFileAtomically(left.temporary() / "a", "1");
+            ::_exit(0);
+        }
+        QCOMPARE(::waitpid(killed, nullptr, 0), killed);
+        const AtomicFolder alive(path);
+        const AtomicFolder longer(path.string() + ".1-2");
+        const auto count = [&] { return std::distance(std::filesystem::directory_iterator(path.parent_path()), {}); };
+        QCOMPARE(count(), 3);
+        for (const auto& entry : std::filesystem::directory_iterator(path.parent_path()))
+            std::filesystem::last_write_time(entry.path(),
+                                             std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+        const AtomicFolder next(path);
+        QCOMPARE(count(), 3);
+        QVERIFY(std::filesystem::exists(alive.temporary()));
+        QVERIFY(std::filesystem::exists(longer.temporary()));
     }
 
     /// A named pipe without a writer must not hold up the program.

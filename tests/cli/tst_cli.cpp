@@ -502,6 +502,29 @@ private slots:
         QVERIFY(!table.out.contains("keptRatio"));
     }
 
+    /// Pasted, what a run says of itself is about the store it is in.
+    void nextStepsNameTheStore()
+    {
+        CliHome home;
+        const QStringList call = {u"compress"_s, demoModel(), u"--method"_s, u"svd"_s, u"--keep"_s, u"0.5"_s};
+        QVERIFY(home.run(call + QStringList{u"--store"_s, u"my runs.sqlite"_s})
+                    .out.contains("rankwright-cli runs show 1 --store 'my runs.sqlite' shows it again, "
+                                  "rankwright-cli export 1 --store 'my runs.sqlite' --out DIR exports it"));
+        QVERIFY(home.run(call).out.contains("rankwright-cli runs show 1 shows it again"));
+    }
+
+    /// A run that was refused before it had read the model is of that model all the same.
+    void refusedRunsAreComparedByTheirModel()
+    {
+        CliHome home;
+        const QStringList call = {u"compress"_s, demoModel(), u"--method"_s, u"svd"_s, u"--keep"_s};
+        QCOMPARE(home.run(call + QStringList{u"1e-9"_s}).code, 1);
+        QCOMPARE(home.run(call + QStringList{u"0.5"_s}).code, 0);
+        const CliResult result = home.run({u"runs"_s, u"compare"_s, u"1"_s, u"2"_s, u"--json"_s});
+        QVERIFY_DONE(result);
+        QCOMPARE_JSON(result.json().at("sameModel"), true);
+    }
+
     void devicesKnowTheProcessor()
     {
         CliHome home;

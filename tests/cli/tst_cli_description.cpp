@@ -132,6 +132,10 @@ private slots:
         QTest::newRow("file") << u"inspect some"_s << u"somewhere"_s;
         QTest::newRow("file of an option") << u"evaluate m --text some"_s << u"somewhere"_s;
         QTest::newRow("number") << u"evaluate m --window some"_s << QString();
+        QTest::newRow("verb after a flag") << u"--json ev"_s << u"evaluate"_s;
+        QTest::newRow("option after a flag") << u"compress --dry-run --meth"_s << u"--method"_s;
+        QTest::newRow("file after a flag") << u"evaluate --rows some"_s << u"somewhere"_s;
+        QTest::newRow("inner verb after a flag") << u"runs --quiet sh"_s << u"show"_s;
         QTest::newRow("only options of the verb") << u"inspect --method"_s << QString();
     }
     void bashCompletes()

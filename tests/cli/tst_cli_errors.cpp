@@ -242,12 +242,13 @@ private slots:
         rankwright::writeFileAtomically(home.path() / "short.txt", "Once upon a time");
         std::filesystem::create_directory(home.path() / "taken");
         rankwright::writeFileAtomically(home.path() / "taken/file", "mine");
+        std::filesystem::create_symlink(home.path() / "nothing", home.path() / "astray");
         for (const QStringList& wrong :
              {QStringList{u"--evaluate-text"_s, u"missing.txt"_s, u"--evaluate-window"_s, u"64"_s},
               QStringList{u"--evaluate-text"_s, u"short.txt"_s, u"--evaluate-window"_s, u"64"_s},
               QStringList{u"--evaluate-text"_s, heldOutText(), u"--evaluate-window"_s, u"513"_s},
               QStringList{u"--out"_s, u"taken"_s}, QStringList{u"--out"_s, u"short.txt/sub/folder"_s},
-              QStringList{u"--out"_s, QString(300, u'a')}})
+              QStringList{u"--out"_s, u"astray"_s}, QStringList{u"--out"_s, QString(300, u'a')}})
             for (const QString& method : {u"whitened-svd"_s, u"best"_s}) {
                 const QStringList call = compressCall(method, u"0.7"_s, wrong);
                 const Json dry = expectError(home, call + QStringList{u"--dry-run"_s}, 1);
@@ -260,6 +261,45 @@ private slots:
                              compressCall(u"best"_s, u"0.7"_s, {u"--search-windows"_s, u"100000"_s, u"--dry-run"_s}), 1)
                      .value("kind", ""),
                  std::string("invalidArgument"));
+    }
+
+    /// The prompt is no result: an error comes alone.
+    void generationFailsBeforeItShowsAnything()
+    {
+        CliHome home;
+        for (const QStringList& wrong :
+             {QStringList{u"--tokens"_s, u"1000000"_s}, QStringList{u"--memory-limit"_s, u"1B"_s},
+              QStringList{u"--threads"_s, u"999"_s}})
+            expectError(home, QStringList{u"generate"_s, demoModel(), u"--prompt"_s, u"Once"_s} + wrong, 1);
+    }
+
+    /// What follows "--" are arguments.
+    void jsonAfterTheOptionsIsNoOption()
+    {
+        CliHome home;
+        CliResult result = home.run({u"inspect"_s, u"nowhere"_s, u"--"_s, u"--json"_s});
+        QVERIFY(result.code != 0 && result.out.isEmpty() && result.errors().size() == 1);
+        result = home.run({u"inspect"_s, u"--json=true"_s, u"nowhere"_s});
+        QVERIFY(result.code == 1 && result.json().contains("error"));
+    }
+
+    void ratiosThatNoPlanCanKeepAreRefusedBeforeTheWork()
+    {
+        CliHome home;
+        const Json error = expectError(home,
+                                       QStringList{u"forecast"_s, demoModel(), u"--method"_s, u"curvature-svd"_s} +
+                                           smallCalibration() + QStringList{u"--at"_s, u"1"_s, u"--at"_s, u"0.02"_s},
+                                       1);
+        QVERIFY(toQ(error.value("message", "")).contains(u"is not possible"_s));
+        QVERIFY(!std::filesystem::exists(home.path() / "cache" / "rankwright" / "calibration"));
+    }
+
+    void aSearchIsNoMethodOfARecipe()
+    {
+        CliHome home;
+        rankwright::writeFileAtomically(home.path() / "r.json", R"({"model": "m", "method": "best"})");
+        const Json error = expectError(home, {u"compress"_s, u"--recipe"_s, u"r.json"_s}, 2);
+        QVERIFY(toQ(error.value("message", "")).contains(u"--method best"_s));
     }
 
     void badTexts()

@@ -518,6 +518,24 @@ private slots:
                  ErrorKind::Numeric);
     }
 
+    /// Any metric is as good: nothing is lost, and nothing is refused.
+    void inputsThatAreZeroLoseNothing()
+    {
+        const Matrix<double> W = randomWeights(12, 20, 47);
+        const TapStatistics statistics = statisticsOf(Matrix<double>(20, 64));
+        const Method& method = findMethod("preconditioned-svd");
+        for (const char* name :
+             {"diagonal-hessian", "diagonal-l1", "diagonal-l2", "covariance", "root-covariance", "identity"}) {
+            const auto analysis = analyze("preconditioned-svd", W, &statistics,
+                                          {{"preconditioner", parameterFromText(method, "preconditioner", name)}});
+            for (const std::size_t rank : {1, 5, 12}) {
+                QVERIFY2(analysis->loss(rank) == 0.0, name);
+                const Matrix<double> kept = approximation(*analysis, rank);
+                QVERIFY2(std::ranges::all_of(kept.span(), [](double value) { return std::isfinite(value); }), name);
+            }
+        }
+    }
+
     void interpolativeStageIsTheLeastSquaresOne()
     {
         // R ~ R[:, J] Z with J from a pivoted QR and Z = R[:, J]^+ R (methods 2.4).

@@ -195,12 +195,17 @@ private slots:
         Group group;
         std::fill(group.problem.members[1].problem.W.span().begin(), group.problem.members[1].problem.W.span().end(),
                   0.0);
-        const auto analysis = analyze("joint-qkv", group, {{"weighLinears", 1.0}});
-        for (const double loss : analysis->memberLosses(1))
-            QVERIFY(loss < 1e-20);
-        const Factorisation factors = analysis->factorize(20);
-        for (const double value : factors.B.span())
-            QVERIFY(std::isfinite(value));
+        for (const double weigh : {0.0, 1.0}) {
+            const auto analysis = analyze("joint-qkv", group, {{"weighLinears", weigh}});
+            for (const double loss : analysis->memberLosses(1))
+                QCOMPARE(loss, 0.0);
+            QVERIFY(analysis->memberLosses(0)[4] > 0.0);
+            const Factorisation factors = analysis->factorize(20);
+            QVERIFY(std::ranges::all_of(factors.B.span(), [](double value) { return std::isfinite(value); }));
+            // It is stored as the zero that it is.
+            const Matrix<double> own = rowsOf(factors.B, 24, group.linear(1).W.rows());
+            QVERIFY(std::ranges::all_of(own.span(), [](double value) { return value == 0.0; }));
+        }
     }
 
     /// Nor does a linear that no gradient reaches.
