@@ -252,7 +252,6 @@ void MainWindow::showShortcuts()
     auto* table = new QTableWidget(0, 2);
     table->setHorizontalHeaderLabels({tr("Keys"), tr("What they do")});
     table->verticalHeader()->hide();
-    table->verticalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
     table->setEditTriggers(QAbstractItemView::NoEditTriggers);
     table->setShowGrid(false);
     table->horizontalHeader()->setStretchLastSection(true);
@@ -276,6 +275,8 @@ void MainWindow::showShortcuts()
     row(tr("Arrows"), tr("Pan a plot, move the rank marker or the cell of the map, change a rank"));
     row(tr("+, -, 0"), tr("Zoom in, zoom out, all"));
     table->resizeColumnsToContents();
+    // The last column gets the width that is left: rows are as high as its lines then.
+    connect(table->horizontalHeader(), &QHeaderView::sectionResized, table, &QTableView::resizeRowsToContents);
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
     connect(buttons, &QDialogButtonBox::rejected, dialog, &QDialog::reject);
     auto* layout = new QVBoxLayout(dialog);

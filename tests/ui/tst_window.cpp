@@ -27,6 +27,7 @@
 #include <QSpinBox>
 #include <QTabWidget>
 #include <QTableView>
+#include <QTableWidget>
 #include <QTextBrowser>
 #include <QToolButton>
 #include <QTreeView>
@@ -494,6 +495,27 @@ private slots:
         const Job& job = session().jobs().jobs().back();
         QCOMPARE(details->text(), job.title + u": "_s + job.failure.message);
         QVERIFY(details->text().contains(toQString(copy)));
+    }
+
+    /// Long ones on more lines.
+    void shortcutsAreShownWhole()
+    {
+        for (QAction* action : window().findChildren<QAction*>())
+            if (action->shortcut() == QKeySequence(Qt::Key_F1))
+                action->trigger();
+        auto* dialog = window().findChild<QDialog*>(u"shortcuts"_s);
+        QVERIFY(dialog != nullptr);
+        auto* table = dialog->findChild<QTableWidget*>();
+        int longer = 0;
+        for (int row = 0; row < table->rowCount(); ++row) {
+            const QRect column(0, 0, table->columnWidth(1) - 8, 1000);
+            const QString text = table->item(row, 1)->text();
+            const int needed = table->fontMetrics().boundingRect(column, Qt::TextWordWrap, text).height();
+            QVERIFY2(table->rowHeight(row) >= needed, qPrintable(text));
+            longer += needed > table->fontMetrics().height() + 2 ? 1 : 0;
+        }
+        QVERIFY(longer > 0);
+        dialog->close();
     }
 
     /// Below more jobs than the table has room for.
