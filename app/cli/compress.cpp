@@ -173,7 +173,7 @@ void addCompress(CLI::App& app, Session& session)
             } catch (const Error& error) {
                 if (error.kind() != ErrorKind::Cancelled)
                     throw;
-                throw Error(ErrorKind::Cancelled, "cancelled on request; the same command again continues");
+                throw Error(ErrorKind::Cancelled, std::string(error.what()) + "; the same command again continues");
             }
         };
     });

@@ -31,9 +31,8 @@ constexpr int wrongCall = 2;
 /// Whether errors go to standard output too; asked before the options are read, as they may be what is wrong.
 bool wantsJson(int argc, char** argv)
 {
-    const auto is = [](std::string_view wanted) { return [wanted](const char* word) { return word == wanted; }; };
-    char** const end = std::find_if(argv + 1, argv + argc, is("--")); // what follows are arguments
-    return std::any_of(argv + 1, end, is("--json")) || std::any_of(argv + 1, end, is("--json=true"));
+    char** const end = std::find(argv + 1, argv + argc, std::string_view("--")); // what follows are arguments
+    return std::any_of(argv + 1, end, [](std::string_view word) { return word == "--json" || word == "--json=true"; });
 }
 
 /// Takes the numbers of closed standard streams, so that no file opened later gets one and receives what is told there.

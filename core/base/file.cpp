@@ -27,8 +27,7 @@ namespace {
 std::filesystem::path temporaryName(const std::filesystem::path& path)
 {
     static std::atomic<unsigned> counter{0};
-    std::filesystem::path base = path.has_filename() ? path : path.parent_path();
-    return base.parent_path() / fmt::format(".{}.{}-{}.partial", base.filename().string(), ::getpid(), counter++);
+    return path.parent_path() / fmt::format(".{}.{}-{}.partial", path.filename().string(), ::getpid(), counter++);
 }
 
 void syncPath(const std::filesystem::path& path, int flags)

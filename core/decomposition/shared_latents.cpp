@@ -56,6 +56,13 @@ Matrix<double> inMetric(const Device& device, const Matrix<double>& S, const std
     return result;
 }
 
+/// What direction k of the stack has of the energy of a member.
+double energyOf(const ProjectionBasis& basis, std::size_t k, Rows member)
+{
+    const double* own = basis.vectors.row(k) + member.first;
+    return basis.metricEnergies[k] * std::inner_product(own, own + member.count, own, 0.0);
+}
+
 /// Eigenvectors of the stack are of unit length up to rounding, also where a member has no energy of its own (weights
 /// that are zero): what they have there is set to zero, so that such a member is stored and measured as zero.
 void clearEmptyMembers(const std::vector<Rows>& rows, ProjectionBasis& basis)
@@ -64,10 +71,8 @@ void clearEmptyMembers(const std::vector<Rows>& rows, ProjectionBasis& basis)
     const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(basis.vectors.columns());
     for (const Rows& member : rows) {
         double energy = 0.0;
-        for (std::size_t k = 0; k < basis.vectors.rows(); ++k) {
-            const double* own = basis.vectors.row(k) + member.first;
-            energy += basis.metricEnergies[k] * std::inner_product(own, own + member.count, own, 0.0);
-        }
+        for (std::size_t k = 0; k < basis.vectors.rows(); ++k)
+            energy += energyOf(basis, k, member);
         if (energy > rounding * rounding * all)
             continue;
         for (std::size_t k = 0; k < basis.vectors.rows(); ++k)
@@ -164,7 +169,7 @@ private:
             std::vector<double> energies(count);
             for (std::size_t k = 0; k < count; ++k) {
                 const double* own = basis.vectors.row(k) + m_rows[b].first;
-                energies[k] = basis.metricEnergies[k] * std::inner_product(own, own + m_rows[b].count, own, 0.0);
+                energies[k] = energyOf(basis, k, m_rows[b]);
                 for (std::size_t i = 0; anchored && i < m_rows[b].count; ++i)
                     energies[k] += 2.0 * own[i] * missed(m_rows[b].first + i, k);
                 energies[k] *= scale;

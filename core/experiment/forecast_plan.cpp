@@ -87,15 +87,15 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
                .threads = effectiveThreads(options),
                .memoryLimit = effectiveMemoryLimit(options)};
 
+    Compression compression(job);
+    std::vector<AllocationItem> items = compression.items();
+    Recipe at = recipe;
     for (const double ratio : keptRatios) { // what no plan can keep is found before the work
-        Recipe at = recipe;
         at.keptRatio = ratio;
-        firstPlan(at, rankedItems(model, at, job.linears));
+        firstPlan(at, items);
     }
     const CalibrationSet moments = calibration.moments(*device, places.cache, options, context);
     const CalibrationSet gradients = calibration.gradients(*device, places.cache, options, context);
-    Compression compression(job);
-    std::vector<AllocationItem> items = compression.items();
     compression.useStatistics(&moments);
     compression.useGradients(&gradients);
     compression.analyseAll(items);

@@ -29,21 +29,14 @@ RunState stateFromName(const std::string& name)
     throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown run state '{}'", name));
 }
 
-StructureKind structureOf(const std::string& name)
+/// What a name that the program has written means; one that it does not know is damage, not a wrong call.
+template <typename FromName>
+auto meaningOf(const std::string& name, std::string_view what, FromName fromName)
 {
     try {
-        return structureFromName(name);
+        return fromName(name);
     } catch (const Error&) {
-        throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown structure '{}'", name));
-    }
-}
-
-ForecastBasis basisOf(const std::string& name)
-{
-    try {
-        return forecastBasisFromName(name);
-    } catch (const Error&) {
-        throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown basis of a forecast '{}'", name));
+        throw Error(ErrorKind::Corrupt, fmt::format("the store holds the unknown {} '{}'", what, name));
     }
 }
 
@@ -172,7 +165,7 @@ LinearOutcome readLinear(SQLite::Statement& row)
     LinearOutcome outcome;
     outcome.name = row.getColumn(0).getString();
     outcome.rank = readSize(row.getColumn(1));
-    outcome.structure = structureOf(row.getColumn(2).getString());
+    outcome.structure = meaningOf(row.getColumn(2).getString(), "structure", structureFromName);
     outcome.left = outcome.structure == StructureKind::Dense;
     outcome.keptParameters = readSize(row.getColumn(3));
     outcome.denseParameters = readSize(row.getColumn(4));
@@ -212,7 +205,7 @@ std::optional<Forecast> readForecast(SQLite::Statement& row, int first)
     if (basis.empty())
         return std::nullopt;
     Forecast forecast;
-    forecast.basis = basisOf(basis);
+    forecast.basis = meaningOf(basis, "basis of a forecast", forecastBasisFromName);
     forecast.runs = readSize(row.getColumn(first + 1));
     forecast.perplexity = readDouble(row.getColumn(first + 2));
     forecast.low = readDouble(row.getColumn(first + 3));
