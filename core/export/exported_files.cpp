@@ -116,6 +116,10 @@ std::string exportHuggingFaceTokenizer(const Model& model, const std::filesystem
     if (!present(folder / "tokenizer.json"))
         writeJson(folder / "tokenizer.json", tokenizer->toTokenizerJson());
     pinConfig(*tokenizer, std::move(config), model, folder);
+    // The class of the source may have put its own template in place of the file's.
+    const auto exported = Tokenizer::open(folder);
+    if (exported->prefix() != tokenizer->prefix() || exported->suffix() != tokenizer->suffix())
+        writeJson(folder / "tokenizer.json", tokenizer->toTokenizerJson());
     return "The tokenizer files are those of the original model; tokenizer_config.json names PreTrainedTokenizerFast, "
            "so "
            "that every version of transformers takes tokenizer.json as it is.";

@@ -52,6 +52,9 @@ void readGenerationConfig(const std::filesystem::path& file, ModelConfig& config
     const ConfigReader reader(json, file);
     if (std::vector<std::int32_t> ends = reader.tokens("eos_token_id"); !ends.empty())
         config.endTokens = std::move(ends);
+    config.repetitionPenalty = static_cast<float>(reader.real("repetition_penalty", 1.0));
+    if (!std::isfinite(config.repetitionPenalty) || config.repetitionPenalty <= 0.0F)
+        reader.refuse("repetition_penalty", fmt::format("{} is not a number above 0", config.repetitionPenalty));
 }
 
 } // namespace

@@ -70,6 +70,8 @@ struct ModelConfig
     /// Tokens that end a generated text: of generation_config.json where it names some, else of the configuration (in
     /// GGUF end of text and end of turn).
     std::vector<std::int32_t> endTokens;
+    /// repetition_penalty of generation_config.json (Keskar et al. 2019, section 4.1); 1 is none.
+    float repetitionPenalty = 1.0F;
 };
 
 /// Reads and checks the configuration. Throws Error(Unsupported) for other architectures (naming them), Error(Corrupt)

@@ -73,23 +73,28 @@ std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const Metad
 {
     const GgufFile& gguf = *checkpoint.gguf();
     const std::filesystem::path& file = checkpoint.files().front();
-    const std::string kind = gguf.string(reader.keyOf("rope.scaling.type")).value_or("none");
+    // As llama.cpp: a factor without a type is of linear scaling; files of early converters have rope.scale_linear
+    // alone.
+    const std::string kind = gguf.string(reader.keyOf("rope.scaling.type")).value_or("linear");
+    const double early = gguf.real(reader.keyOf("rope.scale_linear")).value_or(1.0);
+    const double factor = gguf.real(reader.keyOf("rope.scaling.factor")).value_or(early);
+    if (const double attention = gguf.real(reader.keyOf("rope.scaling.attn_factor")).value_or(1.0); attention != 1.0)
+        reader.refuse(ErrorKind::Unsupported,
+                      fmt::format("{} {}, attention that is scaled with the rotary embedding, is not supported",
+                                  reader.keyOf("rope.scaling.attn_factor"), attention));
     RopeScaling scaling;
-    // Files of early converters have rope.scale_linear alone.
-    const std::optional<double> early = gguf.real(reader.keyOf("rope.scale_linear"));
-    if (kind == "linear" || (kind == "none" && early && *early != 1.0)) {
+    if (kind == "linear" && factor != 1.0) {
         scaling.kind = "linear";
-        scaling.factor = gguf.real(reader.keyOf("rope.scaling.factor")).value_or(early.value_or(0.0));
+        scaling.factor = factor;
         if (checkpoint.find("rope_freqs.weight"))
             throw Error(ErrorKind::Unsupported, "a linear rotary scaling beside rotary factors is not supported",
                         {.file = file, .tensor = "rope_freqs.weight"});
         return scaling;
     }
-    if (kind != "none")
-        throw Error(
+    if (kind != "none" && kind != "linear")
+        reader.refuse(
             ErrorKind::Unsupported,
-            fmt::format("rotary scaling \"{}\" is not known; known are none, linear and rope_freqs.weight", kind),
-            {.file = file});
+            fmt::format("rotary scaling \"{}\" is not known; known are none, linear and rope_freqs.weight", kind));
     if (const TensorInfo* tensor = checkpoint.find("rope_freqs.weight")) {
         scaling.kind = "factors";
         scaling.factors = checkpoint.readVector(*tensor);
@@ -98,9 +103,9 @@ std::optional<RopeScaling> readScaling(const Checkpoint& checkpoint, const Metad
                 ErrorKind::Mismatch,
                 fmt::format("{} rotary factors for a head width of {}", scaling.factors.size(), config.headWidth),
                 {.file = file, .tensor = tensor->name});
-        for (const float factor : scaling.factors) {
-            if (!(factor > 0.0F))
-                throw Error(ErrorKind::Corrupt, fmt::format("a rotary factor is {}", factor),
+        for (const float divisor : scaling.factors) {
+            if (!(divisor > 0.0F))
+                throw Error(ErrorKind::Corrupt, fmt::format("a rotary factor is {}", divisor),
                             {.file = file, .tensor = tensor->name});
         }
         return scaling;
@@ -164,7 +169,8 @@ ModelConfig readGgufConfig(const Checkpoint& checkpoint)
     config.queryKeyNorm = config.architecture == "qwen3";
     config.bosToken = reader.token("tokenizer.ggml.bos_token_id");
     config.eosToken = reader.token("tokenizer.ggml.eos_token_id");
-    for (const std::optional<std::int32_t>& end : {config.eosToken, reader.token("tokenizer.ggml.eot_token_id")}) {
+    for (const std::optional<std::int32_t>& end :
+         {config.eosToken, reader.token("tokenizer.ggml.eot_token_id"), reader.token("tokenizer.ggml.eom_token_id")}) {
         if (end)
             config.endTokens.push_back(*end);
     }

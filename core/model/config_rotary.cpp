@@ -29,8 +29,8 @@ Defaults defaultsOf(const std::string& architecture)
     return {.bosToken = 1, .eosToken = 2};
 }
 
-/// What llama3 scaling starts from: stated in the scaling, or beside it as transformers 5 also has it, else `context`,
-/// that of the whole model.
+/// What llama3 and dynamic scaling start from: stated in the scaling, or beside it as transformers 5 also has it, else
+/// `context`, that of the whole model.
 std::size_t readOriginalContext(const ConfigReader& model, const ConfigReader& scaling, std::size_t context)
 {
     constexpr const char* key = "original_max_position_embeddings";
@@ -49,9 +49,14 @@ std::optional<RopeScaling> readScaling(const ConfigReader& model, const ConfigRe
         reader.refuse("rope_type", fmt::format("\"{}\" and type \"{}\" disagree", kind, reader.string("type", "")));
     if (kind == "default")
         return {};
+    // Dynamic scaling changes nothing within the context, and no text is longer here.
+    if (kind == "dynamic" && reader.needReal("factor") >= 1.0 && readOriginalContext(model, reader, context) == context)
+        return {};
     if (kind != "linear" && kind != "llama3")
         reader.unsupported(
-            fmt::format("rotary scaling \"{}\" is not known; known are default, linear and llama3", kind));
+            fmt::format("rotary scaling \"{}\" is not known; known are default, linear, llama3 and dynamic with the "
+                        "context of the model",
+                        kind));
     RopeScaling scaling;
     scaling.kind = kind;
     scaling.factor = reader.needReal("factor");

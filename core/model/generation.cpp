@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 #include <utility>
 
 namespace rankwright {
@@ -63,11 +64,25 @@ public:
                             {.file = m_model.checkpoint().path()});
         }
         const MatrixView<float> logits = m_head.chunk(m_hidden.view().rowRange(ids.size() - 1, 1), 0, m_scratch);
-        const std::span<const float> row = logits.rowSpan(0);
+        const std::span<float> row = logits.rowSpan(0);
+        m_seen.insert(ids.begin(), ids.end());
+        penalise(row);
         return static_cast<std::int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
     }
 
 private:
+    /// Logits of tokens that stand in the prompt or came already, as RepetitionPenaltyLogitsProcessor of transformers.
+    void penalise(std::span<float> logits) const
+    {
+        const float penalty = m_model.config().repetitionPenalty;
+        if (penalty == 1.0F)
+            return;
+        for (const std::int32_t id : m_seen) {
+            float& logit = logits[static_cast<std::size_t>(id)];
+            logit = logit < 0.0F ? logit * penalty : logit / penalty;
+        }
+    }
+
     /// Kept in memory while it fits beside the largest block that does not.
     std::shared_ptr<const BlockWeights> weights(std::size_t block)
     {
@@ -92,6 +107,7 @@ private:
     ForwardScratch m_scratch;
     Matrix<float> m_hidden;
     std::vector<KeyValueCache> m_caches;
+    std::set<std::int32_t> m_seen;
     std::vector<std::shared_ptr<const BlockWeights>> m_kept;
     std::size_t m_keptBytes = 0;
     std::size_t m_largestBlock = 0;

@@ -23,7 +23,8 @@ struct GenerationResult
 using TextSink = std::function<void(std::string_view piece)>;
 
 /// The `tokens` most likely next tokens after the prompt (the lower id of equals), one at a time, with a key/value
-/// cache; ends after an end token of the configuration (ModelConfig::endTokens, else the tokenizer's). Blocks are
+/// cache and ModelConfig::repetitionPenalty, as transformers' greedy search; ends after an end token of the
+/// configuration (ModelConfig::endTokens, else the tokenizer's). Blocks are
 /// brought in once where the limit allows, those past it again for every token; tokens do not depend on threads and
 /// memory limit. Throws Error(InvalidArgument) if prompt + tokens exceed the context or there is no token to start
 /// from, Error(Memory) if the keys and values do not fit, Error(NonFinite) naming the block.

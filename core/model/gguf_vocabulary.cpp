@@ -54,7 +54,7 @@ GgufVocabulary readGgufVocabulary(const GgufFile& gguf, const std::filesystem::p
     vocabulary.eos = token("eos_token_id");
     vocabulary.unknown = token("unknown_token_id");
     vocabulary.padding = token("padding_token_id");
-    vocabulary.addBos = gguf.boolean(keyOf("add_bos_token")).value_or(vocabulary.model == "llama");
+    vocabulary.addBos = gguf.boolean(keyOf("add_bos_token"));
     vocabulary.addEos = gguf.boolean(keyOf("add_eos_token")).value_or(false);
     vocabulary.addSpacePrefix = gguf.boolean(keyOf("add_space_prefix")).value_or(true);
     return vocabulary;

@@ -100,6 +100,9 @@ bool TensorNames::ignored(std::string_view name) const
     // Masks that GPT-2 files before 2023 carry.
     if (m_names.modelType == "gpt2" && (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")))
         return true;
+    // The number of the file's format in the files of Meta.
+    if (m_names.modelType == "opt" && name.ends_with("decoder.version"))
+        return true;
     return name.ends_with("rotary_emb.inv_freq");
 }
 

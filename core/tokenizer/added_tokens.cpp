@@ -2,6 +2,8 @@
 
 #include "core/tokenizer/unicode.h"
 
+#include <algorithm>
+
 namespace rankwright {
 
 bool AddedTokenScanner::add(const AddedToken& token, std::string_view pattern)
@@ -66,10 +68,15 @@ void AddedTokenScanner::scan(std::string_view section, const Text& text, const T
         const bool wordBehind = end < section.size() && isWordCharacter(codePointAt(section, end).value);
         if (match.token->singleWord && (wordBefore || wordBehind))
             continue;
+        // The white space before may have gone to the token before.
+        if (match.token->leftStrip)
+            begin = std::max(begin, pending);
         while (match.token->leftStrip && begin > pending && isWhiteSpace(codePointBefore(section, begin).value))
             begin -= codePointBefore(section, begin).length;
         while (match.token->rightStrip && end < section.size() && isWhiteSpace(codePointAt(section, end).value))
             end += codePointAt(section, end).length;
+        if (begin >= end)
+            continue;
         if (pending < begin)
             text(section.substr(pending, begin - pending));
         token(match.token->id);

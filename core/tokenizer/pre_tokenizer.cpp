@@ -258,10 +258,11 @@ private:
         m_buffer.clear();
         if (!m_inside && !part.empty()) {
             m_inside = true;
-            const bool wanted = m_scheme == PrependScheme::Always || (m_scheme == PrependScheme::First && m_atStart);
+            const bool wanted =
+                m_scheme == PrependScheme::Always || (m_scheme == PrependScheme::First && m_atStart && !m_seen);
             if (wanted && part.front() != ' ' && !part.starts_with(m_replacement))
                 m_buffer = m_replacement;
-            m_atStart = false;
+            m_seen = true;
         }
         for (const char c : part) {
             if (c == ' ')
@@ -279,6 +280,7 @@ private:
     bool& m_atStart;
     std::string m_buffer;
     bool m_inside = false;
+    bool m_seen = false; ///< a piece of the text came through
 };
 
 class Metaspace : public PreTokenizer::Step

@@ -8,7 +8,9 @@
 #include "core/tokenizer/vocabulary_conversion.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
+#include <map>
 
 namespace rankwright {
 
@@ -31,8 +33,10 @@ class Surroundings
 {
 public:
     explicit Surroundings(const std::filesystem::path& folder)
-        : m_config(read(folder / "tokenizer_config.json"))
+        : m_file(folder / "tokenizer_config.json")
+        , m_config(read(m_file))
         , m_map(read(folder / "special_tokens_map.json"))
+        , m_model(read(folder / "config.json"))
     {}
 
     std::optional<std::string> token(const char* key) const
@@ -60,7 +64,57 @@ public:
         return found != m_config.end() && found->is_boolean() ? found->get<bool>() : otherwise;
     }
 
+    /// A string of tokenizer_config.json.
+    std::optional<std::string> text(const char* key) const { return textOf(m_config, key); }
+
+    /// The class that tokenizer_config.json names reads the files, else that of the model's type. Throws
+    /// Error(Unsupported) for a class with another pattern.
+    VocabularyFamily family() const
+    {
+        const std::string name = text("tokenizer_class").value_or("");
+        if (name.starts_with("Qwen2Tokenizer"))
+            return VocabularyFamily::Qwen2;
+        if (name.starts_with("GPT2Tokenizer") || name.starts_with("PreTrainedTokenizer"))
+            return VocabularyFamily::Gpt2;
+        if (!name.empty())
+            throw Error(ErrorKind::Unsupported,
+                        fmt::format("vocab.json + merges.txt of the class \"{}\"; known are GPT2Tokenizer and "
+                                    "Qwen2Tokenizer. Save the model's tokenizer.json beside them",
+                                    name),
+                        {.file = m_file});
+        const std::string type = textOf(m_model, "model_type").value_or("");
+        return type == "qwen2" || type == "qwen3" ? VocabularyFamily::Qwen2 : VocabularyFamily::Gpt2;
+    }
+
+    /// added_tokens_decoder as entries of the added_tokens of a tokenizer.json. Throws Error(Corrupt).
+    std::map<std::int64_t, Json> addedTokens() const
+    {
+        std::map<std::int64_t, Json> tokens;
+        const auto list = m_config.find("added_tokens_decoder");
+        if (list == m_config.end() || list->is_null())
+            return tokens;
+        if (!list->is_object())
+            throw Error(ErrorKind::Corrupt, "added_tokens_decoder is not an object", {.file = m_file});
+        for (const auto& [key, value] : list->items()) {
+            const JsonObject entry(value, "added_tokens_decoder." + key, m_file);
+            std::int64_t id = -1;
+            if (std::from_chars(key.data(), key.data() + key.size(), id).ptr != key.data() + key.size() || id < 0)
+                entry.corrupt("the key is no token id");
+            Json token = value;
+            token["id"] = id;
+            token["content"] = entry.text("content");
+            tokens.emplace(id, std::move(token));
+        }
+        return tokens;
+    }
+
 private:
+    static std::optional<std::string> textOf(const Json& object, const char* key)
+    {
+        const auto found = object.find(key);
+        return found != object.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
+    }
+
     static Json read(const std::filesystem::path& file)
     {
         if (!isPresent(file))
@@ -71,30 +125,81 @@ private:
         return json;
     }
 
+    std::filesystem::path m_file;
     Json m_config;
     Json m_map;
+    Json m_model;
 };
+
+std::optional<VocabularyEntry> entryOf(const TokenizerJson& json, const std::string& token)
+{
+    const auto found = std::ranges::find(json.vocabulary, token, &VocabularyEntry::first);
+    if (found != json.vocabulary.end())
+        return *found;
+    const auto list = json.rest.find("added_tokens");
+    if (list == json.rest.end() || !list->is_array())
+        return std::nullopt;
+    for (const Json& added : *list) {
+        if (added.is_object() && added.value("content", Json()) == token &&
+            added.value("id", Json()).is_number_integer())
+            return VocabularyEntry(token, added["id"].get<std::int64_t>());
+    }
+    return std::nullopt;
+}
+
+/// Llama's classes put a template of two flags in place of what tokenizer.json has; all others take it as it is.
+void applyLlamaTemplate(TokenizerJson& json, const Surroundings& beside)
+{
+    const std::string name = beside.text("tokenizer_class").value_or("");
+    if (name != "LlamaTokenizer" && name != "LlamaTokenizerFast")
+        return;
+    std::optional<VocabularyEntry> bos;
+    std::optional<VocabularyEntry> eos;
+    if (beside.flag("add_bos_token", true)) {
+        bos = entryOf(json, beside.roles().bos.value_or("<s>"));
+        if (!bos) // transformers refuses it or invents a token
+            return;
+    }
+    if (beside.flag("add_eos_token", false)) {
+        eos = entryOf(json, beside.roles().eos.value_or("</s>"));
+        if (!eos)
+            return;
+    }
+    json.rest["post_processor"] = templateProcessing(bos, eos);
+}
 
 std::shared_ptr<const Tokenizer> openTokenizerJson(const std::filesystem::path& file, const Surroundings& beside)
 {
-    return std::make_shared<BpeTokenizer>(parseTokenizerJson(readBounded(file), file), beside.roles(), file);
+    TokenizerJson json = parseTokenizerJson(readBounded(file), file);
+    applyLlamaTemplate(json, beside);
+    return std::make_shared<BpeTokenizer>(std::move(json), beside.roles(), file);
 }
 
-/// A beginning-of-text token in front, as GPT2Tokenizer of transformers puts it with add_bos_token (OPT); nothing where
-/// the vocabulary lacks it.
-void addBosTemplate(TokenizerJson& json, const std::string& bos)
+/// The tokens of added_tokens_decoder of tokenizer_config.json, in order of their ids, then those with a role that the
+/// vocabulary has. Without a configuration beside them, vocab.json and merges.txt name no special tokens, and none are
+/// recognised.
+Json addedTokensBeside(const TokenizerJson& json, const Surroundings& beside)
 {
-    const auto found = std::ranges::find(json.vocabulary, bos, [](const auto& entry) { return entry.first; });
-    if (found == json.vocabulary.end())
-        return;
-    const Json front = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
-    const auto text = [](const char* id, int type) { return Json{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
-    json.rest["post_processor"] = {
-        {"type", "TemplateProcessing"},
-        {"single", Json::array({front, text("A", 0)})},
-        {"pair", Json::array({front, text("A", 0), front, text("B", 1)})},
-        {"special_tokens",
-         {{bos, {{"id", bos}, {"ids", Json::array({found->second})}, {"tokens", Json::array({bos})}}}}}};
+    std::map<std::int64_t, Json> tokens = beside.addedTokens();
+    const auto isListed = [&](const std::string& token) {
+        return std::ranges::any_of(tokens, [&](const auto& listed) { return listed.second["content"] == token; });
+    };
+    const TokenRoles roles = beside.roles();
+    for (const auto& role : {roles.bos, roles.eos, roles.unknown, roles.padding}) {
+        const std::optional<VocabularyEntry> entry = role ? entryOf(json, *role) : std::nullopt;
+        if (entry && !isListed(entry->first))
+            tokens.emplace(entry->second, Json{{"id", entry->second},
+                                               {"content", entry->first},
+                                               {"single_word", false},
+                                               {"lstrip", false},
+                                               {"rstrip", false},
+                                               {"normalized", false},
+                                               {"special", true}});
+    }
+    Json list = Json::array();
+    for (auto& [id, token] : tokens)
+        list.push_back(std::move(token));
+    return list;
 }
 
 std::shared_ptr<const Tokenizer> openVocabularyAndMerges(const std::filesystem::path& folder,
@@ -104,26 +209,14 @@ std::shared_ptr<const Tokenizer> openVocabularyAndMerges(const std::filesystem::
     const std::filesystem::path merges = folder / "merges.txt";
     TokenizerJson json =
         toTokenizerJson(parseVocabulary(readBounded(vocabulary), vocabulary), parseMerges(readBounded(merges), merges),
-                        beside.flag("add_prefix_space", false));
-    // Without a configuration beside them, the two files name no special tokens, and none are recognised.
+                        beside.family(), beside.flag("add_prefix_space", false));
+    json.rest["added_tokens"] = addedTokensBeside(json, beside);
     const TokenRoles roles = beside.roles();
-    for (const auto& role : {roles.bos, roles.eos, roles.unknown, roles.padding}) {
-        for (const auto& [token, id] : json.vocabulary) {
-            Json& added = json.rest["added_tokens"];
-            const bool isNew = std::none_of(added.begin(), added.end(),
-                                            [&, &name = token](const Json& a) { return a["content"] == name; });
-            if (role && token == *role && isNew)
-                added.push_back({{"id", id},
-                                 {"content", token},
-                                 {"single_word", false},
-                                 {"lstrip", false},
-                                 {"rstrip", false},
-                                 {"normalized", false},
-                                 {"special", true}});
-        }
+    // As GPT2Tokenizer of transformers (OPT).
+    if (roles.bos && beside.flag("add_bos_token", false)) {
+        if (const std::optional<VocabularyEntry> bos = entryOf(json, *roles.bos))
+            json.rest["post_processor"] = templateProcessing(bos, std::nullopt);
     }
-    if (roles.bos && beside.flag("add_bos_token", false))
-        addBosTemplate(json, *roles.bos);
     return std::make_shared<BpeTokenizer>(std::move(json), roles, vocabulary);
 }
 
@@ -175,6 +268,9 @@ std::shared_ptr<const Tokenizer> Tokenizer::open(const std::filesystem::path& pa
 std::shared_ptr<const Tokenizer> Tokenizer::fromGguf(const GgufVocabulary& vocabulary,
                                                      const std::filesystem::path& file)
 {
+    const std::filesystem::path beside = file.parent_path() / "tokenizer.json";
+    if (hasUnknownPreTokenizer(vocabulary) && isPresent(beside))
+        return open(beside);
     return std::make_shared<BpeTokenizer>(rankwright::toTokenizerJson(vocabulary, file), rolesOf(vocabulary), file);
 }
 

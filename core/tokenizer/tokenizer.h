@@ -25,9 +25,9 @@ struct GgufVocabulary
     std::vector<float> scores;       ///< "llama": the higher, the earlier a merge
     std::vector<std::string> merges; ///< "gpt2": "left right", in order of rank
     std::optional<std::int32_t> bos, eos, unknown, padding; ///< ids
-    bool addBos = false;                                    ///< tokenizer.ggml.add_bos_token
-    bool addEos = false;                                    ///< tokenizer.ggml.add_eos_token
-    bool addSpacePrefix = true;                             ///< tokenizer.ggml.add_space_prefix ("llama" only)
+    std::optional<bool> addBos; ///< tokenizer.ggml.add_bos_token; absent: as llama.cpp for `model` and `pre`
+    bool addEos = false;        ///< tokenizer.ggml.add_eos_token
+    bool addSpacePrefix = true; ///< tokenizer.ggml.add_space_prefix ("llama" only)
 };
 
 /// Text to token ids and back, equal id for id to Hugging Face `tokenizers` (tokenizer.json, vocab.json + merges.txt,
@@ -42,7 +42,8 @@ public:
     /// `path` is a folder (tokenizer.json, else tokenizer.model, else vocab.json + merges.txt) or one of those files.
     /// Throws Error(NotFound, Corrupt or Unsupported) naming the file and what in it.
     static std::shared_ptr<const Tokenizer> open(const std::filesystem::path& path);
-    /// `file` is named in errors. Throws Error(Corrupt or Unsupported), e.g. for an unknown `pre`.
+    /// `file`, whose metadata these are, is named in errors; a tokenizer.json beside it is read where `pre` is unknown.
+    /// Throws Error(Corrupt or Unsupported), e.g. for an unknown `pre` with nothing beside the file.
     static std::shared_ptr<const Tokenizer> fromGguf(const GgufVocabulary& vocabulary,
                                                      const std::filesystem::path& file);
 

@@ -11,11 +11,14 @@
 
 namespace rankwright {
 
+/// A token and its id.
+using VocabularyEntry = std::pair<std::string, std::int64_t>;
+
 /// A tokenizer.json taken apart: the two big tables of a BPE model, and everything else.
 struct TokenizerJson
 {
     Json rest; ///< the file without model.vocab and model.merges
-    std::vector<std::pair<std::string, std::int64_t>> vocabulary;
+    std::vector<VocabularyEntry> vocabulary;
     std::vector<std::pair<std::string, std::string>> merges;
 };
 
@@ -23,8 +26,7 @@ struct TokenizerJson
 TokenizerJson parseTokenizerJson(std::string_view text, const std::filesystem::path& file);
 
 /// vocab.json: one object, token -> id. Throws Error(Corrupt).
-std::vector<std::pair<std::string, std::int64_t>> parseVocabulary(std::string_view text,
-                                                                  const std::filesystem::path& file);
+std::vector<VocabularyEntry> parseVocabulary(std::string_view text, const std::filesystem::path& file);
 /// merges.txt: "left right" lines in order of rank, "#version" lines left out. Throws Error(Corrupt).
 std::vector<std::pair<std::string, std::string>> parseMerges(std::string_view text, const std::filesystem::path& file);
 /// One merge "left right". Throws Error(Corrupt) naming its rank.

@@ -49,6 +49,7 @@ struct PreTokenization
     Json preTokenizer;
     Json normalizer = nullptr;
     bool ignoreMerges = false;
+    bool addBos = false; ///< where the file does not say
 };
 
 bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names)
@@ -56,7 +57,7 @@ bool isOneOf(std::string_view name, std::initializer_list<std::string_view> name
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-PreTokenization preTokenizationOf(const std::string& name, const std::filesystem::path& file)
+std::optional<PreTokenization> knownPreTokenization(const std::string& name)
 {
     const auto patterns = [](std::initializer_list<const char*> list) {
         Json steps = Json::array();
@@ -68,28 +69,37 @@ PreTokenization preTokenizationOf(const std::string& name, const std::filesystem
     if (isOneOf(name,
                 {"gpt-2", "gpt2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "roberta-bpe",
                  "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4", "a.x-4.0", "mellum"}))
-        return {byteLevel(false, true)};
+        return PreTokenization{byteLevel(false, true)};
     // The reference ids have the GPT-2 pattern alone. Its merges join no two digits, so splitting digits first, as
     // llama.cpp does for this name, differs only where white space or a digit outside of ASCII meets one.
     if (name == "smollm")
-        return {byteLevel(false, true)};
+        return PreTokenization{byteLevel(false, true)};
     if (isOneOf(name, {"starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}))
-        return {sequence("pretokenizers",
-                         Json::array({{{"type", "Digits"}, {"individual_digits", true}}, byteLevel(false, true)}))};
+        return PreTokenization{sequence(
+            "pretokenizers", Json::array({{{"type", "Digits"}, {"individual_digits", true}}, byteLevel(false, true)}))};
     if (isOneOf(name, {"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"}))
-        return {patterns({llama3Pattern}), nullptr, true};
-    if (isOneOf(name, {"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"}))
-        return {patterns({llama3Pattern})};
+        return PreTokenization{patterns({llama3Pattern}), nullptr, true, true};
+    if (name == "glm4")
+        return PreTokenization{patterns({llama3Pattern}), nullptr, true};
+    if (isOneOf(name, {"dbrx", "smaug-bpe", "chatglm-bpe"}))
+        return PreTokenization{patterns({llama3Pattern})};
     if (isOneOf(name, {"qwen2", "deepseek-r1-qwen", "megrez"}))
-        return {patterns({qwen2Pattern}), {{"type", "NFC"}}};
+        return PreTokenization{patterns({qwen2Pattern}), {{"type", "NFC"}}};
     if (isOneOf(name, {"stablelm2", "hunyuan", "grok-2"}))
-        return {patterns({qwen2Pattern})};
+        return PreTokenization{patterns({qwen2Pattern})};
     if (isOneOf(name, {"gpt-4o", "llama4"}))
-        return {patterns({gpt4oPattern})};
+        return PreTokenization{patterns({gpt4oPattern})};
     if (name == "tekken")
-        return {patterns({tekkenPattern}), nullptr, true};
+        return PreTokenization{patterns({tekkenPattern}), nullptr, true, true};
     if (name.empty() || name == "default")
-        return {patterns({R"([\p{P}\$\+<=>\^~\|]+)", gpt2Pattern, R"(\p{N}+)", "[0-9][0-9][0-9]"})};
+        return PreTokenization{patterns({R"([\p{P}\$\+<=>\^~\|]+)", gpt2Pattern, R"(\p{N}+)", "[0-9][0-9][0-9]"})};
+    return std::nullopt;
+}
+
+PreTokenization preTokenizationOf(const std::string& name, const std::filesystem::path& file)
+{
+    if (std::optional<PreTokenization> known = knownPreTokenization(name))
+        return *std::move(known);
     throw Error(ErrorKind::Unsupported,
                 fmt::format("pre-tokenizer \"{}\" (tokenizer.ggml.pre) is not known; put the model's tokenizer.json "
                             "beside the file",
@@ -175,33 +185,6 @@ Json addedTokens(const GgufVocabulary& vocabulary)
     return list;
 }
 
-/// Adds the tokens that belong before and after a text.
-Json postProcessor(const GgufVocabulary& vocabulary)
-{
-    Json single = Json::array();
-    Json pair = Json::array();
-    Json special = Json::object();
-    const auto add = [&](const std::optional<std::int32_t>& id, int type) {
-        const std::string& token = vocabulary.tokens[static_cast<std::size_t>(*id)];
-        const Json piece = {{"SpecialToken", {{"id", token}, {"type_id", type}}}};
-        if (type == 0)
-            single.push_back(piece);
-        pair.push_back(piece);
-        special[token] = {{"id", token}, {"ids", Json::array({*id})}, {"tokens", Json::array({token})}};
-    };
-    for (int type = 0; type < 2; ++type) {
-        if (vocabulary.addBos)
-            add(vocabulary.bos, type);
-        const Json text = {{"Sequence", {{"id", type == 0 ? "A" : "B"}, {"type_id", type}}}};
-        if (type == 0)
-            single.push_back(text);
-        pair.push_back(text);
-        if (vocabulary.addEos)
-            add(vocabulary.eos, type);
-    }
-    return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
-}
-
 Json emptyTokenizer()
 {
     return {{"version", "1.0"},
@@ -223,9 +206,8 @@ Json emptyTokenizer()
               {"ignore_merges", false}}}};
 }
 
-void describeByteLevel(Json& rest, const GgufVocabulary& vocabulary, const std::filesystem::path& file)
+void describeByteLevel(Json& rest, PreTokenization pre)
 {
-    PreTokenization pre = preTokenizationOf(vocabulary.pre, file);
     rest["normalizer"] = std::move(pre.normalizer);
     rest["pre_tokenizer"] = std::move(pre.preTokenizer);
     rest["decoder"] = byteLevel(false, true);
@@ -265,8 +247,9 @@ TokenizerJson toTokenizerJson(const GgufVocabulary& given, const std::filesystem
         throw Error(ErrorKind::Corrupt, "tokenizer.ggml.tokens is missing or empty", {.file = file});
     checkTables(given, file);
     GgufVocabulary vocabulary = given;
-    vocabulary.addBos = vocabulary.addBos && vocabulary.bos;
-    vocabulary.addEos = vocabulary.addEos && vocabulary.eos;
+    PreTokenization pre;
+    if (vocabulary.model == "gpt2")
+        pre = preTokenizationOf(vocabulary.pre, file);
     if (vocabulary.types.empty())
         vocabulary.types.assign(vocabulary.tokens.size(), Normal);
     for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
@@ -280,12 +263,17 @@ TokenizerJson toTokenizerJson(const GgufVocabulary& given, const std::filesystem
     for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id)
         json.vocabulary.emplace_back(vocabulary.tokens[id], static_cast<std::int64_t>(id));
     json.rest["added_tokens"] = addedTokens(vocabulary);
-    if (vocabulary.addBos || vocabulary.addEos)
-        json.rest["post_processor"] = postProcessor(vocabulary);
-    else if (vocabulary.model == "gpt2")
+    const auto token = [&](std::optional<std::int32_t> id, bool wanted) {
+        return wanted && id ? std::optional<VocabularyEntry>({vocabulary.tokens[static_cast<std::size_t>(*id)], *id})
+                            : std::nullopt;
+    };
+    json.rest["post_processor"] =
+        templateProcessing(token(vocabulary.bos, vocabulary.addBos.value_or(vocabulary.model == "llama" || pre.addBos)),
+                           token(vocabulary.eos, vocabulary.addEos));
+    if (json.rest["post_processor"].is_null() && vocabulary.model == "gpt2")
         json.rest["post_processor"] = byteLevel(true, true);
     if (vocabulary.model == "gpt2") {
-        describeByteLevel(json.rest, vocabulary, file);
+        describeByteLevel(json.rest, std::move(pre));
         json.merges.reserve(vocabulary.merges.size());
         for (std::size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
             if (findInvalidUtf8(vocabulary.merges[rank]) != std::string_view::npos)
@@ -300,6 +288,11 @@ TokenizerJson toTokenizerJson(const GgufVocabulary& given, const std::filesystem
     return json;
 }
 
+bool hasUnknownPreTokenizer(const GgufVocabulary& vocabulary)
+{
+    return vocabulary.model == "gpt2" && !knownPreTokenization(vocabulary.pre);
+}
+
 TokenRoles rolesOf(const GgufVocabulary& vocabulary)
 {
     const auto token = [&](std::optional<std::int32_t> id) -> std::optional<std::string> {
@@ -310,17 +303,51 @@ TokenRoles rolesOf(const GgufVocabulary& vocabulary)
     return {token(vocabulary.bos), token(vocabulary.eos), token(vocabulary.unknown), token(vocabulary.padding)};
 }
 
-TokenizerJson toTokenizerJson(std::vector<std::pair<std::string, std::int64_t>> vocabulary,
-                              std::vector<std::pair<std::string, std::string>> merges, bool addPrefixSpace)
+TokenizerJson toTokenizerJson(std::vector<VocabularyEntry> vocabulary,
+                              std::vector<std::pair<std::string, std::string>> merges, VocabularyFamily family,
+                              bool addPrefixSpace)
 {
     TokenizerJson json;
     json.rest = emptyTokenizer();
     json.rest["pre_tokenizer"] = byteLevel(addPrefixSpace, true);
     json.rest["post_processor"] = byteLevel(addPrefixSpace, true);
     json.rest["decoder"] = byteLevel(addPrefixSpace, true);
+    if (family == VocabularyFamily::Qwen2) {
+        json.rest["normalizer"] = {{"type", "NFC"}};
+        json.rest["pre_tokenizer"] =
+            sequence("pretokenizers", Json::array({split(qwen2Pattern), byteLevel(addPrefixSpace, false)}));
+    }
     json.vocabulary = std::move(vocabulary);
     json.merges = std::move(merges);
     return json;
+}
+
+Json templateProcessing(const std::optional<VocabularyEntry>& before, const std::optional<VocabularyEntry>& behind)
+{
+    if (!before && !behind)
+        return nullptr;
+    Json single = Json::array();
+    Json pair = Json::array();
+    Json special = Json::object();
+    const auto add = [&](const std::optional<VocabularyEntry>& token, int type) {
+        if (!token)
+            return;
+        const auto& [text, id] = *token;
+        const Json piece = {{"SpecialToken", {{"id", text}, {"type_id", type}}}};
+        if (type == 0)
+            single.push_back(piece);
+        pair.push_back(piece);
+        special[text] = {{"id", text}, {"ids", Json::array({id})}, {"tokens", Json::array({text})}};
+    };
+    for (int type = 0; type < 2; ++type) {
+        add(before, type);
+        const Json text = {{"Sequence", {{"id", type == 0 ? "A" : "B"}, {"type_id", type}}}};
+        if (type == 0)
+            single.push_back(text);
+        pair.push_back(text);
+        add(behind, type);
+    }
+    return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
 }
 
 } // namespace rankwright

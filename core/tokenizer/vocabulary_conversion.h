@@ -9,10 +9,18 @@ namespace rankwright {
 /// "llama": SentencePiece BPE; a token's score says when the pair of tokens that spell it is merged.
 /// Throws Error(Corrupt), and Error(Unsupported) for other models and unknown pre-tokenizers.
 TokenizerJson toTokenizerJson(const GgufVocabulary& vocabulary, const std::filesystem::path& file);
+/// Whether the name of its pre-tokenizer is why a vocabulary cannot be turned into a tokenizer.json.
+bool hasUnknownPreTokenizer(const GgufVocabulary& vocabulary);
 TokenRoles rolesOf(const GgufVocabulary& vocabulary);
 
-/// The tokenizer.json of GPT-2's two files: byte-level pattern, no special tokens.
-TokenizerJson toTokenizerJson(std::vector<std::pair<std::string, std::int64_t>> vocabulary,
-                              std::vector<std::pair<std::string, std::string>> merges, bool addPrefixSpace);
+/// Who spells a vocab.json and merges.txt.
+enum class VocabularyFamily { Gpt2, Qwen2 };
+/// The tokenizer.json of the two files: the family's pattern and normalizer, no special tokens.
+TokenizerJson toTokenizerJson(std::vector<VocabularyEntry> vocabulary,
+                              std::vector<std::pair<std::string, std::string>> merges, VocabularyFamily family,
+                              bool addPrefixSpace);
+
+/// A post_processor that puts `before` in front of every text and `behind` after it; null where there is neither.
+Json templateProcessing(const std::optional<VocabularyEntry>& before, const std::optional<VocabularyEntry>& behind);
 
 } // namespace rankwright

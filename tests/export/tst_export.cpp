@@ -335,6 +335,14 @@ private slots:
         QVERIFY(config["chat_template"] == "{{x}}" && config["bos_token"] == "<s>");
         QVERIFY(config["model_input_names"] == Json::array({"input_ids", "attention_mask"}));
 
+        // The class puts a template of its own in place of the file's; the export, which names no such class, has it.
+        writeFileAtomically(source / "tokenizer_config.json",
+                            R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>",)"
+                            R"( "add_eos_token": true})");
+        const auto ended = Tokenizer::open(run("ended") / "tokenizer.json");
+        QCOMPARE(ended->prefix(), std::vector<std::int32_t>{1});
+        QCOMPARE(ended->suffix(), std::vector<std::int32_t>{2});
+
         // vocab.json and merges.txt alone name no class: an equivalent tokenizer.json is made of them.
         fs::remove(source / "tokenizer.json");
         fs::remove(source / "tokenizer_config.json");

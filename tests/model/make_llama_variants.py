@@ -29,10 +29,12 @@ variants = {
     "biases": (L, dict(attention_bias=True, mlp_bias=True), [], F32, {}),
     "llama3": (L, dict(head_dim=32, rope_theta=500000.0, rope_scaling=llama3), [], F32, {}),
     "linear": (L, dict(rope_scaling=dict(type="linear", factor=4.0)), [], F32, {}),
+    "dynamic": (L, dict(rope_scaling=dict(type="dynamic", factor=4.0)), [], F32, {}),
     "bf16": (L, dict(tie_word_embeddings=False), [], torch.bfloat16, {}),
     "f16": (L, dict(pretraining_tp=2), [], torch.float16, {}),
     "mistral": (M, dict(sliding_window=None, num_key_value_heads=3), [], F32, {}),
     "ends": (L, {}, [], F32, "from-text"),
+    "penalty": (L, {}, [], F32, {"repetition_penalty": 1.3}),
 }
 
 for seed, (name, ((config_class, model_class), changes, removed, dtype, ends)) in enumerate(variants.items()):
@@ -61,7 +63,12 @@ for seed, (name, ((config_class, model_class), changes, removed, dtype, ends)) i
             return model, model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=NEW_TOKENS, pad_token_id=0)[0, len(prompt):].tolist()
 
     model, generated = generate()
-    if ends:  # the tenth token first seen there, second of a list, must end the text
+    if isinstance(ends, dict) and ends:
+        without = generated
+        (folder / "generation_config.json").write_text(json.dumps(dict(bos_token_id=1, eos_token_id=2, **ends)))
+        model, generated = generate()
+        assert generated != without
+    elif ends:  # the tenth token first seen there, second of a list, must end the text
         end = next(t for i, t in enumerate(generated) if i >= 10 and t not in generated[:i])
         (folder / "generation_config.json").write_text(json.dumps(dict(bos_token_id=1, eos_token_id=[2, end])))
         model, generated = generate()

@@ -33,8 +33,8 @@ private slots:
     void logitsAndTokensEqualTransformers_data()
     {
         QTest::addColumn<std::string>("name");
-        for (const char* name :
-             {"grouped", "own-head", "wide-heads", "biases", "llama3", "linear", "bf16", "f16", "mistral", "ends"})
+        for (const char* name : {"grouped", "own-head", "wide-heads", "biases", "llama3", "linear", "dynamic", "bf16",
+                                 "f16", "mistral", "ends", "penalty"})
             QTest::newRow(name) << std::string(name);
     }
 

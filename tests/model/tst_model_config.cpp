@@ -146,7 +146,12 @@ std::vector<Refusal> refusals()
          {"rope_theta", "10000", "100 of rope_parameters"}},
         {"attention to later tokens", set("is_causal", false), ErrorKind::Unsupported, "", {"is_causal"}},
         {"yarn", scaling({{"rope_type", "yarn"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"yarn"}},
-        {"dynamic", scaling({{"type", "dynamic"}, {"factor", 4.0}}), ErrorKind::Unsupported, "", {"dynamic"}},
+        {"dynamic from fewer positions",
+         scaling({{"type", "dynamic"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}}),
+         ErrorKind::Unsupported,
+         "",
+         {"dynamic"}},
+        {"dynamic without factor", scaling({{"type", "dynamic"}}), ErrorKind::Corrupt, "", {"factor"}},
         {"scaling types that disagree",
          scaling({{"type", "linear"}, {"rope_type", "llama3"}, {"factor", 4.0}}),
          ErrorKind::Corrupt,
@@ -288,7 +293,8 @@ private slots:
         row("partial rotation", "llama.rope.dimension_count", "4", ErrorKind::Unsupported);
         row("narrow values", "llama.attention.value_length", "4", ErrorKind::Unsupported);
         row("yarn", "llama.rope.scaling.type", "\"yarn\"", ErrorKind::Unsupported);
-        row("linear without factor", "llama.rope.scaling.type", "\"linear\"", ErrorKind::Corrupt);
+        row("linear with a factor below 0", "llama.rope.scaling.factor", "-2.0", ErrorKind::Corrupt);
+        row("attention scaled with the rotation", "llama.rope.scaling.attn_factor", "3.0", ErrorKind::Unsupported);
         row("heads that disagree with the shapes", "llama.attention.head_count", "2", ErrorKind::Mismatch);
         row("vocabulary that disagrees", "llama.vocab_size", "51", ErrorKind::Mismatch);
         row("a value of another type", "llama.block_count", "\"two\"", ErrorKind::Mismatch);
@@ -331,15 +337,22 @@ private slots:
                                              {"llama.attention.value_length", nullptr},
                                              {"llama.vocab_size", nullptr},
                                              {"tokenizer.ggml.eos_token_id", 4},
-                                             {"tokenizer.ggml.eot_token_id", 6}});
+                                             {"tokenizer.ggml.eot_token_id", 6},
+                                             {"tokenizer.ggml.eom_token_id", 7}});
         QCOMPARE(read.headWidth, std::size_t{6});
         QCOMPARE(read.vocabularySize, std::size_t{50});
         QCOMPARE(read.ropeTheta, 50000.0);
         QVERIFY(read.tiedHead && !read.ropeScaling);
-        QCOMPARE(read.endTokens, (std::vector<std::int32_t>{4, 6}));
+        QCOMPARE(read.endTokens, (std::vector<std::int32_t>{4, 6, 7}));
         const ModelConfig early = configWith({{"llama.rope.scale_linear", 2.0}});
         QVERIFY(early.ropeScaling && early.ropeScaling->kind == "linear");
         QCOMPARE(early.ropeScaling->factor, 2.0);
+        // As llama.cpp reads them: a factor is of linear scaling unless the type says otherwise.
+        const ModelConfig untyped = configWith({{"llama.rope.scaling.factor", 4.0}});
+        QVERIFY(untyped.ropeScaling && untyped.ropeScaling->kind == "linear");
+        QCOMPARE(untyped.ropeScaling->factor, 4.0);
+        QVERIFY(!configWith({{"llama.rope.scaling.type", "none"}, {"llama.rope.scale_linear", 4.0}}).ropeScaling);
+        QVERIFY(!configWith({{"llama.rope.scaling.type", "linear"}}).ropeScaling);
     }
 
     void defaultsOfLlama()
@@ -393,6 +406,10 @@ private slots:
         const auto error = hostile::errorOf([&] { configOf(tiny, config); });
         QVERIFY(error && error->kind() == ErrorKind::Corrupt);
         QCOMPARE(error->file(), file);
+        m_folder.write("generation_config.json", "{\"repetition_penalty\": 1.25}");
+        QCOMPARE(configOf(tiny, config).repetitionPenalty, 1.25F);
+        m_folder.write("generation_config.json", "{\"repetition_penalty\": 0}");
+        QVERIFY(hostile::refuses([&] { configOf(tiny, config); }, ErrorKind::Corrupt, {"repetition_penalty"}));
         std::filesystem::remove(file);
     }
 

@@ -41,6 +41,25 @@ inline void addReferenceCornerRows()
     row("the first word is at the start", first, "a a", {2, 0});
     row("a word behind a space that is gone is not", first, " a a", {0, 0});
 
+    const std::string twice = tokenizerJson(
+        R"("vocab": {"a": 0, "b": 1, "_": 2, "_a": 3, "h": 4}, "merges": ["_ a"])",
+        R"("pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Metaspace", "replacement": "_", "prepend_scheme": "never", "split": false}, {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": false}]}, )");
+    row("the start is seen by every step", twice, "ab", {3, 1});
+    row("and is the start once", twice, "b a", {2, 1, 3});
+    const auto added = [](const char* strips) {
+        return tokenizerJson(
+            R"("vocab": {"a": 0, "b": 1, "\n": 2, "<s>": 3}, "merges": [])",
+            fmt::format(
+                R"("added_tokens": [{{"id": 2, "content": "\n", {}, "special": true}}, {{"id": 3, "content": "<s>", "rstrip": true, "special": true}}], )",
+                strips));
+    };
+    const std::string greedy = added(R"("lstrip": true, "rstrip": true)");
+    row("a token whose text went to the one before is none", greedy, "a<s>\nb", {0, 3, 1});
+    row("nor is it after itself", greedy, "a\n\nb", {0, 2, 1});
+    row("with white space between", greedy, "a<s> \n b", {0, 3, 1});
+    const std::string plain = added(R"("lstrip": false, "rstrip": false)");
+    row("one that takes nothing before it stays", plain, "a<s>\n\nb", {0, 3, 2, 2, 1});
+
     // The files of some GPT-2 descendants have it so.
     std::string bytes;
     for (std::size_t byte = 0; byte < 256; ++byte) {

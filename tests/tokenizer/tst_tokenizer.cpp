@@ -208,6 +208,33 @@ private slots:
         QCOMPARE(Tokenizer::open(path)->prefix(), std::vector<std::int32_t>{50256});
     }
 
+    /// Where the file does not say, as llama.cpp: Llama 3 and Tekken begin texts, GPT-2 does not.
+    void beginningOfTextByNameOfThePreTokenizer()
+    {
+        GgufVocabulary v;
+        v.model = "gpt2";
+        v.tokens = {"a", "b", "ab", "<s>"};
+        v.types = {1, 1, 1, 3};
+        v.merges = {"a b"};
+        v.bos = 3;
+        const auto prefix = [&](const char* pre, std::optional<bool> stated) {
+            v.pre = pre;
+            v.addBos = stated;
+            return Tokenizer::fromGguf(v, "m.gguf")->prefix();
+        };
+        for (const char* pre : {"llama-bpe", "llama3", "tekken", "falcon3"}) {
+            QCOMPARE(prefix(pre, {}), std::vector<std::int32_t>{3});
+            QVERIFY(prefix(pre, false).empty());
+        }
+        for (const char* pre : {"gpt-2", "qwen2", "smollm", "default", "glm4"}) {
+            QVERIFY(prefix(pre, {}).empty());
+            QCOMPARE(prefix(pre, true), std::vector<std::int32_t>{3});
+        }
+        GgufVocabulary sentences = smallSentencePiece();
+        sentences.addBos.reset();
+        QCOMPARE(Tokenizer::fromGguf(sentences, "m.gguf")->prefix(), std::vector<std::int32_t>{1});
+    }
+
     void unknownGgufPreTokenizersAreNamed()
     {
         GgufVocabulary v;
@@ -221,6 +248,14 @@ private slots:
             v.pre = pre;
             QCOMPARE(Tokenizer::fromGguf(v, "m.gguf")->encode("ab"), std::vector<std::int32_t>{2});
         }
+        // What the file only names may be spelled out beside it.
+        v.pre = "made-up";
+        const QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        std::filesystem::copy(RANKWRIGHT_DEMO "/stories260K/tokenizer.json", path);
+        QCOMPARE(Tokenizer::fromGguf(v, path / "m.gguf")->vocabularySize(), std::size_t{512});
+        v.pre = "gpt-2";
+        QCOMPARE(Tokenizer::fromGguf(v, path / "m.gguf")->vocabularySize(), std::size_t{3});
         v.model = "bert";
         QVERIFY(caught(ErrorKind::Unsupported, [&] { Tokenizer::fromGguf(v, "m.gguf"); }).find("bert") !=
                 std::string::npos);
