@@ -3,6 +3,7 @@
 #include "core/evaluation/evaluation_memory.h"
 #include "core/experiment/forecast_plan.h"
 #include "core/experiment/runner.h"
+#include "core/experiment/value_bias.h"
 
 #include <algorithm>
 #include <cmath>
@@ -56,8 +57,10 @@ public:
         }
     }
 
-    void onHeldOutWindows(const Model& compressed)
+    void onHeldOutWindows(const CalibrationSet* moments)
     {
+        const Model compressed =
+            m_job.model.withLinears(withValueBias(m_job, moments, runLinears(m_result.folder, m_result.fingerprint)));
         const std::size_t texts = m_texts.evaluations.size();
         m_job.context.report("evaluate", "held-out windows", texts, texts);
         for (const LinearErrorResult& error :
@@ -102,12 +105,12 @@ void requireEvaluationMemory(const Model& model, const RunTexts& texts, const Pa
 }
 
 void evaluateRun(const RunJob& job, Store& store, const RunTexts& texts, const PassOptions& options,
-                 const Model& compressed, const Model* untrained, RunResult& result)
+                 const Model& compressed, const Model* untrained, const CalibrationSet* moments, RunResult& result)
 {
     RunEvaluation evaluation(job, store, texts, options, result);
     evaluation.onTexts(compressed, untrained);
     if (!texts.heldOut.ids.empty())
-        evaluation.onHeldOutWindows(compressed);
+        evaluation.onHeldOutWindows(moments);
 }
 
 PerplexityResult densePerplexity(const Model& model, const Device& device, const TokenWindows& windows, Store& store,

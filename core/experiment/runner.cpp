@@ -174,14 +174,13 @@ private:
                 plan = makePlan(items);
             });
 
-        std::optional<CalibrationSet> calibration;
         stage("calibrate", [&] {
             if (!m_recipe.calibration ||
                 (sequential && plan && !refitsFactors(m_recipe.sequential) && !takesGradients(m_recipe)))
                 return;
-            calibration.emplace(m_calibration->moments(*m_device, m_places.cache, m_options, m_context));
-            m_result.calibrationReused = calibration->reused();
-            compression.useStatistics(&*calibration);
+            m_moments.emplace(m_calibration->moments(*m_device, m_places.cache, m_options, m_context));
+            m_result.calibrationReused = m_moments->reused();
+            compression.useStatistics(&*m_moments);
         });
 
         std::optional<CalibrationSet> gradients;
@@ -223,7 +222,7 @@ private:
         train();
         // A forecast is of what the method gives: runs that train neither have nor calibrate one.
         if (gradients && !m_training)
-            stage("forecast", [&] { sumUpNats(storedCurvature(*m_job, *calibration, *gradients)); });
+            stage("forecast", [&] { sumUpNats(storedCurvature(*m_job, *m_moments, *gradients)); });
         sumUp();
         writeManifest(m_result.folder, m_recipe, m_result, m_linears);
         m_store.recordArtefact(m_result.id, "linears", m_result.folder, m_result.bytes);
@@ -310,7 +309,8 @@ private:
         if (m_texts.evaluations.empty() && m_texts.heldOut.ids.empty())
             return;
         const std::optional<Model> untrained = m_training ? std::optional(m_training->untrained()) : std::nullopt;
-        evaluateRun(*m_job, m_store, m_texts, m_options, compressed(), untrained ? &*untrained : nullptr, m_result);
+        evaluateRun(*m_job, m_store, m_texts, m_options, compressed(), untrained ? &*untrained : nullptr,
+                    m_moments ? &*m_moments : nullptr, m_result);
     }
 
     void exportResult()
@@ -343,6 +343,7 @@ private:
     std::optional<Model> m_model;
     std::vector<const LinearInfo*> m_linears;
     std::optional<RunCalibration> m_calibration;
+    std::optional<CalibrationSet> m_moments;
     RunTexts m_texts;
     std::optional<RunLock> m_lock;
     std::optional<RunJob> m_job;

@@ -3,6 +3,7 @@
 #include "core/decomposition/curvature.h"
 #include "core/experiment/linear_file.h"
 #include "core/experiment/linear_groups.h"
+#include "core/experiment/value_bias.h"
 
 #include <atomic>
 #include <map>
@@ -24,6 +25,11 @@ std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& mom
         shapes.push_back(largestShape(ofTap, share));
         tasks.push_back(std::move(positions));
     }
+    const LinearSource source =
+        withValueBias(job, &moments, [&job](const LinearInfo& info) -> std::shared_ptr<const LinearWeights> {
+            LinearRecord record = readWholeLinear(job.folder, job.fingerprint, job.model, info);
+            return record.weights ? std::make_shared<const LinearWeights>(std::move(*record.weights)) : nullptr;
+        });
     std::vector<double> nats(job.linears.size(), 0.0);
     std::atomic<std::size_t> done = 0;
     runOnPool(job, shapes, [&](std::size_t task) {
@@ -31,15 +37,13 @@ std::vector<double> storedCurvature(const RunJob& job, const CalibrationSet& mom
         for (const std::size_t position : tasks[task]) {
             job.context.checkStop();
             const LinearInfo& info = *job.linears[position];
-            const LinearRecord record = readWholeLinear(job.folder, job.fingerprint, job.model, info);
-            if (record.weights) {
+            if (const std::shared_ptr<const LinearWeights> weights = source(info)) {
                 const TapStatistics outputs = gradients.load(info.index);
                 LoadedLinear linear = loadLinear(job.model, job.device, info);
-                const std::vector<double> change = biasChange(linear.bias, record.weights->bias);
+                const std::vector<double> change = biasChange(linear.bias, weights->bias);
                 const LinearProblem problem{
                     .name = info.name, .W = std::move(linear.W), .statistics = &inputs, .gradients = &outputs};
-                nats[position] =
-                    curvatureLoss(job.device, problem, expandLinear(job.device, *record.weights), 0.0, change);
+                nats[position] = curvatureLoss(job.device, problem, expandLinear(job.device, *weights), 0.0, change);
             }
             job.context.report("forecast", info.name, ++done, job.linears.size());
         }
