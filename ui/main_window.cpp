@@ -20,6 +20,7 @@
 #include "ui/panels/training_panel.h"
 #include "ui/session/settings.h"
 #include "ui/session/text.h"
+#include "ui/theme/wheel_guard.h"
 
 #include <QAbstractButton>
 #include <QApplication>
@@ -59,6 +60,7 @@ MainWindow::MainWindow(SessionPlaces places, QWidget* parent)
 {
     setObjectName(u"mainWindow"_s);
     setAcceptDrops(true);
+    qApp->installEventFilter(new WheelGuard(this));
     setDockNestingEnabled(true);
     m_start = new StartPage(m_session);
     createViews();
@@ -320,6 +322,14 @@ void MainWindow::askAndClose()
             close();
     });
     box->open();
+}
+
+void MainWindow::changeEvent(QEvent* event)
+{
+    QMainWindow::changeEvent(event);
+    // Runs of the command line may have come while another window had the keyboard.
+    if (event->type() == QEvent::ActivationChange && isActiveWindow())
+        m_session.runs().lookAgain();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event)

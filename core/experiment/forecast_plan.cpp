@@ -70,6 +70,7 @@ std::vector<PlannedForecast> forecastRecipe(Recipe recipe, std::span<const doubl
     const std::shared_ptr<const Device> device = openDevice(recipe.device, recipe.threads);
     const PassOptions options{.threads = recipe.threads, .memoryLimit = recipe.memoryLimit, .scratchFolder = {}};
     const Model model = Model::open(recipe.model);
+    requireContext(recipe, model);
     model.requireFinite();
     const RunCalibration calibration(recipe, model, context);
     const RunTexts texts = openTexts(recipe, model, context);

@@ -1,12 +1,32 @@
 #include "core/experiment/run_texts.h"
 
+#include "core/base/error.h"
 #include "core/calibration/moment_pass.h"
 #include "core/experiment/run_calibration.h"
 #include "core/training/training_options.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace rankwright {
+
+void requireContext(const Recipe& recipe, const Model& model)
+{
+    const std::size_t context = model.config().contextLength;
+    const auto require = [&](const WindowOptions& windows) {
+        if (windows.length > context)
+            throw Error(ErrorKind::InvalidArgument,
+                        fmt::format("windows of {} tokens, but the model's context is {}; take shorter windows",
+                                    windows.length, context),
+                        {.file = windows.text});
+    };
+    if (recipe.calibration)
+        require(*recipe.calibration);
+    for (const WeightedText& text : recipe.moreCalibrations)
+        require(text.windows);
+    for (const EvaluationText& text : recipe.evaluations)
+        require(text.windows);
+}
 
 RunTexts openTexts(const Recipe& recipe, const Model& model, const TaskContext& context)
 {
@@ -38,6 +58,7 @@ RunTexts openTexts(const Recipe& recipe, const Model& model, const TaskContext& 
 
 void requireTexts(Recipe recipe, const Model& model, const TaskContext& context)
 {
+    requireContext(recipe, model);
     // Whether there are so many windows does not depend on their order.
     const auto shorten = [](WindowOptions& text) {
         text.order = WindowOrder::Consecutive;

@@ -20,6 +20,8 @@ struct RunTexts
 /// train on.
 RunTexts openTexts(const Recipe& recipe, const Model& model, const TaskContext& context);
 
+/// Throws Error(InvalidArgument) naming the text where windows are longer than the model's context.
+void requireContext(const Recipe& recipe, const Model& model);
 /// Throws what a run throws for its texts, those of the calibration too, before any work. They are read as far as that
 /// needs: to the end of the windows asked for, or where all of a text are to be taken to that of the first.
 void requireTexts(Recipe recipe, const Model& model, const TaskContext& context);

@@ -123,6 +123,7 @@ private:
         m_context.report("open", "checking weights", 0, 0);
         m_model->requireFinite();
         requirePossible(m_recipe, *m_model);
+        requireContext(m_recipe, *m_model);
         m_result.modelFingerprint = modelFingerprint(*m_model);
         m_result.vocabulary = m_model->config().vocabularySize;
         m_linears = chosenLinears(*m_model, m_recipe);

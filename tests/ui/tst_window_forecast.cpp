@@ -125,7 +125,7 @@ private slots:
                 {{},
                  {.text = std::filesystem::path(RANKWRIGHT_DEMO) / "stories-heldout.txt", .length = 128, .count = 4}}};
         });
-        QCOMPARE(shown(), u"No forecast: choose a calibration text, tick gradients and calibrate"_s);
+        QCOMPARE(shown(), u"No forecast: tick gradients in the recipe and calibrate"_s);
         auto* ticked = m_fixture->find<QCheckBox>("gradients");
         ticked->setFocus();
         QTest::keyClick(ticked, Qt::Key_Space);

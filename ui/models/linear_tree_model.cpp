@@ -209,14 +209,18 @@ QVariant LinearTreeModel::blockData(int block, int column, int role) const
     std::size_t dense = 0;
     std::size_t kept = 0;
     double loss = 0.0;
+    double chosen = 0.0;
     const auto& linears = m_blocks[static_cast<std::size_t>(block)];
     for (const int linear : linears) {
         dense += plan.shape(linear).parameters();
         kept += plan.keptParameters(linear);
-        loss += plan.relativeLoss(linear);
+        if (plan.chosen(linear)) {
+            loss += plan.relativeLoss(linear);
+            ++chosen;
+        }
     }
     const double ratio = dense > 0 ? static_cast<double>(kept) / static_cast<double>(dense) : 0.0;
-    loss /= static_cast<double>(linears.size());
+    loss /= std::max(chosen, 1.0); // as the mean over all that the plan is for
     switch (column) {
     case Name:
         return role == Qt::DisplayRole ? QVariant(tr("block %1").arg(block)) : QVariant();

@@ -8,6 +8,7 @@
 #include <QLabel>
 #include <QVBoxLayout>
 
+#include <algorithm>
 #include <limits>
 
 using namespace Qt::StringLiterals;
@@ -17,6 +18,13 @@ namespace rankwright::ui {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+
+/// A store may name methods that this program does not know.
+bool measuresNats(const std::string& method)
+{
+    return std::ranges::any_of(methods(),
+                               [&](const Method* known) { return known->name() == method && known->needsGradients(); });
+}
 
 } // namespace
 
@@ -55,7 +63,12 @@ ErrorMapPanel::ErrorMapPanel(Session& session, QWidget* parent)
         if (quantity() == Quantity::Predicted)
             refresh();
     });
-    connect(&session, &Session::measuredChanged, this, &ErrorMapPanel::refresh);
+    connect(&session, &Session::measuredChanged, this, [this] {
+        if (isVisible() && m_map->data().title != title())
+            rebuild();
+        else
+            refresh();
+    });
     connect(&session.selection(), &Selection::changed, this, &ErrorMapPanel::markSelection);
     connect(&session.runs(), &RunStore::runsChanged, this, &ErrorMapPanel::refreshRuns);
     connect(m_map, &HeatMap::cellClicked, this, [this](int row, int column) {
@@ -98,10 +111,31 @@ double ErrorMapPanel::value(int linear) const
         return outcome ? relativeMeasuredLoss(*outcome) : nothing;
     case Quantity::Difference: {
         const auto i = static_cast<std::size_t>(linear);
-        return outcome && i < m_otherLosses.size() ? relativeMeasuredLoss(*outcome) - m_otherLosses[i] : nothing;
+        return outcome && i < m_otherLosses.size() && comparable() ? relativeMeasuredLoss(*outcome) - m_otherLosses[i]
+                                                                   : nothing;
     }
     }
     return nothing;
+}
+
+QString ErrorMapPanel::title() const
+{
+    const std::int64_t run = m_session.measuredRun();
+    if (quantity() == Quantity::Measured && run > 0)
+        return tr("Measured loss of run %1").arg(run);
+    if (quantity() != Quantity::Difference || m_otherRun == 0)
+        return m_quantity->currentText();
+    if (run == 0)
+        return tr("Measured loss: no run is shown that run %1 could be subtracted from").arg(m_otherRun);
+    if (!comparable())
+        return tr("Run %1 and run %2 measure in different units: nats and energy of outputs").arg(run).arg(m_otherRun);
+    return tr("Measured loss of run %1 less that of run %2").arg(run).arg(m_otherRun);
+}
+
+bool ErrorMapPanel::comparable() const
+{
+    const std::optional<RunRecord>& shown = m_session.shownRun();
+    return !shown || m_otherMethod.empty() || measuresNats(shown->summary.method) == measuresNats(m_otherMethod);
 }
 
 void ErrorMapPanel::rebuild()
@@ -115,7 +149,7 @@ void ErrorMapPanel::rebuild()
         m_cells.resize(document->model.config().blocks);
         for (const LinearInfo& linear : document->model.linears())
             m_cells[linear.block].push_back(static_cast<int>(linear.index));
-        figure.title = m_quantity->currentText();
+        figure.title = title();
         figure.rowTitle = tr("block");
         figure.columnTitle = tr("role");
         figure.valueTitle = quantity() == Quantity::Rank   ? tr("rank")
@@ -187,14 +221,18 @@ void ErrorMapPanel::refreshRuns()
 void ErrorMapPanel::setOther(std::int64_t run)
 {
     m_otherLosses.clear();
+    m_otherRun = 0;
+    m_otherMethod.clear();
     if (run == 0) {
         rebuild();
         return;
     }
-    m_session.runs().fetch(run, this, m_fetching.next(), [this](const Outcome<RunRecord>& record) {
+    m_session.runs().fetch(run, this, m_fetching.next(), [this, run](const Outcome<RunRecord>& record) {
         const DocumentPtr document = m_session.document();
         if (!record || !document)
             return;
+        m_otherRun = run;
+        m_otherMethod = record->summary.method;
         m_otherLosses.assign(document->model.linears().size(), nothing);
         for (const LinearInfo& linear : document->model.linears())
             for (const LinearOutcome& outcome : record->result.linears)

@@ -30,6 +30,9 @@ protected:
 
 private:
     double value(int linear) const;
+    QString title() const;
+    /// Whether the losses of the run shown and of the other are of one unit.
+    bool comparable() const;
     void rebuild();
     void refresh();
     void refreshRuns();
@@ -43,7 +46,9 @@ private:
     HeatMap* m_map;
     std::vector<std::vector<int>> m_cells; ///< linear by block and role of the model
     std::vector<double> m_otherLosses;     ///< relative measured loss of the other run, by linear
-    bool m_stale = false;                  ///< changed while hidden
+    std::int64_t m_otherRun = 0;
+    std::string m_otherMethod;
+    bool m_stale = false; ///< changed while hidden
     LatestRequest m_fetching;
 };
 

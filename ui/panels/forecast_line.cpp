@@ -60,8 +60,10 @@ QString ForecastLine::missing() const
         return tr("No forecast: what %1 costs is known after a run only").arg(toQString(recipe.method));
     if (recipe.evaluations.empty())
         return tr("No forecast: add an evaluation text to the recipe");
-    if (!recipe.calibration || !m_session.wantsGradients())
+    if (!recipe.calibration)
         return tr("No forecast: choose a calibration text, tick gradients and calibrate");
+    if (!m_session.wantsGradients())
+        return tr("No forecast: tick gradients in the recipe and calibrate");
     if (calibration.state() == CalibrationService::State::Reading)
         return tr("Forecast: reading the calibration text ...");
     if (!calibration.set() || !calibration.gradients())

@@ -12,6 +12,7 @@
 #include <QSlider>
 #include <QVBoxLayout>
 
+#include <algorithm>
 #include <cmath>
 
 using namespace Qt::StringLiterals;
@@ -22,18 +23,21 @@ namespace {
 
 constexpr int sliderSteps = 1000;
 constexpr int leastStep = 10;
+// Of the slider, in widths of a digit.
+constexpr int leastDigits = 12;
+constexpr int mostDigits = 30;
 
 } // namespace
 
 OverviewBar::OverviewBar(Session& session, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
-    , m_name(new QLabel)
+    , m_name(new ElidedLabel)
     , m_model(new ElidedLabel)
     , m_slider(new QSlider(Qt::Horizontal))
     , m_ratio(new QDoubleSpinBox)
     , m_kept(new QLabel)
-    , m_whole(new QLabel)
+    , m_whole(new ElidedLabel)
     , m_bytes(new QLabel)
     , m_loss(new QLabel)
 {
@@ -45,7 +49,8 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     m_slider->setRange(leastStep, sliderSteps);
     m_slider->setPageStep(50);
     m_slider->setAccessibleName(tr("Kept share of the parameters of the linears"));
-    m_slider->setFixedWidth(fontMetrics().horizontalAdvance(u'0') * 30);
+    const int digit = fontMetrics().horizontalAdvance(u'0');
+    m_slider->setMinimumWidth(digit * leastDigits);
     m_ratio->setObjectName(u"keptRatio"_s);
     m_ratio->setRange(1.0, 100.0);
     m_ratio->setDecimals(1);
@@ -67,7 +72,7 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     totals->setSpacing(12);
     totals->addWidget(m_name);
     totals->addWidget(label);
-    totals->addWidget(m_slider);
+    totals->addWidget(m_slider, 1);
     totals->addWidget(m_ratio);
     totals->addStretch(); // before what changes its width, so that the slider stays where it is
     for (QLabel* shown : {m_kept, m_whole, m_bytes, m_loss})
@@ -77,8 +82,10 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     layout->setSpacing(2);
     layout->addLayout(totals);
     // Its whole width where there is room, less where there is not.
-    m_model->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Preferred);
-    m_model->setMinimumWidth(fontMetrics().horizontalAdvance(u'0') * 10);
+    for (QLabel* shown : {m_name, m_model, m_whole}) {
+        shown->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Preferred);
+        shown->setMinimumWidth(digit * 10);
+    }
     auto* about = new QHBoxLayout;
     about->setSpacing(12);
     about->addWidget(new ForecastLine(session), 1);
@@ -102,6 +109,14 @@ OverviewBar::OverviewBar(Session& session, QWidget* parent)
     connect(&session.plan(), &RankPlan::changed, this, &OverviewBar::refreshTotals);
     connect(&session.plan(), &RankPlan::lossReady, this, &OverviewBar::refreshTotals);
     refreshModel();
+}
+
+void OverviewBar::resizeEvent(QResizeEvent* event)
+{
+    QWidget::resizeEvent(event);
+    // By the window's width alone: what the figures beside it need must not move it under the pointer.
+    const int digit = fontMetrics().horizontalAdvance(u'0');
+    m_slider->setMaximumWidth(std::clamp(width() / 5, digit * leastDigits, digit * mostDigits));
 }
 
 void OverviewBar::refreshModel()

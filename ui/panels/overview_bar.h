@@ -20,6 +20,9 @@ public:
 
     QSlider* slider() const { return m_slider; }
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     void refreshModel();
     void refreshTotals();

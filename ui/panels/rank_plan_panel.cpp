@@ -10,6 +10,8 @@
 #include <QHBoxLayout>
 #include <QInputDialog>
 #include <QLabel>
+#include <QMenu>
+#include <QMessageBox>
 #include <QPushButton>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -20,6 +22,8 @@ namespace rankwright::ui {
 
 namespace {
 
+constexpr int leastLetters = 6;
+
 QWidget* labelled(const QString& text, QComboBox* box, const QString& tip)
 {
     auto* widget = new QWidget;
@@ -28,6 +32,7 @@ QWidget* labelled(const QString& text, QComboBox* box, const QString& tip)
     auto* label = new QLabel(text);
     label->setBuddy(box);
     box->setToolTip(tip);
+    box->setMinimumContentsLength(leastLetters); // the whole text where there is room
     box->setAccessibleName(text);
     layout->addWidget(label);
     layout->addWidget(box);
@@ -44,6 +49,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     , m_storage(new QComboBox)
     , m_ghost(new QComboBox)
     , m_named(new QComboBox)
+    , m_forget(new QToolButton)
     , m_reallocate(new QPushButton(tr("Allocate again")))
     , m_state(new QLabel)
     , m_bars(new RankBars)
@@ -51,6 +57,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     m_allocator->setObjectName(u"allocator"_s);
     m_structure->setObjectName(u"structure"_s);
     m_ghost->setObjectName(u"ghostAllocator"_s);
+    m_named->setObjectName(u"namedPlans"_s);
     m_bars->setObjectName(u"rankBars"_s);
     m_ghost->addItem(tr("none"), QString());
     const auto add = [](QComboBox* list, const Allocator& allocator) {
@@ -81,9 +88,11 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     keep->setIcon(icon(u"save"_s));
     keep->setToolTip(tr("Keep this plan under a name"));
     keep->setAccessibleName(keep->toolTip());
-    auto* forget = new QToolButton;
-    forget->setText(tr("Delete"));
-    forget->setToolTip(tr("Delete the plan of this name"));
+    m_forget->setObjectName(u"forgetPlan"_s);
+    m_forget->setText(tr("Delete"));
+    m_forget->setToolTip(tr("Delete a plan kept under a name"));
+    m_forget->setPopupMode(QToolButton::InstantPopup);
+    m_forget->setMenu(new QMenu(m_forget));
 
     auto* top = new QHBoxLayout;
     top->addWidget(labelled(tr("Allocation"), m_allocator, tr("How the kept parameters are spread over the linears")));
@@ -94,7 +103,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
     auto* second = new QHBoxLayout;
     second->addWidget(labelled(tr("Plans"), m_named, tr("Plans kept with this model")));
     second->addWidget(keep);
-    second->addWidget(forget);
+    second->addWidget(m_forget);
     second->addStretch();
     second->addWidget(
         labelled(tr("Behind"), m_ghost, tr("Plan of another allocator at the same kept ratio, as outlines")));
@@ -135,7 +144,8 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
             m_session.plan().restore(found->second, tr("plan %1").arg(found->first));
     });
     connect(keep, &QToolButton::clicked, this, &RankPlanPanel::keepPlan);
-    connect(forget, &QToolButton::clicked, this, [this] { m_session.plan().forget(m_named->currentText()); });
+    connect(m_forget->menu(), &QMenu::triggered, this,
+            [this](const QAction* action) { m_session.plan().forget(action->data().toString()); });
     connect(m_reallocate, &QPushButton::clicked, this, [this] { m_session.plan().reallocateNow(); });
     connect(m_bars, &RankBars::rankDragged, this, [this](int index, int rank, bool finished) {
         m_session.plan().setRanks({index}, static_cast<std::size_t>(rank), finished);
@@ -157,11 +167,12 @@ void RankPlanPanel::rebuild()
                          .block = static_cast<int>(linear.block),
                          .role = static_cast<int>(linear.role),
                          .roleName = toQString(roleName(linear.role)),
-                         .rank = static_cast<int>(ranked.fullRank()),
+                         .rank = static_cast<int>(m_session.plan().rank(static_cast<int>(linear.index))),
                          .fullRank = static_cast<int>(ranked.fullRank()),
                          .breakEven = static_cast<int>(breakEvenRank(m_session.plan().planned(), ranked)),
                          .ghost = -1,
                          .locked = false,
+                         .fixed = !m_session.plan().chosen(static_cast<int>(linear.index)),
                          .selected = m_session.selection().contains(static_cast<int>(linear.index))});
         }
     }
@@ -179,6 +190,7 @@ void RankPlanPanel::refresh()
     m_storage->setCurrentIndex(m_storage->findData(static_cast<int>(state.storage)));
     m_ghost->setCurrentIndex(m_ghost->findData(toQString(plan.ghostAllocator())));
     m_reallocate->setEnabled(state.edited);
+    markNamed();
     const auto count = static_cast<int>(m_bars->bars().size());
     if (count != static_cast<int>(state.ranks.size())) {
         if (!plan.empty())
@@ -186,22 +198,26 @@ void RankPlanPanel::refresh()
         return;
     }
     int locked = 0;
+    int fixed = 0;
     for (int i = 0; i < count; ++i) {
         const RankBar& bar = m_bars->bars()[i];
         const LinearShape ranked = plan.rankedShape(i);
         const auto edge = static_cast<int>(breakEvenRank(plan.planned(), ranked));
-        if (edge != bar.breakEven || static_cast<int>(ranked.fullRank()) != bar.fullRank) {
+        if (edge != bar.breakEven || static_cast<int>(ranked.fullRank()) != bar.fullRank ||
+            bar.fixed == plan.chosen(i)) {
             rebuild();
             return;
         }
         if (bar.rank != static_cast<int>(plan.rank(i)))
             m_bars->setRank(i, static_cast<int>(plan.rank(i)));
-        const int ghost = plan.ghost().empty() ? -1 : static_cast<int>(plan.ghost()[static_cast<std::size_t>(i)]);
+        const int ghost =
+            plan.ghost().empty() || bar.fixed ? -1 : static_cast<int>(plan.ghost()[static_cast<std::size_t>(i)]);
         if (bar.ghost != ghost)
             m_bars->setGhost(i, ghost);
         if (bar.locked != plan.locked(i))
             m_bars->setLocked(i, plan.locked(i));
         locked += plan.locked(i) ? 1 : 0;
+        fixed += bar.fixed ? 1 : 0;
     }
     QStringList text;
     if (!plan.problem().isEmpty())
@@ -218,6 +234,8 @@ void RankPlanPanel::refresh()
             text.append(tr("uniform ranks: a run tries the model first and plans its own"));
         if (state.edited)
             text.append(tr("edited: a run takes exactly these ranks"));
+        if (fixed > 0)
+            text.append(tr("not in the plan: %1").arg(fixed));
         if (locked > 0)
             text.append(tr("locked ranks: %1").arg(locked));
     }
@@ -232,19 +250,50 @@ void RankPlanPanel::keepPlan()
     dialog->setLabelText(tr("Name of the plan"));
     connect(dialog, &QInputDialog::textValueSelected, this, [this](const QString& name) {
         if (!name.trimmed().isEmpty())
-            m_session.plan().keepAs(name.trimmed());
+            keepPlanAs(name.trimmed());
     });
     dialog->open();
+}
+
+void RankPlanPanel::keepPlanAs(const QString& name)
+{
+    if (!m_session.plan().named().contains(name)) {
+        m_session.plan().keepAs(name);
+        return;
+    }
+    auto* question = new QMessageBox(QMessageBox::Question, tr("Keep plan"),
+                                     tr("There is a plan \"%1\" already. Put this one in its place?").arg(name),
+                                     QMessageBox::Cancel, this);
+    question->setAttribute(Qt::WA_DeleteOnClose);
+    const QAbstractButton* replace = question->addButton(tr("Replace"), QMessageBox::AcceptRole);
+    connect(replace, &QAbstractButton::clicked, this, [this, name] { m_session.plan().keepAs(name); });
+    question->open();
 }
 
 void RankPlanPanel::refreshNamed()
 {
     m_named->clear();
-    for (const auto& [name, plan] : m_session.plan().named())
+    m_forget->menu()->clear();
+    for (const auto& [name, plan] : m_session.plan().named()) {
         m_named->addItem(name);
-    m_named->setEnabled(m_named->count() > 0);
-    m_named->setPlaceholderText(tr("none kept"));
-    m_named->setCurrentIndex(-1);
+        m_forget->menu()->addAction(QString(name).replace(u'&', u"&&"_s))->setData(name);
+    }
+    const bool any = m_named->count() > 0;
+    m_named->setEnabled(any);
+    m_forget->setEnabled(any);
+    m_named->setPlaceholderText(any ? tr("choose one") : tr("none kept"));
+    markNamed();
+}
+
+void RankPlanPanel::markNamed()
+{
+    const RankPlan& plan = m_session.plan();
+    int shown = -1;
+    for (int i = 0; i < m_named->count(); ++i)
+        if (const auto found = plan.named().find(m_named->itemText(i));
+            found != plan.named().end() && found->second == plan.state())
+            shown = i;
+    m_named->setCurrentIndex(shown);
 }
 
 } // namespace rankwright::ui

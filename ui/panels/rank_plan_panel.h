@@ -8,6 +8,7 @@
 class QComboBox;
 class QLabel;
 class QPushButton;
+class QToolButton;
 
 namespace rankwright::ui {
 
@@ -27,7 +28,10 @@ private:
     void rebuild();
     void refresh();
     void keepPlan();
+    void keepPlanAs(const QString& name);
     void refreshNamed();
+    /// Shows the name of the plan as it is, where it has one.
+    void markNamed();
 
     Session& m_session;
     QComboBox* m_allocator;
@@ -35,6 +39,7 @@ private:
     QComboBox* m_storage;
     QComboBox* m_ghost;
     QComboBox* m_named;
+    QToolButton* m_forget;
     QPushButton* m_reallocate;
     QLabel* m_state;
     RankBars* m_bars;

@@ -1,6 +1,7 @@
 #include "ui/panels/runs_panel.h"
 
 #include "ui/models/run_table_model.h"
+#include "ui/panels/elided_label.h"
 #include "ui/panels/hinted_table.h"
 #include "ui/plots/plot_widget.h"
 #include "ui/session/text.h"
@@ -32,7 +33,7 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
     , m_filter(new QLineEdit)
     , m_text(new QComboBox)
     , m_differing(new QCheckBox(tr("only columns that &differ")))
-    , m_count(new QLabel)
+    , m_count(new ElidedLabel)
     , m_table(new HintedTable(tr("No run yet, or none that matches the filter.")))
     , m_cost(new QComboBox)
     , m_hovered(new QLabel)

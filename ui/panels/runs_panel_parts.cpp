@@ -90,8 +90,8 @@ void RunsPanel::createTop()
         button->setAutoRaise(true);
         buttons->addWidget(button);
     }
-    buttons->addStretch();
-    buttons->addWidget(m_count);
+    buttons->addSpacing(8);
+    buttons->addWidget(m_count, 1);
     auto* tableSide = new QWidget;
     auto* tableLayout = new QVBoxLayout(tableSide);
     tableLayout->setContentsMargins(0, 0, 0, 0);

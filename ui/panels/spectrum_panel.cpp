@@ -360,7 +360,7 @@ void SpectrumPanel::refreshMarker()
         markers.append({.id = rankMarker,
                         .x = static_cast<double>(m_session.plan().rank(current)),
                         .label = dense ? tr("dense") : tr("rank %1").arg(m_session.plan().rank(current)),
-                        .draggable = true,
+                        .draggable = m_session.plan().chosen(current),
                         .colour = 1});
     }
     m_plot->setMarkers(markers);

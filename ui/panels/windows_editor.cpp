@@ -4,6 +4,7 @@
 
 #include <QCheckBox>
 #include <QComboBox>
+#include <QDir>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFormLayout>
@@ -72,7 +73,11 @@ WindowsEditor::WindowsEditor(const QString& name, bool allowAll, QWidget* parent
     m_rows->setToolTip(tr("Join the lines by empty lines, as the papers do with WikiText-2"));
 
     connect(browse, &QToolButton::clicked, this, &WindowsEditor::choose);
-    connect(m_file, &QLineEdit::editingFinished, this, &WindowsEditor::edited);
+    connect(m_file, &QLineEdit::editingFinished, this, [this] {
+        if (const std::optional<WindowOptions> typed = options())
+            m_file->setText(shownPath(toQString(typed->text)));
+        emit edited();
+    });
     for (QSpinBox* box : {m_length, m_count, m_seed}) {
         box->setKeyboardTracking(false);
         connect(box, &QSpinBox::valueChanged, this, &WindowsEditor::edited);
@@ -88,7 +93,9 @@ std::optional<WindowOptions> WindowsEditor::options() const
 {
     if (m_file->text().trimmed().isEmpty())
         return std::nullopt;
-    return WindowOptions{.text = toPath(pathFromShown(m_file->text().trimmed())),
+    // What was typed is in the folder that the program was started in, which a recipe outlives.
+    const QString file = QDir::cleanPath(QDir::current().absoluteFilePath(pathFromShown(m_file->text().trimmed())));
+    return WindowOptions{.text = toPath(file),
                          .rows = m_rows->isChecked(),
                          .length = static_cast<std::size_t>(m_length->value()),
                          .count = static_cast<std::size_t>(m_count->value()),

@@ -360,6 +360,8 @@ QStringList RankBars::hintLines(int index) const
     lines << more;
     if (bar.locked)
         lines << tr("locked");
+    if (bar.fixed)
+        lines << tr("stays as it is");
     return lines;
 }
 

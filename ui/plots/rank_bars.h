@@ -24,7 +24,10 @@ struct RankBar
     /// The rank in another plan, drawn as an outline; -1 for none.
     int ghost = -1;
     bool locked = false;
+    bool fixed = false; ///< drawn only: no rank can be set
     bool selected = false;
+
+    bool adjustable() const { return !locked && !fixed; }
 };
 
 /// The ranks of a plan as bars, block by block.

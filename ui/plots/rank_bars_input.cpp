@@ -99,7 +99,7 @@ void RankBars::mousePressEvent(QMouseEvent* event)
 void RankBars::mouseMoveEvent(QMouseEvent* event)
 {
     const QPointF position = event->position();
-    if (m_pressedIndex >= 0 && !m_bars[m_pressedIndex].locked) {
+    if (m_pressedIndex >= 0 && m_bars[m_pressedIndex].adjustable()) {
         m_dragging = m_dragging || std::abs(position.y() - m_pressed.y()) >= dragStart;
         if (m_dragging) {
             m_pointer = position;
@@ -112,7 +112,7 @@ void RankBars::mouseMoveEvent(QMouseEvent* event)
     if (index < 0)
         viewport()->unsetCursor();
     else
-        viewport()->setCursor(m_bars[index].locked ? Qt::ForbiddenCursor : Qt::SizeVerCursor);
+        viewport()->setCursor(m_bars[index].adjustable() ? Qt::SizeVerCursor : Qt::ForbiddenCursor);
     hover(index, position);
 }
 
@@ -153,7 +153,7 @@ void RankBars::keyPressEvent(QKeyEvent* event)
 {
     const bool shift = event->modifiers().testFlag(Qt::ShiftModifier);
     const auto change = [this](int by) {
-        if (m_current < 0 || m_bars[m_current].locked)
+        if (m_current < 0 || !m_bars[m_current].adjustable())
             return;
         m_keyChangedRank = true;
         changeRank(m_current, m_bars[m_current].rank + by, false);

@@ -87,7 +87,7 @@ void RankBars::paintBar(QPainter& painter, const FigureColours& colours, int ind
         painter.fillRect(area, QBrush(roleColour, Qt::BDiagPattern));
         painter.fillRect(QRectF(area.left(), area.top(), area.width(), std::min(2.0, area.height())), roleColour);
     } else {
-        painter.fillRect(area, roleColour);
+        painter.fillRect(area, bar.fixed ? mixed(colours.background, roleColour, 0.35) : roleColour);
     }
     // What lies on the bar is of the background's colour, what lies above it of the text's: seen on both.
     if (bar.ghost >= 0 && ghostTop > area.top())

@@ -146,10 +146,15 @@ void RankPlan::setChosen(const std::vector<bool>& chosen)
     show(state);
 }
 
+std::size_t RankPlan::rank(int linear) const
+{
+    return chosen(linear) ? m_state.ranks[static_cast<std::size_t>(linear)] : shape(linear).fullRank();
+}
+
 StoredRank RankPlan::stored(int linear) const
 {
     const auto i = static_cast<std::size_t>(linear);
-    StoredRank result{.structure = StructureKind::Dense, .rank = m_state.ranks[i]};
+    StoredRank result{.structure = StructureKind::Dense, .rank = rank(linear)};
     if (!m_chosen[i])
         return result;
     const RankCosts costs(planned());
@@ -221,14 +226,16 @@ void RankPlan::setRanks(const std::vector<int>& linears, std::size_t rank, bool 
 {
     PlanState state = m_state;
     for (const std::size_t i : withPartners(linears)) {
+        if (!m_chosen[i])
+            continue;
         const LinearShape ranked = rankedShape(static_cast<int>(i));
         std::size_t value = std::clamp<std::size_t>(rank, 1, ranked.fullRank());
         if (RankCosts(planned(state)).isDense(ranked, value))
             value = ranked.fullRank();
         state.ranks[i] = value;
         state.locked[i] = true;
+        state.edited = true;
     }
-    state.edited = true;
     push(std::move(state), linears.size() == 1 ? tr("rank") : tr("ranks"), dragId(finished));
 }
 
@@ -237,7 +244,10 @@ void RankPlan::setLocked(const std::vector<int>& linears, bool locked)
     PlanState state = m_state;
     for (const std::size_t linear : withPartners(linears))
         state.locked[linear] = locked;
-    push(std::move(state), locked ? tr("lock") : tr("unlock"), noMerge);
+    if (locked)
+        push(std::move(state), tr("lock"), noMerge);
+    else
+        replan(std::move(state), tr("unlock"), true);
 }
 
 void RankPlan::reallocateNow()
@@ -340,8 +350,9 @@ void RankPlan::apply(Recipe& recipe) const
     }
 }
 
-void RankPlan::take(const Recipe& recipe)
+std::size_t RankPlan::take(const Recipe& recipe)
 {
+    std::size_t taken = 0;
     PlanState state = m_state;
     state.structure = recipe.structure;
     state.storage = recipe.storage;
@@ -351,12 +362,14 @@ void RankPlan::take(const Recipe& recipe)
         for (std::size_t i = 0; i < state.ranks.size(); ++i) {
             const auto byHand = recipe.ranks.find(m_document->model.linears()[i].name);
             state.locked[i] = byHand != recipe.ranks.end();
+            taken += state.locked[i] ? 1 : 0;
             if (state.locked[i])
                 state.ranks[i] =
                     std::clamp<std::size_t>(byHand->second, 1, rankedShape(static_cast<int>(i)).fullRank());
         }
     }
     replan(std::move(state), tr("recipe"), true);
+    return recipe.ranks.size() - taken;
 }
 
 } // namespace rankwright::ui

@@ -56,8 +56,9 @@ public:
 
     const PlanState& state() const { return m_state; }
     bool empty() const { return m_state.ranks.empty(); }
-    std::size_t rank(int linear) const { return m_state.ranks[static_cast<std::size_t>(linear)]; }
-    bool locked(int linear) const { return m_state.locked[static_cast<std::size_t>(linear)]; }
+    /// The full one of a linear that the plan is not for.
+    std::size_t rank(int linear) const;
+    bool locked(int linear) const { return chosen(linear) && m_state.locked[static_cast<std::size_t>(linear)]; }
     /// Which linears the plan is for (Recipe::only); the others stay as they are.
     void setChosen(const std::vector<bool>& chosen);
     bool chosen(int linear) const { return m_chosen[static_cast<std::size_t>(linear)]; }
@@ -89,8 +90,9 @@ public:
     void setAllocator(const std::string& allocator);
     void setStructure(StructureKind structure);
     void setStorage(DType storage);
-    /// Sets ranks by hand and locks them.
+    /// Sets ranks by hand and locks them, of linears that the plan is for.
     void setRanks(const std::vector<int>& linears, std::size_t rank, bool finished = true);
+    /// The allocator plans what is no longer locked.
     void setLocked(const std::vector<int>& linears, bool locked);
     /// Gives edited ranks back to the allocator, but for locked ones.
     void reallocateNow();
@@ -111,7 +113,8 @@ public:
     /// Puts ratio, allocation, structure, storage and ranks into a recipe, so that its run has exactly these ranks.
     void apply(Recipe& recipe) const;
     /// Takes them from a recipe.
-    void take(const Recipe& recipe);
+    /// How many of its ranks are of linears that the model lacks, and are left out.
+    std::size_t take(const Recipe& recipe);
 
 signals:
     void changed();

@@ -2,7 +2,23 @@
 
 #include "ui/session/text.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace rankwright::ui {
+
+namespace {
+
+/// Whether what changes in the life of a run is the same.
+bool looksSame(const std::vector<RunSummary>& a, const std::vector<RunSummary>& b)
+{
+    const auto told = [](const RunSummary& run) {
+        return std::tie(run.id, run.state, run.finished, run.name, run.tags, run.notes, run.error);
+    };
+    return std::ranges::equal(a, b, {}, told, told);
+}
+
+} // namespace
 
 RunStore::RunStore(std::filesystem::path file, QObject* parent)
     : QObject(parent)
@@ -29,17 +45,32 @@ void RunStore::open()
 
 void RunStore::refresh()
 {
+    read(false);
+}
+
+void RunStore::lookAgain()
+{
+    read(true);
+}
+
+void RunStore::read(bool onlyChanges)
+{
     if (!m_store)
         return;
     m_background.run(
         this, m_refreshing.next(),
-        [store = m_store] { return std::make_shared<const std::vector<RunSummary>>(store->runs()); },
-        [this](Outcome<std::shared_ptr<const std::vector<RunSummary>>> outcome) {
+        [store = m_store, before = m_runs, onlyChanges] {
+            auto runs = std::make_shared<const std::vector<RunSummary>>(store->runs());
+            return onlyChanges && looksSame(*runs, *before) ? before : runs;
+        },
+        [this, onlyChanges](Outcome<std::shared_ptr<const std::vector<RunSummary>>> outcome) {
             if (!outcome) {
                 m_failure = outcome.failure;
                 emit failed(m_failure);
                 return;
             }
+            if (onlyChanges && *outcome == m_runs)
+                return;
             m_runs = *outcome;
             emit runsChanged();
         });

@@ -31,8 +31,10 @@ public:
     const std::vector<RunSummary>& runs() const { return *m_runs; }
     /// The same list, for other threads.
     std::shared_ptr<const std::vector<RunSummary>> snapshot() const { return m_runs; }
-    /// Reads the list again; runsChanged() follows if anything is different.
+    /// Reads the list again; runsChanged() follows.
     void refresh();
+    /// The same, but runsChanged() follows only where another program has added, ended or described runs.
+    void lookAgain();
     /// Reads one run; `then` is not called once `stop` was requested or `receiver` is gone.
     void fetch(std::int64_t run, QObject* receiver, const std::stop_token& stop,
                const std::function<void(Outcome<RunRecord>)>& then);
@@ -50,6 +52,7 @@ signals:
 
 private:
     void change(const std::function<void(Store&)>& work);
+    void read(bool onlyChanges);
 
     std::filesystem::path m_file;
     std::shared_ptr<Store> m_store;

@@ -255,7 +255,17 @@ void Session::setRecipe(const Recipe& recipe)
         own.model = toPath(m_document->path);
     own.ranks.clear();
     m_recipe.set(own);
-    m_plan.take(recipe);
+    const std::size_t left = m_plan.take(recipe);
+    if (m_document && left > 0)
+        emit problem(
+            {.kind = ErrorKind::Mismatch,
+             .message = tr("%1 of the recipe's %2 ranks are of linears that %3 does not have, and are left out; "
+                           "the recipe was made for %4")
+                            .arg(left)
+                            .arg(recipe.ranks.size())
+                            .arg(m_document->name, toQString(recipe.model)),
+             .file = {},
+             .tensor = {}});
 }
 
 AnalysisKey Session::analysisOf(const std::string& method, const MethodParameters& parameters) const

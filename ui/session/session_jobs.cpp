@@ -1,4 +1,5 @@
 // What Session starts: runs, calibrations, and runs that go on.
+#include "core/experiment/run_texts.h"
 #include "ui/session/session.h"
 #include "ui/session/text.h"
 
@@ -10,6 +11,7 @@ QString Session::problemWith(const Recipe& recipe) const
         return tr("Open a model first.");
     try {
         validateRecipe(recipe);
+        requireContext(recipe, m_document->model);
     } catch (const Error& error) {
         return toQString(error.what());
     }
