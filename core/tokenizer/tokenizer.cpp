@@ -8,6 +8,7 @@
 #include "core/tokenizer/vocabulary_conversion.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fmt/format.h>
 #include <map>
@@ -33,10 +34,10 @@ class Surroundings
 {
 public:
     explicit Surroundings(const std::filesystem::path& folder)
-        : m_file(folder / "tokenizer_config.json")
+        : m_folder(folder)
+        , m_file(folder / "tokenizer_config.json")
         , m_config(read(m_file))
         , m_map(read(folder / "special_tokens_map.json"))
-        , m_model(read(folder / "config.json"))
     {}
 
     std::optional<std::string> token(const char* key) const
@@ -82,7 +83,7 @@ public:
                                     "Qwen2Tokenizer. Save the model's tokenizer.json beside them",
                                     name),
                         {.file = m_file});
-        const std::string type = textOf(m_model, "model_type").value_or("");
+        const std::string type = textOf(read(m_folder / "config.json"), "model_type").value_or("");
         return type == "qwen2" || type == "qwen3" ? VocabularyFamily::Qwen2 : VocabularyFamily::Gpt2;
     }
 
@@ -125,10 +126,10 @@ private:
         return json;
     }
 
-    std::filesystem::path m_file;
+    std::filesystem::path m_folder;
+    std::filesystem::path m_file; ///< tokenizer_config.json
     Json m_config;
     Json m_map;
-    Json m_model;
 };
 
 std::optional<VocabularyEntry> entryOf(const TokenizerJson& json, const std::string& token)
@@ -151,7 +152,9 @@ std::optional<VocabularyEntry> entryOf(const TokenizerJson& json, const std::str
 void applyLlamaTemplate(TokenizerJson& json, const Surroundings& beside)
 {
     const std::string name = beside.text("tokenizer_class").value_or("");
-    if (name != "LlamaTokenizer" && name != "LlamaTokenizerFast")
+    constexpr std::array<std::string_view, 4> classes{"LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer",
+                                                      "CodeLlamaTokenizerFast"};
+    if (std::ranges::find(classes, name) == classes.end())
         return;
     std::optional<VocabularyEntry> bos;
     std::optional<VocabularyEntry> eos;
