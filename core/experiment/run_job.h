@@ -41,10 +41,10 @@ std::vector<AllocationItem> rankedItems(const Model& model, const Recipe& recipe
 /// The plan of a recipe, or where losses or trials of the model decide one that tells whether its budget and the ranks
 /// set by hand can be kept. Throws as allocate().
 AllocationPlan firstPlan(const Recipe& recipe, const std::vector<AllocationItem>& items);
-/// What a run refuses before any work, without its texts: windows that cannot be counted, an export
-/// folder that is not empty, a method that does not fit the model, linears, ranks and a budget that no plan can have,
-/// and biases that a dense export cannot hold. Throws as validateWindowLimits(), requireFreeTarget(),
-/// checkMethod(), chosenLinears(), rankedItems(), firstPlan() and stockConfigWith().
+/// What a run refuses before any work, without its texts: windows that cannot be counted, an export folder that is not
+/// empty, a method that does not fit the model, linears, ranks and a budget that no plan can have, and biases that a
+/// dense export cannot hold. Throws as validateWindowLimits(), requireFreeTarget(), checkMethod(), chosenLinears(),
+/// rankedItems(), firstPlan() and stockConfigWith().
 void requirePossible(const Recipe& recipe, const Model& model);
 
 /// What is analysed at once: one chosen linear, or those of a group of the method of which some are chosen.

@@ -81,6 +81,7 @@ RankPlanPanel::RankPlanPanel(Session& session, QWidget* parent)
         return static_cast<double>(costs.parameters(shape, static_cast<std::size_t>(rank))) /
                static_cast<double>(shape.parameters());
     });
+    m_state->setObjectName(u"planState"_s);
     m_state->setWordWrap(true);
     m_reallocate->setToolTip(tr("Gives ranks set by hand back to the allocator, but for locked ones"));
 
@@ -236,7 +237,9 @@ void RankPlanPanel::refresh()
             text.append(tr("edited: a run takes exactly these ranks"));
         if (fixed > 0)
             text.append(tr("not in the plan: %1").arg(fixed));
-        if (locked > 0)
+        if (locked > 0 && locked + fixed == count)
+            text.append(tr("all ranks are locked: unlock some for the allocator to change"));
+        else if (locked > 0)
             text.append(tr("locked ranks: %1").arg(locked));
     }
     m_state->setText(text.join(u"   "_s));

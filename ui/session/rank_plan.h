@@ -112,8 +112,7 @@ public:
 
     /// Puts ratio, allocation, structure, storage and ranks into a recipe, so that its run has exactly these ranks.
     void apply(Recipe& recipe) const;
-    /// Takes them from a recipe.
-    /// How many of its ranks are of linears that the model lacks, and are left out.
+    /// Takes them from a recipe; returns how many of its ranks are of linears that the model lacks, and are left out.
     std::size_t take(const Recipe& recipe);
 
 signals:

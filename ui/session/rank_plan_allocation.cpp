@@ -58,9 +58,6 @@ void RankPlan::reallocate(PlanState& state)
         return;
     state.ranks = *ranks;
     state.edited = false;
-    const std::vector<std::optional<std::size_t>> fixed = fixedRanks(state);
-    if (std::ranges::all_of(fixed, [](const auto& rank) { return rank.has_value(); }))
-        m_problem = tr("all ranks are locked: unlock some for the allocator to change");
 }
 
 std::optional<std::vector<std::size_t>> RankPlan::allocated(const PlanState& state, const std::string& allocator)
