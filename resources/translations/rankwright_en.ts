@@ -490,6 +490,22 @@
         <source>run %1: %2</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>Measured loss of run %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss: no run is shown that run %1 could be subtracted from</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run %1 and run %2 measure in different units: nats and energy of outputs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured loss of run %1 less that of run %2</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::ExportDialog</name>
@@ -738,6 +754,10 @@
     </message>
     <message>
         <source>Nine of ten runs lie in the range in brackets.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No forecast: tick gradients in the recipe and calibrate</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1831,6 +1851,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
         <source>Rank</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>stays as it is</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>rankwright::ui::RankPlan</name>
@@ -1899,10 +1923,6 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Delete</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Delete the plan of this name</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1987,6 +2007,30 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>uniform ranks: a run tries the model first and plans its own</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete a plan kept under a name</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>not in the plan: %1</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>all ranks are locked: unlock some for the allocator to change</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is a plan &quot;%1&quot; already. Put this one in its place?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Replace</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>choose one</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -2654,6 +2698,10 @@ Free software under the GNU General Public License, version 3 or later.</source>
     </message>
     <message>
         <source>Add a text to compare with first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%1 of the recipe&apos;s %2 ranks are of linears that %3 does not have, and are left out; the recipe was made for %4</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
