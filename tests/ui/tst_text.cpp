@@ -439,7 +439,7 @@ private slots:
         QTest::keyClick(panel()->prompt(), Qt::Key_Return, Qt::ControlModifier);
         QVERIFY(idle());
         QCOMPARE(problem(), QString());
-        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds, qPrintable(watched().longestEvent()));
+        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds(), qPrintable(watched().longestEvent()));
         session().jobs().cancelAll();
         QVERIFY(waitUntil([this] { return session().jobs().idle(); }));
     }
@@ -461,6 +461,7 @@ private slots:
         double start = busyMilliseconds();
         view.setData(data);
         const double laid = busyMilliseconds() - start;
+        const double bound = mostFrameMilliseconds();
         std::vector<double> times;
         for (int repeat = 0; repeat < 15; ++repeat) {
             start = busyMilliseconds();
@@ -469,7 +470,7 @@ private slots:
         }
         std::nth_element(times.begin(), times.begin() + 7, times.end());
         qInfo("2048 tokens: laid out in %.1f ms, painted in %.1f ms (median)", laid, times[7]);
-        QVERIFY(times[7] <= mostFrameMilliseconds);
+        QVERIFY(times[7] <= std::max(bound, mostFrameMilliseconds()));
     }
 
     void closingTheModelEmptiesTheView()

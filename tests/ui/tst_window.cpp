@@ -354,7 +354,7 @@ private slots:
         qInfo("longest busy at once during a run: %.1f ms of processor time (%s), %.1f ms by the clock",
               watched().longestBusyMilliseconds(), qPrintable(watched().longestEvent()),
               watched().longestWallMilliseconds());
-        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds, qPrintable(watched().longestEvent()));
+        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds(), qPrintable(watched().longestEvent()));
     }
 
     void theCommandRunsTheSame()

@@ -307,7 +307,7 @@ private slots:
         const QString times = toText(timeSlider(*m_fixture));
         qInfo("forecast of 400 runs: %s; longest busy at once %.1f ms", qPrintable(times),
               watched().longestBusyMilliseconds());
-        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds, qPrintable(watched().longestEvent()));
+        QVERIFY2(watched().longestBusyMilliseconds() <= mostBusyMilliseconds(), qPrintable(watched().longestEvent()));
     }
 
 private:

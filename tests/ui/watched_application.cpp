@@ -2,11 +2,58 @@
 
 #include <QElapsedTimer>
 #include <QEvent>
+#include <QImage>
 #include <QMetaEnum>
+#include <QPainter>
 
+#include <algorithm>
+#include <array>
 #include <ctime>
 
 namespace rankwright::ui {
+
+namespace {
+
+/// What drawYardstick() takes on a quiet core of 2.0 GHz.
+constexpr double yardstickMilliseconds = 8.0;
+
+/// 2048 words on coloured boxes.
+void drawYardstick(QImage& image)
+{
+    QPainter painter(&image);
+    const QFontMetrics metrics(painter.font());
+    for (int word = 0; word < 2048; ++word) {
+        const QRect box(word % 32 * 36, word / 32 * 12, 36, 12);
+        painter.fillRect(box, QColor::fromHsv(word % 360, 80, 255));
+        painter.drawText(box.left(), box.top() + metrics.ascent(), QString::number(word % 311));
+    }
+}
+
+} // namespace
+
+double slowness()
+{
+    QImage image(1200, 800, QImage::Format_RGB32);
+    drawYardstick(image); // fills the caches of glyphs
+    std::array<double, 9> times{};
+    for (double& time : times) {
+        const double before = threadMilliseconds();
+        drawYardstick(image);
+        time = threadMilliseconds() - before;
+    }
+    std::ranges::nth_element(times, times.begin() + times.size() / 2);
+    return std::max(1.0, times[times.size() / 2] / yardstickMilliseconds);
+}
+
+double mostBusyMilliseconds()
+{
+    return 50.0 * sanitizerSlowdown * slowness();
+}
+
+double mostFrameMilliseconds()
+{
+    return 16.0 * sanitizerSlowdown * slowness();
+}
 
 double threadMilliseconds()
 {
