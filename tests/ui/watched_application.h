@@ -12,13 +12,10 @@ inline constexpr double sanitizerSlowdown = 5.0;
 inline constexpr double sanitizerSlowdown = 1.0;
 #endif
 
-/// How much slower this machine draws at the moment than a quiet core of 2.0 GHz (Skylake) does, at least 1: times a
-/// fixed piece of drawing by Qt alone. Bounds grow with it, so that they are ratios within one run and a slow or busy
-/// machine fails no test.
-double slowness();
-/// The longest that the window's thread may be busy at once.
+/// The longest that the window's thread may be busy at once. Grows with how much slower than a quiet core of 2.0 GHz
+/// this machine draws at the moment, so that it is a ratio within one run and a slow or busy machine fails no test.
 double mostBusyMilliseconds();
-/// The longest median of what is repeated for every frame.
+/// The longest median of what is repeated for every frame, likewise.
 double mostFrameMilliseconds();
 
 /// Processor time that the calling thread has taken.
